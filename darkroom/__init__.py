@@ -1,0 +1,1 @@
+"""The operator's command line of Darkroom: `python -m darkroom --help`."""

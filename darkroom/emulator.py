@@ -1,0 +1,186 @@
+"""The emulator's process: started on loopback, and ended with everything that it started.
+
+`start` runs this module as a supervisor in a process group of its own; the supervisor runs MiniStack, which
+runs the functions' workers: one group, ended by one signal. Supervisor and MiniStack hold a lock on a file for
+as long as they live, and the file names their group: so a live stack is told from a stale one, and no process
+that merely inherited an old id is ever taken for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import http.client
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from darkroom.stack import ROOT, STATE, StackError, local_environment, state_folder
+
+PROGRAM = STATE / "tools" / "ministack" / "bin" / "ministack"
+HEALTH = "/_ministack/health"
+START_SECONDS = 60  # a cold disk on a busy machine; 2 s is usual
+
+
+def is_running(name: str) -> bool:
+    """Whether the emulator of the local stack `name` lives."""
+    try:
+        with (state_folder(name) / "lock").open("rb") as lock:
+            return not _locked(lock.fileno())
+    except FileNotFoundError:
+        return False
+
+
+def start(name: str, *, bound: bool = False) -> str:
+    """Start the emulator of the stack `name`, wait until it answers, and return its endpoint.
+
+    With `bound` it ends when this process does, however that happens. Raises StackError, with
+    the end of the log, when it does not come up; nothing is left running then.
+    """
+    if not PROGRAM.exists():
+        raise StackError("the local AWS emulator is not installed: run `make install`")
+    folder = state_folder(name)
+    _clear(folder)
+    (folder / "tmp").mkdir(parents=True)
+    port = free_port()
+    endpoint = f"http://127.0.0.1:{port}"
+    with (folder / "lock").open("ab") as lock, (folder / "emulator.log").open("wb") as log:
+        if not _locked(lock.fileno()):
+            raise StackError(f"another process is starting the local stack {name!r}: try again in a moment")
+        process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "darkroom.emulator", str(lock.fileno()), *(["bound"] if bound else [])],
+            cwd=ROOT,
+            env=emulator_environment(folder, port),
+            stdin=subprocess.PIPE if bound else subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            pass_fds=[lock.fileno()],
+            start_new_session=True,
+        )
+    _started[name] = process
+    try:
+        _wait_until_healthy(process, port, folder / "emulator.log")
+    except BaseException:
+        stop(name)
+        raise
+    return endpoint
+
+
+def stop(name: str) -> bool:
+    """End the emulator of the stack `name` with all it started, and say whether there was one."""
+    folder = state_folder(name)
+    process = _started.pop(name, None)
+    ran = is_running(name)
+    while is_running(name):
+        _kill_group(process.pid if process else int((folder / "lock").read_text() or 0))
+        time.sleep(0.01)
+    if process is not None:
+        process.wait()
+    _clear(folder)
+    return ran
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def emulator_environment(folder: Path, port: int) -> dict[str, str]:
+    """All that MiniStack, and so every function, finds in its environment: nothing of the user's."""
+    endpoint = f"http://127.0.0.1:{port}"
+    aws = {key: value for key, value in local_environment(endpoint).items() if key.startswith("AWS_")}
+    return {
+        **aws,
+        "PATH": os.defpath,
+        "HOME": str(folder / "tmp"),
+        "LANG": "C.UTF-8",
+        "TMPDIR": str(folder / "tmp"),
+        "STATE_DIR": str(folder / "tmp"),
+        "S3_DATA_DIR": str(folder / "tmp" / "s3"),
+        "BIND_HOST": "127.0.0.1",
+        "MINISTACK_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "AUTH": "true",  # IAM policies are enforced
+        "IOT_MTLS_ENABLED": "0",  # these two would listen on every interface
+        "SFTP_ENABLED": "0",
+        "DOCKER_HOST": f"unix://{folder / 'no-docker'}",  # the user's containers are none of its business
+        "LAMBDA_WARM_TTL_SECONDS": "60",  # 80 MB a worker; the first of each function stays anyway
+        "LOG_LEVEL": "INFO",
+    }
+
+
+# What this process started: for a bound emulator, its standard input must stay open.
+_started: dict[str, subprocess.Popen[bytes]] = {}
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _wait_until_healthy(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
+            connection.request("GET", HEALTH)
+            if connection.getresponse().status == 200:
+                return
+        time.sleep(0.05)
+    raise StackError(f"the local AWS emulator did not start; the end of {log} says why:\n{_tail(log)}")
+
+
+def _tail(log: Path, lines: int = 15) -> str:
+    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+
+
+def _kill_group(group: int) -> None:
+    """Kill a process group; 0, not yet written by the supervisor, is none.
+
+    No gentler signal: what the emulator knows is in memory and temporary files only, there is nothing to save.
+    """
+    if group:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
+
+
+def _clear(folder: Path) -> None:
+    """Forget what an ended stack left behind, except its logs."""
+    shutil.rmtree(folder / "tmp", ignore_errors=True)
+    (folder / "stack.json").unlink(missing_ok=True)
+
+
+def _supervise(lock: int, *, bound: bool) -> None:
+    """Run MiniStack; when it ends, a signal comes, or standard input closes (`bound`), end the whole group."""
+
+    def end(*_: object) -> None:
+        os.killpg(0, signal.SIGKILL)
+
+    def end_with_parent() -> None:
+        sys.stdin.buffer.read()
+        end()
+
+    os.ftruncate(lock, 0)
+    os.write(lock, str(os.getpid()).encode())
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, end)
+    if bound:
+        threading.Thread(target=end_with_parent, daemon=True).start()
+    subprocess.run([PROGRAM], stdin=subprocess.DEVNULL, pass_fds=[lock], check=False)  # noqa: S603
+    end()
+
+
+if __name__ == "__main__":
+    _supervise(int(sys.argv[1]), bound="bound" in sys.argv[2:])
