@@ -1,0 +1,193 @@
+"""Job records in JobsTable: one item a source key and version, with what became of it.
+
+Every change is one conditional write that names its owner, the execution of the current attempt, so that neither a
+forgotten run nor an SDK retry after a lost response can change what is no longer its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+
+TABLE = os.environ["JOBS_TABLE"]
+SCHEMA_VERSION = 1
+OPEN = {"QUEUED", "PROCESSING"}
+KEEP_RETIRED_SECONDS = 90 * 86400  # a SUPERSEDED or DELETED record is history only; the table's TTL removes it
+
+dynamodb: DynamoDBClient = boto3.client(
+    "dynamodb", config=Config(retries={"mode": "standard", "total_max_attempts": 3})
+)
+_serializer, _deserializer = TypeSerializer(), TypeDeserializer()
+
+
+class NotOwnerError(Exception):
+    """Another execution owns this record now: whoever gets this must write nothing more."""
+
+
+def marshal(values: dict[str, Any]) -> dict[str, Any]:
+    """Plain values as DynamoDB attribute values."""
+    return {name: _serializer.serialize(value) for name, value in values.items()}
+
+
+def unmarshal(item: dict[str, Any]) -> dict[str, Any]:
+    """DynamoDB attribute values as plain values (numbers as Decimal)."""
+    return {name: _deserializer.deserialize(value) for name, value in item.items()}
+
+
+def now() -> str:
+    """This moment as ISO 8601 in UTC with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def job_id(bucket: str, key: str, version_id: str) -> str:
+    """The job's id: the same for the same version of the same source, whoever asks, in 24 hex digits."""
+    return hashlib.sha256(f"{bucket}\n{key}\n{version_id}".encode()).hexdigest()[:24]
+
+
+def item(version_id: str) -> str:
+    """The sort key of the record of a source version."""
+    return f"job#{version_id}"
+
+
+def get(key: str, version_id: str) -> dict[str, Any] | None:
+    """The record of a source version as it is now (a consistent read), or None."""
+    found = dynamodb.get_item(TableName=TABLE, Key=_key(key, version_id), ConsistentRead=True)
+    return unmarshal(found["Item"]) if "Item" in found else None
+
+
+def begin(job: dict[str, Any], previous: dict[str, Any] | None) -> None:
+    """Record that an attempt is about to start, in place of the record that was seen when it was decided.
+
+    Raises NotOwnerError if the record has changed since.
+    """
+    started = now()
+    record = {
+        "source_key": job["source"]["key"],
+        "item": item(job["source"]["version_id"]),
+        "schema_version": SCHEMA_VERSION,
+        "job_id": job["job_id"],
+        "status": "PROCESSING",
+        "attention": "PROCESSING",
+        "source": job["source"],
+        "recipe": job["recipe"],
+        "round": job["round"],
+        "attempt": job["attempt"],
+        "execution_name": job["execution_name"],
+        "queued_at": started,
+        "started_at": started,
+        "updated_at": started,
+    }
+    condition, values = "attribute_not_exists(execution_name)", {}
+    if previous:
+        record |= {name: previous[name] for name in ("queued_at", "last_failure") if name in previous}
+        if "execution_name" in previous:
+            condition, values = "execution_name = :seen", marshal({":seen": previous["execution_name"]})
+    try:
+        dynamodb.put_item(
+            TableName=TABLE,
+            Item=marshal(record),
+            ConditionExpression=condition,
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            **({"ExpressionAttributeValues": values} if values else {}),
+        )
+    except dynamodb.exceptions.ConditionalCheckFailedException as error:
+        # Our own write whose answer was lost: the SDK tried again and met it.
+        if unmarshal(error.response.get("Item", {})).get("execution_name") != job["execution_name"]:
+            raise NotOwnerError(job["execution_name"]) from error
+
+
+def close(job: dict[str, Any], status: str, **facts: Any) -> None:
+    """Record how the attempt ended: a final status, or QUEUED for a failed attempt that is to be tried again.
+
+    `facts` are further attributes (result, code, reason, last_failure, recipe). Writing the same end twice is fine.
+    Raises NotOwnerError if another attempt has taken over.
+    """
+    moment = now()
+    changes = {"status": status, "updated_at": moment, **facts}
+    if status not in OPEN:
+        changes["finished_at"] = moment
+    if status != "SUCCEEDED":
+        changes["attention"] = status
+    try:
+        _update(
+            job["source"]["key"],
+            job["source"]["version_id"],
+            changes,
+            condition="execution_name = :owner AND #status IN (:processing, :queued)",
+            values={":owner": job["execution_name"], ":processing": "PROCESSING", ":queued": "QUEUED"},
+            remove="attention" if status == "SUCCEEDED" else "",
+        )
+    except dynamodb.exceptions.ConditionalCheckFailedException as error:
+        found = unmarshal(error.response.get("Item", {}))
+        if (found.get("execution_name"), found.get("status")) != (job["execution_name"], status):
+            raise NotOwnerError(job["execution_name"]) from error
+
+
+def retire(source: dict[str, Any], status: str, *, finished: bool = False) -> None:
+    """Record that a version is SUPERSEDED (never finished, and no longer the newest) or DELETED.
+
+    Writes a record if the version never had one, so that each upload can be accounted for. A version that has ended
+    keeps its record, but for a SUCCEEDED one whose set was removed (`finished`).
+    """
+    moment = now()
+    replaceable = [*sorted(OPEN), *(["SUCCEEDED"] if finished else [])]
+    placeholders = {f":s{index}": value for index, value in enumerate(replaceable)}
+    try:
+        _update(
+            source["key"],
+            source["version_id"],
+            {
+                "status": status,
+                "attention": status,
+                "updated_at": moment,
+                "finished_at": moment,
+                "expires_at": int(datetime.now(UTC).timestamp()) + KEEP_RETIRED_SECONDS,
+            },
+            condition=f"attribute_not_exists(#status) OR #status IN ({', '.join(placeholders)})",
+            values=placeholders,
+            defaults={
+                "schema_version": SCHEMA_VERSION,
+                "job_id": job_id(source["bucket"], source["key"], source["version_id"]),
+                "source": source,
+            },
+        )
+    except dynamodb.exceptions.ConditionalCheckFailedException:
+        return
+
+
+def _key(key: str, version_id: str) -> dict[str, Any]:
+    return marshal({"source_key": key, "item": item(version_id)})
+
+
+def _update(
+    key: str,
+    version_id: str,
+    changes: dict[str, Any],
+    *,
+    condition: str,
+    values: dict[str, Any],
+    defaults: dict[str, Any] | None = None,
+    remove: str = "",
+) -> None:
+    """One conditional UpdateItem: set `changes`, set `defaults` where nothing stands, drop the attribute `remove`."""
+    written = changes | (defaults or {})
+    sets = [f"#{name} = :{name}" for name in changes]
+    sets += [f"#{name} = if_not_exists(#{name}, :{name})" for name in defaults or {}]
+    dynamodb.update_item(
+        TableName=TABLE,
+        Key=_key(key, version_id),
+        UpdateExpression="SET " + ", ".join(sets) + (f" REMOVE #{remove}" if remove else ""),
+        ConditionExpression=condition,
+        ExpressionAttributeNames={f"#{name}": name for name in [*written, *([remove] if remove else [])]},
+        ExpressionAttributeValues=marshal({f":{name}": value for name, value in written.items()} | values),
+        ReturnValuesOnConditionCheckFailure="ALL_OLD",
+    )

@@ -1,0 +1,128 @@
+"""Runs of the state machine: start one for an attempt and wait until it has ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from common import jobs
+
+if TYPE_CHECKING:
+    from types_boto3_stepfunctions import SFNClient
+
+STATE_MACHINE = os.environ["STATE_MACHINE_ARN"]
+EXPRESS = os.environ["WORKFLOW_TYPE"] == "EXPRESS"
+# Longer than the execution's own timeout: when it is over, so is the run.
+WAIT_SECONDS = float(os.environ["WAIT_SECONDS"])
+# Photos take a second or two: look often at first. DescribeExecution has a small quota: ask it rarely.
+POLL_SECONDS = (0.25, 0.25, 0.5, 0.5, 1.0)
+DESCRIBE_EVERY = 8
+
+# StartSyncExecution answers when the run has ended, and a repeated call would be a second run.
+_once = Config(read_timeout=WAIT_SECONDS, retries={"mode": "standard", "total_max_attempts": 1})
+_retried = Config(retries={"mode": "standard", "total_max_attempts": 3})
+sfn: SFNClient = boto3.client("stepfunctions", config=_once if EXPRESS else _retried)
+
+
+class CutOffError(Exception):
+    """The run ended, or was never accepted, without closing its record. `failure`: code, reason and state (None)."""
+
+    def __init__(self, code: str, reason: str, *, started: bool) -> None:
+        super().__init__(f"{code}: {reason}")
+        self.failure = {"code": code, "reason": reason, "state": None}
+        self.started = started
+
+
+class UnknownError(Exception):
+    """Nobody can say whether the run has ended: it must count as running until its lease is over."""
+
+
+def run(job: dict[str, Any]) -> dict[str, Any]:
+    """Start the job's attempt, wait for its end and return its record as the run left it.
+
+    Raises CutOffError if the run ended without closing the record, UnknownError if that cannot be told.
+    """
+    return _run_sync(job) if EXPRESS else _run_and_poll(job)
+
+
+def _run_sync(job: dict[str, Any]) -> dict[str, Any]:
+    try:
+        ended = sfn.start_sync_execution(
+            stateMachineArn=STATE_MACHINE, name=job["execution_name"], input=json.dumps(job)
+        )
+    except ClientError as error:
+        if _refused(error):
+            raise _not_started(error) from error
+        raise UnknownError(str(error)) from error
+    except BotoCoreError as error:
+        raise UnknownError(str(error)) from error
+    record = _record(job)
+    if not _is_open(record, job):
+        return record
+    reason = ended.get("error") or ended.get("cause") or "the record was not closed"
+    raise CutOffError(f"EXECUTION_{ended['status']}", reason, started=True)
+
+
+def _run_and_poll(job: dict[str, Any]) -> dict[str, Any]:
+    deadline = time.monotonic() + WAIT_SECONDS
+    arn = STATE_MACHINE.replace(":stateMachine:", ":execution:") + ":" + job["execution_name"]
+    try:
+        sfn.start_execution(stateMachineArn=STATE_MACHINE, name=job["execution_name"], input=json.dumps(job))
+    except ClientError as error:
+        # ExecutionAlreadyExists: our own start, whose answer was lost. The name belongs to this attempt alone.
+        if error.response["Error"]["Code"] != "ExecutionAlreadyExists" and _refused(error):
+            raise _not_started(error) from error
+    except BotoCoreError:
+        pass  # it may have started: the polls below tell
+    looks = 0
+    while time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS[min(looks, len(POLL_SECONDS) - 1)])
+        looks += 1
+        record = _record(job)
+        if not _is_open(record, job):
+            return record
+        if looks % DESCRIBE_EVERY == 0 and (status := _status(arn)) != "RUNNING":
+            record = _record(job)  # it may have closed the record between the two looks
+            if not _is_open(record, job):
+                return record
+            raise CutOffError(f"EXECUTION_{status}", "the run ended without closing its record", started=True)
+    raise UnknownError(f"{job['execution_name']} was still running after {WAIT_SECONDS:.0f} s")
+
+
+def _status(arn: str) -> str:
+    try:
+        return sfn.describe_execution(executionArn=arn)["status"]
+    except sfn.exceptions.ExecutionDoesNotExist:
+        return "NOT_STARTED"
+    except ClientError as error:
+        if _refused(error) and error.response["Error"]["Code"] != "ThrottlingException":
+            raise
+        return "RUNNING"
+
+
+def _refused(error: ClientError) -> bool:
+    """Whether AWS answered that it did not do it (4xx), as opposed to not knowing (5xx)."""
+    return error.response["ResponseMetadata"]["HTTPStatusCode"] < 500
+
+
+def _not_started(error: ClientError) -> CutOffError:
+    return CutOffError(error.response["Error"]["Code"], error.response["Error"]["Message"], started=False)
+
+
+def _record(job: dict[str, Any]) -> dict[str, Any]:
+    record = jobs.get(job["source"]["key"], job["source"]["version_id"])
+    if record is None:
+        raise jobs.NotOwnerError(f"the record of {job['execution_name']} is gone")
+    return record
+
+
+def _is_open(record: dict[str, Any], job: dict[str, Any]) -> bool:
+    if record.get("execution_name") != job["execution_name"]:
+        raise jobs.NotOwnerError(f"{record.get('execution_name')} has taken over from {job['execution_name']}")
+    return bool(record["status"] == "PROCESSING")

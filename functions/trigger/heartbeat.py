@@ -1,0 +1,70 @@
+"""Keeps the messages of a batch invisible while they are worked on, for little longer than that.
+
+The queue's own visibility outlasts the longest invocation; shortened on receipt and extended by a heartbeat, what a
+killed trigger held comes back within a minute.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import boto3
+from aws_lambda_powertools import Logger
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from types_boto3_sqs import SQSClient
+
+    from trigger.notices import Message
+
+QUEUE_URL = os.environ["UPLOAD_QUEUE_URL"]
+HEARTBEAT_SECONDS = float(os.environ["HEARTBEAT_SECONDS"])
+# Two beats may fail before the messages are taken for lost.
+VISIBILITY_SECONDS = int(3 * HEARTBEAT_SECONDS)
+VISIBILITY_LIMIT = 43_200
+
+FAULTS = (ClientError, BotoCoreError)
+sqs: SQSClient = boto3.client("sqs", config=Config(retries={"mode": "standard", "total_max_attempts": 3}))
+logger = Logger()
+
+
+@contextmanager
+def beating(messages: list[Message]) -> Iterator[None]:
+    """Keep the messages ours until the block is left. Messages without a receipt came from no queue."""
+    receipts = [message.receipt for message in messages if message.receipt]
+    stopped = threading.Event()
+    beat = threading.Thread(target=_beat, args=(receipts, stopped), daemon=True)
+    beat.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        beat.join()
+
+
+def come_back_in(message: Message, seconds: float) -> None:
+    """Make a message that was not dealt with visible again after `seconds`."""
+    if message.receipt:
+        _hide(message.receipt, min(int(seconds), VISIBILITY_LIMIT))
+
+
+def _beat(receipts: list[str], stopped: threading.Event) -> None:
+    while receipts:
+        for receipt in receipts:
+            _hide(receipt, VISIBILITY_SECONDS)
+        if stopped.wait(HEARTBEAT_SECONDS):
+            return
+
+
+def _hide(receipt: str, seconds: int) -> None:
+    """Failing to do so costs at most a needless receive, which the lease stands: not worth failing a batch for."""
+    try:
+        sqs.change_message_visibility(QueueUrl=QUEUE_URL, ReceiptHandle=receipt, VisibilityTimeout=seconds)
+    except FAULTS as error:
+        logger.warning("visibility not changed", reason=str(error))

@@ -1,0 +1,194 @@
+"""One writer per source key: a lease is an item in JobsTable beside the key's records.
+
+It holds who works on the key (`holder`), the attempt that was started (`item`, `execution_name`) and until when that
+attempt can still write (`until`, epoch seconds). It is taken and changed by conditional writes only, before anything
+is started or removed. Whoever loses it learns so at the next write, and does nothing more.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from common import jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# An attempt's longest run and the slowest function that can outlive it: until then a forgotten run may still write.
+LEASE_SECONDS = float(os.environ["LEASE_SECONDS"])
+# Enough to look at the source and to remove a set. What takes longer renews the lease first.
+LOOK_SECONDS = 60.0
+POLL_SECONDS = 0.5
+# How long a holder may stay silent after its run was closed before it counts as dead.
+GRACE_SECONDS = 5.0
+
+
+class BusyError(Exception):
+    """Somebody else works on the key, and for longer than we can wait. `seconds`: until it makes sense to ask again."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the key is being worked on; asking again in {seconds:.0f} s")
+        self.seconds = seconds
+
+
+class LostError(Exception):
+    """The lease was taken over: somebody else works on the key now."""
+
+
+@dataclass
+class Lease:
+    """The lease on `key` that we hold. `unfinished`: version of a job that an earlier holder left open."""
+
+    key: str
+    holder: str
+    unfinished: str | None
+    keep: bool = False
+
+    def renew(self, version_id: str, execution_name: str) -> None:
+        """Hold on for as long as the named attempt can write. To be called before it is started."""
+        self.unfinished = version_id
+        self._write(time.time() + LEASE_SECONDS, execution_name)
+
+    def look(self) -> None:
+        """Hold on for as long as it takes to look at a source or to remove a set."""
+        self._write(time.time() + LOOK_SECONDS, None)
+
+    def settle(self, seconds: float) -> None:
+        """Keep everybody off the key for so long after our leaving: a run that was cut off may still be writing."""
+        self._write(time.time() + seconds, None)
+        self.keep = True
+
+    def finish(self) -> None:
+        """The job that was open is closed: nothing is left for the next holder to clean up."""
+        self.unfinished = None
+
+    def release(self) -> None:
+        """Let go, leaving behind only the name of a job that is still open."""
+        if self.keep:
+            return
+        try:
+            if self.unfinished is None:
+                jobs.dynamodb.delete_item(
+                    TableName=jobs.TABLE,
+                    Key=_item_key(self.key),
+                    ConditionExpression="holder = :me",
+                    ExpressionAttributeValues=jobs.marshal({":me": self.holder}),
+                )
+            else:
+                self._write(0, None)
+        except (LostError, jobs.dynamodb.exceptions.ConditionalCheckFailedException):
+            return
+
+    def _write(self, until: float, execution_name: str | None) -> None:
+        found = _put(
+            _record(self.key, self.holder, until, self.unfinished, execution_name),
+            "holder = :me",
+            {":me": self.holder},
+        )
+        if found is not None:
+            raise LostError(self.key)
+
+
+@contextmanager
+def hold(key: str, deadline: float) -> Iterator[Lease]:
+    """Take the key's lease, waiting for another holder until `deadline` (time.time()) at the latest.
+
+    Raises BusyError if it is not to be had by then.
+    """
+    lease = _acquire(key, deadline)
+    try:
+        yield lease
+    finally:
+        lease.release()
+
+
+def _acquire(key: str, deadline: float) -> Lease:
+    holder = uuid.uuid4().hex
+    closed_since: tuple[str, float] | None = None
+    while True:
+        found = _put(
+            _record(key, holder, time.time() + LOOK_SECONDS, None, None),
+            "attribute_not_exists(holder)",
+            {},
+        )
+        if found is None:
+            return Lease(key, holder, None)
+        if found["holder"] == holder:  # our own write, whose answer was lost
+            return Lease(key, holder, found.get("version_id"))
+        if found["until"] <= time.time() or _silent(found, closed_since):
+            taken = _take_over(key, holder, found)
+            if taken:
+                return taken
+            continue
+        closed_since = _closed(found, closed_since)
+        if time.time() + POLL_SECONDS > deadline:
+            raise BusyError(max(float(found["until"]) - time.time(), 1.0))
+        time.sleep(POLL_SECONDS)
+
+
+def _take_over(key: str, holder: str, found: dict[str, Any]) -> Lease | None:
+    unfinished = found.get("version_id")
+    lost = _put(
+        _record(key, holder, time.time() + LOOK_SECONDS, unfinished, None),
+        "holder = :them AND #until = :until",
+        {":them": found["holder"], ":until": found["until"]},
+    )
+    return Lease(key, holder, unfinished) if lost is None or lost.get("holder") == holder else None
+
+
+def _closed(found: dict[str, Any], before: tuple[str, float] | None) -> tuple[str, float] | None:
+    """Since when we see the holder's run closed, by the execution's name: closing the record is a run's last act."""
+    name = found.get("execution_name")
+    if name is None:
+        return None
+    if before and before[0] == name:
+        return before
+    record = jobs.get(found["source_key"], found["version_id"])
+    over = record is not None and record.get("execution_name") == name and record["status"] != "PROCESSING"
+    return (name, time.time()) if over else None
+
+
+def _silent(found: dict[str, Any], closed_since: tuple[str, float] | None) -> bool:
+    return (
+        closed_since is not None
+        and closed_since[0] == found.get("execution_name")
+        and time.time() - closed_since[1] >= GRACE_SECONDS
+    )
+
+
+def _item_key(key: str) -> dict[str, Any]:
+    return jobs.marshal({"source_key": key, "item": "lease"})
+
+
+def _record(key: str, holder: str, until: float, version_id: str | None, execution_name: str | None) -> dict[str, Any]:
+    record = {
+        "source_key": key,
+        "item": "lease",
+        "holder": holder,
+        "until": int(until),
+        "version_id": version_id,
+        "execution_name": execution_name,
+    }
+    return {name: value for name, value in record.items() if value is not None}
+
+
+def _put(record: dict[str, Any], condition: str, values: dict[str, Any]) -> dict[str, Any] | None:
+    """Write the lease if the condition holds: None if it was written, else the item that stands."""
+    names = {"#until": "until"} if "#until" in condition else {}
+    try:
+        jobs.dynamodb.put_item(
+            TableName=jobs.TABLE,
+            Item=jobs.marshal(record),
+            ConditionExpression=condition,
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            **({"ExpressionAttributeNames": names} if names else {}),
+            **({"ExpressionAttributeValues": jobs.marshal(values)} if values else {}),
+        )
+    except jobs.dynamodb.exceptions.ConditionalCheckFailedException as error:
+        return jobs.unmarshal(error.response["Item"])
+    return None

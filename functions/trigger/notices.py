@@ -1,0 +1,93 @@
+"""Reads what the trigger is handed: SQS batches of S3 notifications, or one S3 notification as it is."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote_plus
+
+PREFIX = "raw/"
+# What desktops leave in folders that are copied as a whole. Nobody wants these as photos, or to be told of them.
+LITTER = {".ds_store", "thumbs.db", "desktop.ini"}
+
+
+class UnreadableError(Exception):
+    """A message that is no S3 notification about our source bucket, and will not become one by trying again."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """That something about `key` may have changed. What is true now is in S3; the rest only helps to account for it."""
+
+    key: str
+    removed: bool
+    version_id: str | None
+    sequencer: str | None
+    sent_at: float  # epoch seconds at which the message was put into the queue
+
+
+@dataclass(frozen=True)
+class Message:
+    """A queue message. A bare S3 notification has neither id nor receipt."""
+
+    body: str
+    id: str = ""
+    receipt: str = ""
+    receives: int = 1
+    sent_at: float = field(default_factory=time.time)
+
+
+def messages(event: dict[str, Any]) -> list[Message]:
+    """The messages of an SQS batch, or a bare S3 event as one message."""
+    records = event.get("Records", [])
+    if not records or records[0].get("eventSource") != "aws:sqs":
+        return [Message(json.dumps(event))]
+    return [
+        Message(
+            body=record["body"],
+            id=record["messageId"],
+            receipt=record["receiptHandle"],
+            receives=int(record["attributes"]["ApproximateReceiveCount"]),
+            sent_at=int(record["attributes"]["SentTimestamp"]) / 1000,
+        )
+        for record in records
+    ]
+
+
+def read(message: Message, bucket: str) -> list[Notice]:
+    """The notices in a message that concern sources; none for a test event, folder markers and desktop litter.
+
+    Raises UnreadableError for anything that is not an S3 notification about `bucket`.
+    """
+    try:
+        body = json.loads(message.body)
+        if body.get("Event") == "s3:TestEvent":
+            return []
+        notices = [_notice(record, message, bucket) for record in body["Records"]]
+    except UnreadableError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UnreadableError(f"not an S3 notification ({type(error).__name__}: {error})") from error
+    return [notice for notice in notices if is_source(notice.key)]
+
+
+def is_source(key: str) -> bool:
+    """Whether a key can hold a source: under raw/, no folder marker, none of the files that desktops leave behind."""
+    name = key.rsplit("/", 1)[-1]
+    litter = name.lower() in LITTER or name.startswith("._")
+    return key.startswith(PREFIX) and bool(name) and not litter
+
+
+def _notice(record: dict[str, Any], message: Message, bucket: str) -> Notice:
+    about = record["s3"]
+    if about["bucket"]["name"] != bucket:
+        raise UnreadableError(f"about the bucket {about['bucket']['name']}, not {bucket}")
+    return Notice(
+        key=unquote_plus(about["object"]["key"], errors="strict"),  # encoded once by S3, so decoded once
+        removed=record["eventName"].removeprefix("s3:").startswith("ObjectRemoved:"),
+        version_id=about["object"].get("versionId"),
+        sequencer=about["object"].get("sequencer"),
+        sent_at=message.sent_at,
+    )

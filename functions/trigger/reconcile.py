@@ -1,0 +1,232 @@
+"""Brings the outputs of one key in line with its source as it is now, whatever the events said and in which order."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from aws_lambda_powertools import Logger
+
+from common import jobs, manifest, outcomes, recipes, storage
+from trigger import executions, lease
+
+if TYPE_CHECKING:
+    from trigger.notices import Notice
+
+SOURCE_BUCKET = os.environ["SOURCE_BUCKET"]
+OUTPUT_BUCKET = os.environ["OUTPUT_BUCKET"]
+ERROR_TOPIC = os.environ["ERROR_TOPIC_ARN"]
+MAX_ATTEMPTS = int(os.environ["MAX_ATTEMPTS"])
+BACKOFF_SECONDS = [float(seconds) for seconds in os.environ["BACKOFF_SECONDS"].split(",")]
+# The slowest function: it may go on writing for so long after its execution was cut off.
+SETTLE_SECONDS = float(os.environ["SETTLE_SECONDS"])
+
+# Asking again while another invocation works on the key: seldom enough that the queue's receives outlast any run.
+BUSY_SECONDS = 60.0
+LOST_RUN = {
+    "code": "RUN_LOST",
+    "reason": "the trigger or the execution was killed before it ended",
+    "state": None,
+}
+
+RECIPES = recipes.load()
+logger = Logger()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is to become of the messages about a key: done with, to come back later, or parked for a person to see."""
+
+    kind: Literal["done", "later", "park"]
+    seconds: float = 0.0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Start:
+    """That an attempt is due."""
+
+    round: int
+    attempt: int
+
+
+DONE = Verdict("done")
+
+
+def reconcile(key: str, notices: list[Notice], deadline: float) -> Verdict:
+    """Take the key's lease, and do what its source demands until that no longer changes.
+
+    `deadline` (time.time()) is when the invocation must be over: no attempt is started that could outlast it.
+    """
+    try:
+        with lease.hold(key, deadline - executions.WAIT_SECONDS) as held:
+            return _reconcile(held, notices, deadline)
+    except lease.BusyError as busy:
+        return Verdict("later", min(busy.seconds, BUSY_SECONDS), str(busy))
+    except (lease.LostError, jobs.NotOwnerError) as lost:
+        return Verdict("later", BACKOFF_SECONDS[0], f"somebody else took over: {lost}")
+
+
+def decide(
+    record: dict[str, Any] | None, recipe_hash: str, finished: dict[str, Any] | None, sent_at: float
+) -> Start | Literal["nothing", "park", "give up"]:
+    """What the newest version of a source needs.
+
+    `record`: its job record; `finished`: the manifest that stands for the key; `sent_at`: when the youngest of the
+    messages was sent. A message that was sent after the job FAILED (redriven, or sent again by a person) asks for a
+    new round; so does a changed recipe, and nothing else.
+    """
+    if record is None or "round" not in record:
+        return Start(1, 1)
+    again = Start(int(record["round"]) + 1, 1)
+    if record["recipe"]["hash"] != recipe_hash:
+        return again
+    if record["status"] in jobs.OPEN:  # PROCESSING under our lease: a run that nobody waited for to its end
+        attempts = int(record["attempt"])
+        return Start(int(record["round"]), attempts + 1) if attempts < MAX_ATTEMPTS else "give up"
+    if record["status"] == "SUCCEEDED":
+        stands = finished is not None and (finished["job_id"], finished["recipe"]["hash"]) == (
+            record["job_id"],
+            recipe_hash,
+        )
+        return "nothing" if stands else again
+    if record["status"] == "REJECTED":
+        return "nothing"
+    if record["status"] == "FAILED":
+        return again if sent_at > _epoch(record["finished_at"]) else "park"
+    return again  # SUPERSEDED or DELETED, and the newest version again
+
+
+def _reconcile(held: lease.Lease, notices: list[Notice], deadline: float) -> Verdict:
+    source = storage.head(SOURCE_BUCKET, held.key)
+    while True:
+        _account(held, source, notices)
+        if source is None:
+            if any(notice.removed for notice in notices):
+                _remove_set(held)
+            return DONE
+        verdict, ran = _bring_in_line(held, source, notices, deadline)
+        if not ran:
+            return verdict
+        before, source = source, storage.head(SOURCE_BUCKET, held.key)
+        if source is not None and source["version_id"] == before["version_id"]:
+            return verdict
+
+
+def _bring_in_line(
+    held: lease.Lease, source: dict[str, Any], notices: list[Notice], deadline: float
+) -> tuple[Verdict, bool]:
+    """What the messages' verdict is, and whether a run took place (so that the source may have changed meanwhile)."""
+    recipe = recipes.route(RECIPES, held.key)
+    record = jobs.get(held.key, source["version_id"])
+    finished = None
+    if record and record["status"] == "SUCCEEDED":
+        finished = storage.get_json(OUTPUT_BUCKET, manifest.manifest_key(held.key))
+    step = decide(record, recipe["hash"], finished, max(notice.sent_at for notice in notices))
+    if record and record["status"] == "PROCESSING":
+        record["last_failure"] = LOST_RUN | {"at": jobs.now()}
+    if step == "nothing":
+        return DONE, False
+    if step == "park":
+        return _parked(record), False
+    if step == "give up":
+        job = _job(source, recipe, record or {}, notices)
+        outcomes.fail(job, LOST_RUN, ERROR_TOPIC)
+        held.finish()
+        return _parked(jobs.get(held.key, source["version_id"])), False
+    if deadline - time.time() < executions.WAIT_SECONDS:
+        return Verdict("later", 0, "not enough time left in this invocation for a run"), False
+    job = _job(source, recipe, {"round": step.round, "attempt": step.attempt}, notices)
+    return _run(held, job, record), True
+
+
+def _run(held: lease.Lease, job: dict[str, Any], record: dict[str, Any] | None) -> Verdict:
+    held.renew(job["source"]["version_id"], job["execution_name"])
+    jobs.begin(job, record)
+    facts = {"job_id": job["job_id"], "execution_name": job["execution_name"]}
+    logger.info("attempt started", **facts)
+    try:
+        record = executions.run(job)
+    except executions.UnknownError as unknown:
+        logger.warning("end of attempt unknown", reason=str(unknown), **facts)
+        held.keep = True
+        return Verdict("later", lease.LEASE_SECONDS, str(unknown))
+    except executions.CutOffError as cut:
+        logger.warning("attempt cut off", **cut.failure, **facts)
+        outcomes.fail(job, cut.failure, ERROR_TOPIC)
+        if cut.started:
+            held.settle(SETTLE_SECONDS)
+        record = jobs.get(held.key, job["source"]["version_id"])
+    return _verdict(held, record or {})
+
+
+def _verdict(held: lease.Lease, record: dict[str, Any]) -> Verdict:
+    """What becomes of the messages after a run, by how it closed its record."""
+    if record["status"] == "QUEUED":
+        failure = record["last_failure"]
+        seconds = BACKOFF_SECONDS[min(int(record["attempt"]), len(BACKOFF_SECONDS)) - 1]
+        return Verdict(
+            "later",
+            max(seconds, SETTLE_SECONDS if held.keep else 0),
+            f"{failure['code']}: {failure['reason']}",
+        )
+    held.finish()
+    return _parked(record) if record["status"] == "FAILED" else DONE
+
+
+def _parked(record: dict[str, Any] | None) -> Verdict:
+    record = record or {}
+    return Verdict("park", reason=f"job {record.get('job_id')} FAILED: {record.get('code')}: {record.get('reason')}")
+
+
+def _account(held: lease.Lease, source: dict[str, Any] | None, notices: list[Notice]) -> None:
+    """Close the records of versions that nobody will work on: no longer the newest, or gone."""
+    newest = source["version_id"] if source else None
+    told = {notice.version_id for notice in notices if not notice.removed}
+    for version_id in (told | {held.unfinished}) - {None, newest}:
+        version = {"bucket": SOURCE_BUCKET, "key": held.key, "version_id": version_id}
+        jobs.retire(version, "SUPERSEDED" if source else "DELETED")
+    if held.unfinished != newest:
+        held.finish()
+
+
+def _remove_set(held: lease.Lease) -> None:
+    """Remove the key's set: what its manifest lists, and what a run may have left that never wrote one."""
+    held.look()
+    manifest_key = manifest.manifest_key(held.key)
+    if len(manifest_key.encode()) > storage.KEY_LIMIT:
+        return  # refused as UNSUPPORTED_KEY: it never had a set
+    finished = storage.get_json(OUTPUT_BUCKET, manifest_key)
+    recipe = recipes.route(RECIPES, held.key)
+    expected = [manifest.output_key(held.key, name, kind) for name, kind in recipes.outputs(recipe)]
+    storage.delete(OUTPUT_BUCKET, [*expected, *(manifest.set_keys(finished) if finished else [])])
+    storage.delete(OUTPUT_BUCKET, [manifest_key])  # last: an interrupted removal can be taken up again
+    if finished:
+        jobs.retire(finished["source"], "DELETED", finished=True)
+    logger.info("set removed", source_key=held.key)
+
+
+def _job(
+    source: dict[str, Any], recipe: dict[str, Any], attempt: dict[str, Any], notices: list[Notice]
+) -> dict[str, Any]:
+    """The execution's input."""
+    job_id = jobs.job_id(source["bucket"], source["key"], source["version_id"])
+    sequencers = {notice.version_id: notice.sequencer for notice in notices if notice.sequencer}
+    sequencer = sequencers.get(source["version_id"])
+    number, round_number = int(attempt["attempt"]), int(attempt["round"])
+    return {
+        "job_id": job_id,
+        "execution_name": f"{job_id}-{round_number}-{number}",
+        "round": round_number,
+        "attempt": number,
+        "max_attempts": MAX_ATTEMPTS,
+        "source": source | ({"sequencer": sequencer} if sequencer else {}),
+        "recipe": {"name": recipe["name"], "hash": recipe["hash"]},
+    }
+
+
+def _epoch(moment: str) -> float:
+    return datetime.fromisoformat(moment).timestamp()
