@@ -1,0 +1,241 @@
+"""Filters: small functions `(image, **arguments) -> image` on images of mode L, RGB or RGBA, and chains of them.
+
+No filter changes transparency, but a watermark that stands on it. The ranges of arguments are in recipes.schema.json.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageFilter, ImageFont
+
+from common import imaging
+
+WATERMARKS = Path(__file__).parent.parent / "watermarks"
+"""Where pictures and fonts of watermarks are."""
+
+
+def apply(image: Image.Image, chain: Iterable[Mapping[str, Any]]) -> Image.Image:
+    """The image after each filter of the chain, in order: [{"filter": name, argument: value, …}, …]."""
+    for step in chain:
+        arguments = dict(step)
+        image = FILTERS[arguments.pop("filter")](image, **arguments)
+    return image
+
+
+def marked(images: Mapping[str, Image.Image], recipe: Mapping[str, Any]) -> dict[str, Image.Image]:
+    """The images, those that are wide enough with the recipe's watermark."""
+    if not recipe["watermark"]:
+        return dict(images)
+    arguments = dict(recipe["watermark"])
+    min_width = arguments.pop("min_width")
+    return {
+        name: watermark(image, **arguments) if image.width >= min_width else image for name, image in images.items()
+    }
+
+
+def filtered(image: Image.Image, recipe: Mapping[str, Any]) -> dict[str, Image.Image]:
+    """The recipe's filtered renditions by name, watermark included, from a decoded source."""
+    sized = imaging.renditions(image, filtered_sizes(recipe))
+    chains = recipe["filtered"]
+    return marked({name: apply(sized[name], chains[name]["filters"]) for name in sized}, recipe)
+
+
+def filtered_sizes(recipe: Mapping[str, Any]) -> dict[str, imaging.Size]:
+    """The size of each filtered rendition: what `imaging.decode` needs to know before `filtered`."""
+    return {name: recipe["sizes"][made["size"]] for name, made in recipe["filtered"].items()}
+
+
+# --------------------------------------------------------------------------- colour
+
+
+def grayscale(image: Image.Image, amount: float = 1) -> Image.Image:
+    """`amount`: 0 (as it is) to 1 (gray)."""
+    return saturation(image, 1 - amount)
+
+
+def sepia(image: Image.Image, amount: float = 1) -> Image.Image:
+    """`amount`: 0 (as it is) to 1 (brown), with the colours of CSS's sepia()."""
+    brown = (0.393, 0.769, 0.189, 0, 0.349, 0.686, 0.168, 0, 0.272, 0.534, 0.131, 0)
+
+    def toned(colors: Image.Image) -> Image.Image:
+        rgb = colors.convert("RGB")
+        return Image.blend(rgb, rgb.convert("RGB", matrix=brown), amount)
+
+    return _on_colors(image, toned)
+
+
+def brightness(image: Image.Image, amount: float = 1) -> Image.Image:
+    """`amount`: a factor, 0 (black) to 4; 1 leaves the image as it is."""
+    return _on_levels(image, lambda level: level * amount)
+
+
+def contrast(image: Image.Image, amount: float = 1) -> Image.Image:
+    """`amount`: a factor around middle gray, 0 (gray) to 4; 1 leaves the image as it is."""
+    return _on_levels(image, lambda level: (level - 127.5) * amount + 127.5)
+
+
+def saturation(image: Image.Image, amount: float = 1) -> Image.Image:
+    """`amount`: a factor, 0 (gray) to 4; 1 leaves the image as it is."""
+
+    def saturated(colors: Image.Image) -> Image.Image:
+        gray = colors.convert("L")
+        if amount == 0 or colors.mode == "L":
+            return gray
+        return Image.blend(gray.convert("RGB"), colors, amount)
+
+    return _on_colors(image, saturated)
+
+
+def vignette(image: Image.Image, amount: float = 0.5, radius: float = 0.4) -> Image.Image:
+    """Darken the corners by `amount`, 0 to 1 (black), from `radius` on: 0 (the centre) to 0.95 (nearly the corners)."""
+
+    def kept(distance: int) -> float:
+        """Light, 0 to 255, at a distance from the centre where 255 is a corner."""
+        beyond = max(0.0, (distance / 255 - radius) / (1 - radius))
+        return 255 * (1 - amount * beyond * beyond * (3 - 2 * beyond))
+
+    # The gradient is 0 in its centre and 255 at the middle of its sides: of twice the size, its corners are cut off.
+    wide = Image.radial_gradient("L").resize((512, 512), Image.Resampling.BICUBIC)
+    inner = round(256 / 2**0.5)
+    circle = wide.crop((256 - inner, 256 - inner, 256 + inner, 256 + inner))
+    mask = circle.resize(image.size, Image.Resampling.BICUBIC).point([round(kept(level)) for level in range(256)])
+
+    def darkened(colors: Image.Image) -> Image.Image:
+        return ImageChops.multiply(colors, mask if colors.mode == "L" else mask.convert("RGB"))
+
+    return _on_colors(image, darkened)
+
+
+def _on_colors(image: Image.Image, change: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """Change the colours (an image of mode L or RGB to one of either) and keep the alpha."""
+    if image.mode != "RGBA":
+        return change(image)
+    changed = change(image.convert("RGB")).convert("RGBA")
+    changed.putalpha(image.getchannel("A"))
+    return changed
+
+
+def _on_levels(image: Image.Image, change: Callable[[float], float]) -> Image.Image:
+    """Change each level of each colour channel, 0 to 255."""
+    table = [min(255, max(0, round(change(level)))) for level in range(256)]
+    return _on_colors(image, lambda colors: colors.point(table * len(colors.getbands())))
+
+
+# --------------------------------------------------------------------------- sharpness
+
+
+def blur(image: Image.Image, radius: float = 2) -> Image.Image:
+    """Gaussian blur; `radius`: 0 to 100 pixels."""
+    return _on_neighbours(image, ImageFilter.GaussianBlur(radius))
+
+
+def sharpen(image: Image.Image, radius: float = 1, amount: float = 0.5, threshold: int = 2) -> Image.Image:
+    """Unsharp mask; `radius`: 0 to 20 pixels, `amount`: 0 to 5, `threshold`: 0 to 255 levels left alone."""
+    return _on_neighbours(image, ImageFilter.UnsharpMask(radius, round(amount * 100), threshold))
+
+
+def _on_neighbours(image: Image.Image, change: ImageFilter.MultibandFilter) -> Image.Image:
+    """Filter with colours multiplied by alpha, so that those of transparent pixels do not spread; keep the alpha."""
+    if image.mode != "RGBA":
+        return image.filter(change)
+    changed = image.convert("RGBa").filter(change).convert("RGBA")
+    changed.putalpha(image.getchannel("A"))
+    return changed
+
+
+# --------------------------------------------------------------------------- watermark
+
+
+def watermark(image: Image.Image, **arguments: Any) -> Image.Image:
+    """Put a text or a picture on the image. Arguments:
+
+    * text, or image: a file in `watermarks`; for a text also font (a file there too) and color "#rrggbb".
+    * position: top-left, top, top-right, left, center, right, bottom-left, bottom or bottom-right.
+    * opacity: 0 to 1. scale: width of the mark as a part of the image's, 0.01 to 1; it is made lower where it is too
+      high to fit. margin: distance from the edges as a part of the shorter side, 0 to 0.5.
+    """
+    return _stamped(image, **{"picture" if name == "image" else name: value for name, value in arguments.items()})
+
+
+def _stamped(
+    image: Image.Image,
+    *,
+    text: str = "",
+    picture: str = "",
+    font: str = "",
+    color: str = "#ffffff",
+    position: str = "bottom-right",
+    opacity: float = 0.6,
+    scale: float = 0.25,
+    margin: float = 0.03,
+) -> Image.Image:
+    edge = round(margin * min(image.size))
+    room = (max(1, min(round(scale * image.width), image.width - 2 * edge)), max(1, image.height - 2 * edge))
+    mark = _picture_mark(picture, room) if picture else _text_mark(text, font, color, room)
+    mark.putalpha(mark.getchannel("A").point([round(level * opacity) for level in range(256)]))
+    canvas = image.convert("RGBA")
+    canvas.alpha_composite(mark, _corner(canvas.size, mark.size, position, edge))
+    return canvas if image.mode == "RGBA" else canvas.convert("RGB")
+
+
+def _corner(canvas: tuple[int, int], mark: tuple[int, int], position: str, edge: int) -> tuple[int, int]:
+    """Where the mark's top left corner comes to stand."""
+    across, down = canvas[0] - mark[0], canvas[1] - mark[1]
+    left = edge if "left" in position else across - edge if "right" in position else across // 2
+    top = edge if "top" in position else down - edge if "bottom" in position else down // 2
+    return max(0, left), max(0, top)
+
+
+@functools.lru_cache(maxsize=8)
+def _picture(name: str) -> Image.Image:
+    with Image.open(WATERMARKS / name) as opened:
+        return opened.convert("RGBA")
+
+
+def _picture_mark(name: str, room: tuple[int, int]) -> Image.Image:
+    """The picture as wide as the room, or as high if that is less."""
+    picture = _picture(name)
+    scale = min(room[0] / picture.width, room[1] / picture.height)
+    size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+    return picture.resize(size, Image.Resampling.LANCZOS)
+
+
+def _text_mark(text: str, font: str, color: str, room: tuple[int, int]) -> Image.Image:
+    """The text as wide as the room, or as high if that is less, outlined so that it shows on its own colour too."""
+    trial = 64
+    left, top, right, bottom = _font(font, trial).getbbox(text, stroke_width=trial / 32)
+    size = trial * min(room[0] / max(1, right - left), room[1] / max(1, bottom - top))
+    face, stroke = _font(font, max(1.0, size)), max(1.0, size) / 32
+    left, top, right, bottom = face.getbbox(text, stroke_width=stroke)
+    red, green, blue = ImageColor.getrgb(color)[:3]
+    outline = (0, 0, 0, 128) if red + green + blue > 382 else (255, 255, 255, 128)
+    width, height = max(1, round(right - left)), max(1, round(bottom - top))
+    mark = Image.new("RGBA", (width, height), (red, green, blue, 0))
+    draw = ImageDraw.Draw(mark)
+    draw.text((-left, -top), text, (red, green, blue, 255), face, stroke_width=stroke, stroke_fill=outline)
+    mark.thumbnail(room)
+    return mark
+
+
+@functools.lru_cache(maxsize=32)
+def _font(name: str, size: float) -> ImageFont.FreeTypeFont:
+    if name:
+        return ImageFont.truetype(str(WATERMARKS / name), size)
+    return ImageFont.load_default(size)  # type: ignore[return-value]
+
+
+FILTERS: dict[str, Callable[..., Image.Image]] = {
+    "grayscale": grayscale,
+    "sepia": sepia,
+    "brightness": brightness,
+    "contrast": contrast,
+    "saturation": saturation,
+    "blur": blur,
+    "sharpen": sharpen,
+    "vignette": vignette,
+    "watermark": watermark,
+}

@@ -1,0 +1,158 @@
+"""The set of a source: the keys of what is made of it, and the manifest that lists them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from html import escape
+from typing import Any
+from urllib.parse import quote
+
+from common import recipes
+from common.encoding import CONTENT_TYPES, EXTENSIONS
+from common.rejection import reject
+
+SCHEMA_VERSION = 1
+LONGEST_KEY = 1024
+"""Bytes of UTF-8 that S3 allows."""
+
+_FALLBACKS = ["jpeg", "png", "webp", "avif"]
+"""Formats for <img>, the most widely shown first."""
+
+
+# --------------------------------------------------------------------------- keys
+
+
+def output_key(source_key: str, rendition: str, format_: str) -> str:
+    """Key of one output: processed/<path>/<rendition>.<ext> for raw/<path>."""
+    return f"{_folder(source_key)}/{rendition}.{EXTENSIONS[format_]}"
+
+
+def manifest_key(source_key: str) -> str:
+    return f"{_folder(source_key)}/manifest.json"
+
+
+def longest_key_bytes(source_key: str, recipe: recipes.Recipe) -> int:
+    """Length in UTF-8 of the longest key of the set."""
+    keys = [output_key(source_key, name, format_) for name, format_ in recipes.outputs(recipe)]
+    return max(len(key.encode()) for key in [manifest_key(source_key), *keys])
+
+
+def check_key(source_key: str, recipe: recipes.Recipe) -> None:
+    """Raises Rejection for a source whose outputs could not be stored, or not be linked to."""
+    longest = longest_key_bytes(source_key, recipe)
+    if longest > LONGEST_KEY:
+        problem = f"it is {longest - LONGEST_KEY:,} bytes too long for its renditions to be stored"
+        raise reject("UNSUPPORTED_KEY", problem=problem)
+    if {".", ".."} & set(source_key.split("/")):
+        raise reject("UNSUPPORTED_KEY", problem="browsers drop path segments of . and .. from links")
+
+
+def set_keys(manifest: Mapping[str, Any]) -> list[str]:
+    """Every key that may exist because of a manifest: its renditions, and those that it still had to remove."""
+    return [*(rendition["key"] for rendition in manifest["renditions"]), *manifest["obsolete"]]
+
+
+def _folder(source_key: str) -> str:
+    if not source_key.startswith("raw/"):
+        raise ValueError(f"not a source key: {source_key!r}")
+    return "processed/" + source_key.removeprefix("raw/")
+
+
+# --------------------------------------------------------------------------- manifest
+
+
+def rendition(source_key: str, name: str, format_: str, size: tuple[int, int], data: bytes) -> dict[str, Any]:
+    """The manifest's entry for one encoded output of `size` (width, height)."""
+    return {
+        "name": name,
+        "key": output_key(source_key, name, format_),
+        "format": format_,
+        "content_type": CONTENT_TYPES[format_],
+        "width": size[0],
+        "height": size[1],
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
+
+
+def build(
+    *,
+    job: Mapping[str, Any],
+    source: Mapping[str, Any],
+    recipe: recipes.Recipe,
+    placeholder: Mapping[str, str],
+    renditions: Iterable[Mapping[str, Any]],
+    created_at: str,
+    public_base_url: str = "",
+    previous: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The manifest of a finished set.
+
+    `job` has job_id, round and attempt; `source` is recorded as it is given; `renditions` come from `rendition`, in any
+    order; `created_at` is ISO 8601; `previous` is the manifest that this one replaces.
+    """
+    order = {output: position for position, output in enumerate(recipes.outputs(recipe))}
+    entries = sorted(map(dict, renditions), key=lambda entry: order[entry["name"], entry["format"]])
+    keys = {entry["key"] for entry in entries}
+    responsive = _responsive(entries, recipe)
+    srcset = {
+        format_: ", ".join(f"{_url(entry['key'], public_base_url)} {entry['width']}w" for entry in same)
+        for format_, same in responsive.items()
+    }
+    return {
+        "schema_version": SCHEMA_VERSION,
+        **{field: job[field] for field in ("job_id", "round", "attempt")},
+        "created_at": created_at,
+        "source": dict(source),
+        "recipe": {field: recipe[field] for field in ("name", "hash")},
+        "placeholder": dict(placeholder),
+        "renditions": entries,
+        "srcset": srcset,
+        "picture": _picture(responsive, srcset, public_base_url),
+        "obsolete": sorted(set(set_keys(previous)) - keys) if previous else [],
+    }
+
+
+def _responsive(entries: list[dict[str, Any]], recipe: recipes.Recipe) -> dict[str, list[dict[str, Any]]]:
+    """Per format, narrow to wide, the renditions that show the same as the largest: one that fits as it does, in the
+    same shape. A cropped thumbnail is another picture; and where sizes come out equal, one of them is enough."""
+    sized = [entry for entry in entries if entry["name"] in recipe["sizes"]]
+    inside = [entry for entry in sized if recipe["sizes"][entry["name"]]["fit"] == "inside"]
+    largest = max(inside or sized, key=lambda entry: entry["width"] * entry["height"])
+    fit = recipe["sizes"][largest["name"]]["fit"]
+    chosen: dict[str, dict[int, dict[str, Any]]] = {}
+    for entry in sorted(sized, key=lambda entry: int(entry["width"])):
+        if recipe["sizes"][entry["name"]]["fit"] == fit and _same_shape(entry, largest):
+            chosen.setdefault(entry["format"], {}).setdefault(entry["width"], entry)
+    return {format_: list(chosen[format_].values()) for format_ in recipe["formats"]}
+
+
+def _same_shape(entry: Mapping[str, Any], largest: Mapping[str, Any]) -> bool:
+    """Whether both have one aspect ratio, as well as whole pixels can tell."""
+    difference: int = entry["width"] * largest["height"] - entry["height"] * largest["width"]
+    tolerance: int = max(largest["width"], largest["height"])
+    return abs(difference) <= tolerance
+
+
+def _picture(responsive: Mapping[str, list[dict[str, Any]]], srcset: Mapping[str, str], public_base_url: str) -> str:
+    """A <picture> element: the browser takes the first format that it knows, in the width that it needs."""
+    fallback = next(format_ for format_ in _FALLBACKS if format_ in responsive)
+    largest = responsive[fallback][-1]
+    sizes = f"(max-width: {largest['width']}px) 100vw, {largest['width']}px"
+    sources = [
+        f'<source type="{CONTENT_TYPES[format_]}" srcset="{escape(srcset[format_])}" sizes="{sizes}">'
+        for format_ in responsive
+        if format_ != fallback
+    ]
+    image = (
+        f'<img src="{escape(_url(largest["key"], public_base_url))}" srcset="{escape(srcset[fallback])}"'
+        f' sizes="{sizes}" width="{largest["width"]}" height="{largest["height"]}" alt="" loading="lazy">'
+    )
+    return "".join(["<picture>", *sources, image, "</picture>"])
+
+
+def _url(key: str, public_base_url: str) -> str:
+    """The key's URL, percent-encoded; relative without a base. What is left has no comma, which ends a srcset's URL."""
+    path = quote(key, safe="/")
+    return f"{public_base_url.rstrip('/')}/{path}" if public_base_url else path

@@ -1,0 +1,161 @@
+"""Recipes: what to make of an upload, read from recipes.json and chosen by the prefix of the source key."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import fastjsonschema
+
+ENGINE_VERSION = 1
+"""Part of every recipe's hash: raise it when the same recipe would make other pixels or other bytes."""
+
+FUNCTIONS = Path(__file__).parent.parent
+SCHEMA = FUNCTIONS / "recipes.schema.json"
+
+Recipe = dict[str, Any]
+
+
+class RecipeError(Exception):
+    """A recipe file that cannot be used; the message names the file and the field."""
+
+
+def load(path: Path = FUNCTIONS / "recipes.json") -> dict[str, Any]:
+    """The document {"recipes": {name: resolved recipe}, "routes": {prefix: name}}, checked, defaults filled in.
+
+    Pictures and fonts of watermarks are looked up in the folder `watermarks` beside the file.
+    Raises RecipeError.
+    """
+    try:
+        document = _validated(_parsed(path))
+        for name, recipe in document["recipes"].items():
+            _check_recipe(f"recipes.{name}", recipe)
+            document["recipes"][name] = _resolved(name, recipe, path.parent / "watermarks")
+        for prefix, name in document["routes"].items():
+            if name not in document["recipes"]:
+                raise RecipeError(f"routes.{prefix} names {name!r}, which is not one of the recipes")
+    except RecipeError as error:
+        raise RecipeError(f"{path.name}: {error}") from error
+    return document
+
+
+def route(document: dict[str, Any], key: str) -> Recipe:
+    """The resolved recipe for a source key: that of the longest matching prefix, or else `default`."""
+    prefixes = [prefix for prefix in document["routes"] if key.startswith(prefix)]
+    name = document["routes"][max(prefixes, key=len)] if prefixes else "default"
+    recipe: Recipe = document["recipes"][name]
+    return copy.deepcopy(recipe)
+
+
+def outputs(recipe: Recipe) -> list[tuple[str, str]]:
+    """Every (rendition name, format) that a finished set of this recipe holds."""
+    sized = [(name, format_) for name in recipe["sizes"] for format_ in recipe["formats"]]
+    filtered = [(name, format_) for name, made in recipe["filtered"].items() for format_ in made["formats"]]
+    return sized + filtered
+
+
+def _parsed(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    except OSError as error:
+        raise RecipeError(f"cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise RecipeError(f"is not JSON: {error}") from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """JSON lets a later field silently replace an earlier one of the same name: two sizes would become one."""
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise RecipeError(f"{next(name for name in names if names.count(name) > 1)} is there twice")
+    return fields
+
+
+def _refuse_constant(text: str) -> float:
+    raise RecipeError(f"{text} is not a number that JSON knows")
+
+
+def _validated(document: Any) -> dict[str, Any]:
+    schema = json.loads(SCHEMA.read_text("utf-8"))
+    try:
+        # Without detail in its errors it compiles in a quarter of the time, which every cold start pays.
+        validate = fastjsonschema.compile(schema, use_formats=False, detailed_exceptions=False)
+        # A default object is put in place without its own defaults: the second pass fills those.
+        checked: dict[str, Any] = validate(validate(document))
+        return checked
+    except fastjsonschema.JsonSchemaValueException as error:
+        raise RecipeError(_in_words(schema, document)) from error
+
+
+def _in_words(schema: dict[str, Any], document: Any) -> str:
+    """What is wrong with the document, as a sentence that names the field."""
+    try:
+        fastjsonschema.validate(schema, document)
+    except fastjsonschema.JsonSchemaValueException as error:
+        name = str(error.name)
+        field = name.removeprefix("data").lstrip(".") or "the document"
+        problem = str(error.message).replace(name, field, 1)
+        names = "must have names of at most 40 lower-case letters, digits, - and _"
+        return problem.replace("must be named by propertyName definition", names)
+    raise AssertionError("the validators disagree")
+
+
+def _check_recipe(where: str, recipe: Recipe) -> None:
+    """What a JSON Schema cannot say. Raises RecipeError."""
+    for name, size in recipe["sizes"].items():
+        missing = [side for side in ("width", "height") if side not in size]
+        if len(missing) == 2 or (missing and size["fit"] != "inside"):
+            raise RecipeError(f"{where}.sizes.{name}.{missing[0]} is missing (fit is {size['fit']})")
+        if "background" in size and size["fit"] != "contain":
+            raise RecipeError(f"{where}.sizes.{name}.background needs fit to be contain")
+    for name, made in recipe["filtered"].items():
+        if name in recipe["sizes"]:
+            raise RecipeError(f"{where}.filtered.{name} has the name of a size: rendition names are unique")
+        if made["size"] not in recipe["sizes"]:
+            raise RecipeError(f"{where}.filtered.{name}.size names {made['size']!r}, which is not a size")
+    for field, mark in _marks(recipe):
+        if ("text" in mark) == ("image" in mark):
+            raise RecipeError(f"{where}.{field} must contain either text or image")
+
+
+def _marks(recipe: Recipe) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every watermark of the recipe, with the path of its field."""
+    if recipe["watermark"]:
+        yield "watermark", recipe["watermark"]
+    for name, made in recipe["filtered"].items():
+        for position, step in enumerate(made["filters"]):
+            if step["filter"] == "watermark":
+                yield f"filtered.{name}.filters[{position}]", step
+
+
+def _resolved(name: str, recipe: Recipe, watermarks: Path) -> Recipe:
+    """The recipe with the defaults that depend on its other fields, its name, and the hash of it all."""
+    for size in recipe["sizes"].values():
+        if size["fit"] == "contain":
+            size.setdefault("background", recipe["background"])
+    for made in recipe["filtered"].values():
+        made.setdefault("formats", recipe["formats"])
+    recipe.pop("description", None)
+    files = dict(_file_digests(f"recipes.{name}", recipe, watermarks))
+    shaping = {"engine": ENGINE_VERSION, "recipe": recipe, "files": files}
+    canonical = json.dumps(shaping, sort_keys=True, separators=(",", ":")).encode()
+    return {"name": name, "hash": hashlib.sha256(canonical).hexdigest()[:16], **recipe}
+
+
+def _file_digests(where: str, recipe: Recipe, watermarks: Path) -> Iterator[tuple[str, str]]:
+    """(file name, sha256) of every picture and font that the recipe's watermarks use."""
+    for field, mark in _marks(recipe):
+        for kind in ("image", "font"):
+            if kind not in mark:
+                continue
+            try:
+                content = (watermarks / mark[kind]).read_bytes()
+            except OSError:
+                missing = f"names {mark[kind]!r}, which is not in the folder {watermarks.name}"
+                raise RecipeError(f"{where}.{field}.{kind} {missing}") from None
+            yield mark[kind], hashlib.sha256(content).hexdigest()

@@ -1,0 +1,43 @@
+"""Why an upload is refused: bad input is data, told to the uploader in one sentence."""
+
+from __future__ import annotations
+
+import string
+
+SENTENCES = {
+    "EMPTY": "The file is empty: upload it again.",
+    "UNSUPPORTED_FORMAT": "The file is {found}, not an image that is accepted here: upload it as {accepted}.",
+    "CORRUPT": "The {format} file is damaged or cut short: export it again and upload the new file.",
+    "TOO_MANY_BYTES": "The file has {found} bytes; the limit is {limit}: upload a smaller one.",
+    "TOO_MANY_PIXELS": "The {format} image is {width} x {height} pixels; the limit is {limit}: scale it down.",
+    "TOO_MANY_FRAMES": "The {format} file has more than {limit} frames: upload fewer, or a still.",
+    "TOO_COMPLEX": "The {format} file has more than {limit} {parts}: save it again in an image editor.",
+    "UNSUPPORTED_KEY": "The file name cannot be used, because {problem}: rename the file and upload it again.",
+}
+_PRINTABLE = frozenset(string.ascii_letters + string.digits + " !#%&'()*+,-./:;=?@_")
+_LONGEST_FACT = 80
+
+
+class Rejection(Exception):  # noqa: N818  (a verdict about an upload, not an error of the program)
+    """An upload that is refused. `code` is a key of SENTENCES, `reason` one ASCII line for the uploader."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.reason}"
+
+
+def reject(code: str, **facts: object) -> Rejection:
+    """The Rejection for `code`, its sentence filled in with `facts` (numbers get thousands separators).
+
+    Whatever a fact holds, the sentence stays one line of printable ASCII: facts may come from the uploader.
+    """
+    return Rejection(code, SENTENCES[code].format_map({name: _plain(fact) for name, fact in facts.items()}))
+
+
+def _plain(fact: object) -> str:
+    text = f"{fact:,}" if isinstance(fact, int) else str(fact)[:_LONGEST_FACT]
+    return "".join(character if character in _PRINTABLE else "?" for character in text)
