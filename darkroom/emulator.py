@@ -1,9 +1,9 @@
 """The emulator's process: started on loopback, and ended with everything that it started.
 
 `start` runs this module as a supervisor in a process group of its own; the supervisor runs MiniStack, which
-runs the functions' workers: one group, ended by one signal. Supervisor and MiniStack hold a lock on a file for
-as long as they live, and the file names their group: so a live stack is told from a stale one, and no process
-that merely inherited an old id is ever taken for it.
+runs the functions' workers: one group, ended by one signal. Supervisor and MiniStack hold a lock on a file as
+long as they live, and the file names their group: so a live stack is told from a stale one, and no process that
+merely inherited an old id is ever taken for it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from darkroom.stack import ROOT, STATE, StackError, local_environment, state_fol
 
 PROGRAM = STATE / "tools" / "ministack" / "bin" / "ministack"
 HEALTH = "/_ministack/health"
+KEEP = b"k"  # tells the supervisor that its standard input will close, and means nothing
 START_SECONDS = 60  # a cold disk on a busy machine; 2 s is usual
 
 
@@ -37,11 +38,11 @@ def is_running(name: str) -> bool:
         return False
 
 
-def start(name: str, *, bound: bool = False) -> str:
+def start(name: str, settings: dict[str, str] | None = None) -> str:
     """Start the emulator of the stack `name`, wait until it answers, and return its endpoint.
 
-    With `bound` it ends when this process does, however that happens. Raises StackError, with
-    the end of the log, when it does not come up; nothing is left running then.
+    It ends when this process does, however that happens, unless `keep` lets it live on. `settings` are added to
+    its environment. Raises StackError, with the end of the log, when it does not come up; nothing runs then.
     """
     if not PROGRAM.exists():
         raise StackError("the local AWS emulator is not installed: run `make install`")
@@ -54,10 +55,10 @@ def start(name: str, *, bound: bool = False) -> str:
         if not _locked(lock.fileno()):
             raise StackError(f"another process is starting the local stack {name!r}: try again in a moment")
         process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "darkroom.emulator", str(lock.fileno()), *(["bound"] if bound else [])],
+            [sys.executable, "-m", "darkroom.emulator", str(lock.fileno())],
             cwd=ROOT,
-            env=emulator_environment(folder, port),
-            stdin=subprocess.PIPE if bound else subprocess.DEVNULL,
+            env={**emulator_environment(folder, port), **(settings or {})},
+            stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
             pass_fds=[lock.fileno()],
@@ -70,6 +71,14 @@ def start(name: str, *, bound: bool = False) -> str:
         stop(name)
         raise
     return endpoint
+
+
+def keep(name: str) -> None:
+    """Let the emulator that this process started live on after it."""
+    pipe = _started[name].stdin
+    assert pipe is not None
+    with pipe:
+        pipe.write(KEEP)
 
 
 def stop(name: str) -> bool:
@@ -118,7 +127,7 @@ def emulator_environment(folder: Path, port: int) -> dict[str, str]:
     }
 
 
-# What this process started: for a bound emulator, its standard input must stay open.
+# What this process started. The standard inputs stay open: their end is how supervisors learn of ours.
 _started: dict[str, subprocess.Popen[bytes]] = {}
 
 
@@ -149,7 +158,7 @@ def _tail(log: Path, lines: int = 15) -> str:
 def _kill_group(group: int) -> None:
     """Kill a process group; 0, not yet written by the supervisor, is none.
 
-    No gentler signal: what the emulator knows is in memory and temporary files only, there is nothing to save.
+    No gentler signal: what the emulator knows is in memory and temporary files, there is nothing to save.
     """
     if group:
         with contextlib.suppress(ProcessLookupError):
@@ -162,25 +171,24 @@ def _clear(folder: Path) -> None:
     (folder / "stack.json").unlink(missing_ok=True)
 
 
-def _supervise(lock: int, *, bound: bool) -> None:
-    """Run MiniStack; when it ends, a signal comes, or standard input closes (`bound`), end the whole group."""
+def _supervise(lock: int) -> None:
+    """Run MiniStack; when it ends, a signal comes, or our starter is gone without KEEP, end the whole group."""
 
     def end(*_: object) -> None:
         os.killpg(0, signal.SIGKILL)
 
-    def end_with_parent() -> None:
-        sys.stdin.buffer.read()
-        end()
+    def end_with_starter() -> None:
+        if sys.stdin.buffer.read(1) != KEEP:
+            end()
 
     os.ftruncate(lock, 0)
     os.write(lock, str(os.getpid()).encode())
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, end)
-    if bound:
-        threading.Thread(target=end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_starter, daemon=True).start()
     subprocess.run([PROGRAM], stdin=subprocess.DEVNULL, pass_fds=[lock], check=False)  # noqa: S603
     end()
 
 
 if __name__ == "__main__":
-    _supervise(int(sys.argv[1]), bound="bound" in sys.argv[2:])
+    _supervise(int(sys.argv[1]))

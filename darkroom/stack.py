@@ -111,9 +111,7 @@ def _deployed(name: str) -> Stack:
         found = session.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
     except (ClientError, BotoCoreError) as error:
         if "does not exist" in str(error):
-            raise StackError(
-                f"there is no stack {name!r} in {region}: deploy it with `make build deploy`"
-            ) from None
+            raise StackError(f"there is no stack {name!r} in {region}: deploy it with `make build deploy`") from None
         raise StackError(f"the stack {name!r} in {region} cannot be read: {error}") from None
     outputs = {item["OutputKey"]: item["OutputValue"] for item in found.get("Outputs", [])}
     return Stack(name, outputs, region)
