@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-from datetime import UTC, datetime
+import time
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
 
+from common import clock
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from botocore.exceptions import ClientError
     from types_boto3_dynamodb import DynamoDBClient
 
 TABLE = os.environ["JOBS_TABLE"]
@@ -43,11 +48,6 @@ def unmarshal(item: dict[str, Any]) -> dict[str, Any]:
     return {name: _deserializer.deserialize(value) for name, value in item.items()}
 
 
-def now() -> str:
-    """This moment as ISO 8601 in UTC with milliseconds."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def job_id(bucket: str, key: str, version_id: str) -> str:
     """The job's id: the same for the same version of the same source, whoever asks, in 24 hex digits."""
     return hashlib.sha256(f"{bucket}\n{key}\n{version_id}".encode()).hexdigest()[:24]
@@ -69,7 +69,7 @@ def begin(job: dict[str, Any], previous: dict[str, Any] | None) -> None:
 
     Raises NotOwnerError if the record has changed since.
     """
-    started = now()
+    started = clock.now()
     record = {
         "source_key": job["source"]["key"],
         "item": item(job["source"]["version_id"]),
@@ -86,23 +86,31 @@ def begin(job: dict[str, Any], previous: dict[str, Any] | None) -> None:
         "started_at": started,
         "updated_at": started,
     }
-    condition, values = "attribute_not_exists(execution_name)", {}
+    condition, seen = "attribute_not_exists(execution_name)", {}
     if previous:
         record |= {name: previous[name] for name in ("queued_at", "last_failure") if name in previous}
         if "execution_name" in previous:
-            condition, values = "execution_name = :seen", marshal({":seen": previous["execution_name"]})
+            condition, seen = "execution_name = :seen", {":seen": previous["execution_name"]}
+    standing = put_if(record, condition, seen)
+    # Our own write whose answer was lost is met again by the SDK's retry.
+    if standing is not None and standing.get("execution_name") != job["execution_name"]:
+        raise NotOwnerError(job["execution_name"])
+
+
+def put_if(record: dict[str, Any], condition: str, values: dict[str, Any]) -> dict[str, Any] | None:
+    """Write an item if the condition on what stands in its place holds: None if so, else what stands."""
+    request: dict[str, Any] = {"ExpressionAttributeValues": marshal(values)} if values else {}
     try:
         dynamodb.put_item(
             TableName=TABLE,
             Item=marshal(record),
             ConditionExpression=condition,
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            **({"ExpressionAttributeValues": values} if values else {}),
+            **request,
         )
     except dynamodb.exceptions.ConditionalCheckFailedException as error:
-        # Our own write whose answer was lost: the SDK tried again and met it.
-        if unmarshal(error.response.get("Item", {})).get("execution_name") != job["execution_name"]:
-            raise NotOwnerError(job["execution_name"]) from error
+        return _standing(error)
+    return None
 
 
 def close(job: dict[str, Any], status: str, **facts: Any) -> None:
@@ -111,7 +119,7 @@ def close(job: dict[str, Any], status: str, **facts: Any) -> None:
     `facts` are further attributes (result, code, reason, last_failure, recipe). Writing the same end twice is fine.
     Raises NotOwnerError if another attempt has taken over.
     """
-    moment = now()
+    moment = clock.now()
     changes = {"status": status, "updated_at": moment, **facts}
     if status not in OPEN:
         changes["finished_at"] = moment
@@ -127,7 +135,7 @@ def close(job: dict[str, Any], status: str, **facts: Any) -> None:
             remove="attention" if status == "SUCCEEDED" else "",
         )
     except dynamodb.exceptions.ConditionalCheckFailedException as error:
-        found = unmarshal(error.response.get("Item", {}))
+        found = _standing(error)
         if (found.get("execution_name"), found.get("status")) != (job["execution_name"], status):
             raise NotOwnerError(job["execution_name"]) from error
 
@@ -138,7 +146,7 @@ def retire(source: dict[str, Any], status: str, *, finished: bool = False) -> No
     Writes a record if the version never had one, so that each upload can be accounted for. A version that has ended
     keeps its record, but for a SUCCEEDED one whose set was removed (`finished`).
     """
-    moment = now()
+    moment = clock.now()
     replaceable = [*sorted(OPEN), *(["SUCCEEDED"] if finished else [])]
     placeholders = {f":s{index}": value for index, value in enumerate(replaceable)}
     try:
@@ -150,7 +158,7 @@ def retire(source: dict[str, Any], status: str, *, finished: bool = False) -> No
                 "attention": status,
                 "updated_at": moment,
                 "finished_at": moment,
-                "expires_at": int(datetime.now(UTC).timestamp()) + KEEP_RETIRED_SECONDS,
+                "expires_at": int(time.time()) + KEEP_RETIRED_SECONDS,
             },
             condition=f"attribute_not_exists(#status) OR #status IN ({', '.join(placeholders)})",
             values=placeholders,
@@ -162,6 +170,12 @@ def retire(source: dict[str, Any], status: str, *, finished: bool = False) -> No
         )
     except dynamodb.exceptions.ConditionalCheckFailedException:
         return
+
+
+def _standing(error: ClientError) -> dict[str, Any]:
+    """The item that made a condition fail; empty if there is none."""
+    response: Mapping[str, Any] = error.response
+    return unmarshal(response.get("Item", {}))
 
 
 def _key(key: str, version_id: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
-from common import jobs
+from common import clock, jobs
 
 if TYPE_CHECKING:
     from types_boto3_sns import SNSClient
@@ -49,7 +49,7 @@ def fail(job: dict[str, Any], failure: dict[str, Any], topic_arn: str) -> str:
 
     `failure`: code (error's name), reason, state (None where the run ended outside of any). Returns the new status.
     """
-    last_failure = failure | {"at": jobs.now()}
+    last_failure = failure | {"at": clock.now()}
     # A source that has gone is nobody's fault: the trigger looks again, and closes the job as what it then is.
     if job["attempt"] < job["max_attempts"] or failure["code"] == "SourceGoneError":
         jobs.close(job, "QUEUED", last_failure=last_failure)

@@ -84,6 +84,13 @@ def put(bucket: str, key: str, body: bytes, content_type: str) -> None:
     s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type, CacheControl=CACHE_CONTROL)
 
 
+def put_work(bucket: str, job: dict[str, Any], name: str, body: bytes) -> str:
+    """Put what one state hands on to another; returns its key, which no other attempt shares."""
+    key = f"work/{job['job_id']}/{job['round']}-{job['attempt']}/{name}"
+    put(bucket, key, body, "application/octet-stream")
+    return key
+
+
 def put_json(bucket: str, key: str, document: dict[str, Any]) -> None:
     """Write a JSON object, readable and in UTF-8."""
     put(bucket, key, json.dumps(document, ensure_ascii=False, indent=2).encode(), "application/json")

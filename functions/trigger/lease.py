@@ -1,8 +1,8 @@
 """One writer per source key: a lease is an item in JobsTable beside the key's records.
 
-It holds who works on the key (`holder`), the attempt that was started (`item`, `execution_name`) and until when that
-attempt can still write (`until`, epoch seconds). It is taken and changed by conditional writes only, before anything
-is started or removed. Whoever loses it learns so at the next write, and does nothing more.
+It holds who works on the key (`holder`), the attempt that was started (`version_id`, `execution_name`) and until when
+it can still write (`held_until`, epoch seconds). It is taken and changed by conditional writes only, before anything is
+started or removed. Whoever loses it learns so at the next write, and does nothing more.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Lease:
             return
 
     def _write(self, until: float, execution_name: str | None) -> None:
-        found = _put(
+        found = jobs.put_if(
             _record(self.key, self.holder, until, self.unfinished, execution_name),
             "holder = :me",
             {":me": self.holder},
@@ -111,7 +111,7 @@ def _acquire(key: str, deadline: float) -> Lease:
     holder = uuid.uuid4().hex
     closed_since: tuple[str, float] | None = None
     while True:
-        found = _put(
+        found = jobs.put_if(
             _record(key, holder, time.time() + LOOK_SECONDS, None, None),
             "attribute_not_exists(holder)",
             {},
@@ -120,23 +120,23 @@ def _acquire(key: str, deadline: float) -> Lease:
             return Lease(key, holder, None)
         if found["holder"] == holder:  # our own write, whose answer was lost
             return Lease(key, holder, found.get("version_id"))
-        if found["until"] <= time.time() or _silent(found, closed_since):
+        if found["held_until"] <= time.time() or _silent(found, closed_since):
             taken = _take_over(key, holder, found)
             if taken:
                 return taken
             continue
         closed_since = _closed(found, closed_since)
         if time.time() + POLL_SECONDS > deadline:
-            raise BusyError(max(float(found["until"]) - time.time(), 1.0))
+            raise BusyError(max(float(found["held_until"]) - time.time(), 1.0))
         time.sleep(POLL_SECONDS)
 
 
 def _take_over(key: str, holder: str, found: dict[str, Any]) -> Lease | None:
     unfinished = found.get("version_id")
-    lost = _put(
+    lost = jobs.put_if(
         _record(key, holder, time.time() + LOOK_SECONDS, unfinished, None),
-        "holder = :them AND #until = :until",
-        {":them": found["holder"], ":until": found["until"]},
+        "holder = :them AND held_until = :until",
+        {":them": found["holder"], ":until": found["held_until"]},
     )
     return Lease(key, holder, unfinished) if lost is None or lost.get("holder") == holder else None
 
@@ -170,25 +170,8 @@ def _record(key: str, holder: str, until: float, version_id: str | None, executi
         "source_key": key,
         "item": "lease",
         "holder": holder,
-        "until": int(until),
+        "held_until": int(until),
         "version_id": version_id,
         "execution_name": execution_name,
     }
     return {name: value for name, value in record.items() if value is not None}
-
-
-def _put(record: dict[str, Any], condition: str, values: dict[str, Any]) -> dict[str, Any] | None:
-    """Write the lease if the condition holds: None if it was written, else the item that stands."""
-    names = {"#until": "until"} if "#until" in condition else {}
-    try:
-        jobs.dynamodb.put_item(
-            TableName=jobs.TABLE,
-            Item=jobs.marshal(record),
-            ConditionExpression=condition,
-            ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            **({"ExpressionAttributeNames": names} if names else {}),
-            **({"ExpressionAttributeValues": jobs.marshal(values)} if values else {}),
-        )
-    except jobs.dynamodb.exceptions.ConditionalCheckFailedException as error:
-        return jobs.unmarshal(error.response["Item"])
-    return None

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from aws_lambda_powertools import Logger
 
-from common import jobs, manifest, outcomes, recipes, storage
+from common import clock, jobs, manifest, outcomes, recipes, storage
 from trigger import executions, lease
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ def decide(
     if record["status"] == "REJECTED":
         return "nothing"
     if record["status"] == "FAILED":
-        return again if sent_at > _epoch(record["finished_at"]) else "park"
+        return again if sent_at > clock.epoch(record["finished_at"]) else "park"
     return again  # SUPERSEDED or DELETED, and the newest version again
 
 
@@ -127,7 +126,7 @@ def _bring_in_line(
         finished = storage.get_json(OUTPUT_BUCKET, manifest.manifest_key(held.key))
     step = decide(record, recipe["hash"], finished, max(notice.sent_at for notice in notices))
     if record and record["status"] == "PROCESSING":
-        record["last_failure"] = LOST_RUN | {"at": jobs.now()}
+        record["last_failure"] = LOST_RUN | {"at": clock.now()}
     if step == "nothing":
         return DONE, False
     if step == "park":
@@ -155,7 +154,7 @@ def _run(held: lease.Lease, job: dict[str, Any], record: dict[str, Any] | None) 
         held.keep = True
         return Verdict("later", lease.LEASE_SECONDS, str(unknown))
     except executions.CutOffError as cut:
-        logger.warning("attempt cut off", **cut.failure, **facts)
+        logger.warning("attempt cut off", reason=str(cut), **facts)
         outcomes.fail(job, cut.failure, ERROR_TOPIC)
         if cut.started:
             held.settle(SETTLE_SECONDS)
@@ -226,7 +225,3 @@ def _job(
         "source": source | ({"sequencer": sequencer} if sequencer else {}),
         "recipe": {"name": recipe["name"], "hash": recipe["hash"]},
     }
-
-
-def _epoch(moment: str) -> float:
-    return datetime.fromisoformat(moment).timestamp()

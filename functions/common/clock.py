@@ -1,0 +1,15 @@
+"""Moments, as records, manifests and messages write them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def now() -> str:
+    """This moment as ISO 8601 in UTC with milliseconds: 2026-01-31T12:00:00.000Z."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def epoch(moment: str) -> float:
+    """Seconds since 1970 of a moment that `now` wrote."""
+    return datetime.fromisoformat(moment).timestamp()

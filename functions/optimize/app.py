@@ -1,0 +1,83 @@
+"""OptimizeImage: encode each output once, write the manifest last, then remove what the set no longer has."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger
+
+from common import clock, encoding, imaging, manifest, recipes, storage
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+OUTPUT_BUCKET = os.environ["OUTPUT_BUCKET"]
+PUBLIC_BASE_URL = os.environ["PUBLIC_BASE_URL"]
+logger = Logger()
+
+
+@logger.inject_lambda_context(clear_state=True)
+def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """`job`, `image`, `recipe` and `intermediates` → manifest_key, the number of renditions, bytes_in and bytes_out."""
+    job = event["job"]
+    logger.append_keys(job_id=job["job_id"])
+    work = [intermediate["key"] for intermediate in event["intermediates"] if intermediate["key"]]
+    key = manifest.manifest_key(job["source"]["key"])
+    finished = storage.get_json(OUTPUT_BUCKET, key)
+    # If it is ours, an earlier call of this attempt got to the end, and only its answer was lost.
+    if finished is None or not _is_ours(finished, job):
+        finished = _finish(job, event["image"], event["recipe"], _unpacked(work), finished)
+        storage.put_json(OUTPUT_BUCKET, key, finished)
+    storage.delete(OUTPUT_BUCKET, [*finished["obsolete"], *work])
+    result = {
+        "manifest_key": key,
+        "renditions": len(finished["renditions"]),
+        "bytes_in": job["source"]["size"],
+        "bytes_out": sum(rendition["bytes"] for rendition in finished["renditions"]),
+    }
+    logger.info("set finished", **result)
+    return result
+
+
+def _is_ours(finished: dict[str, Any], job: dict[str, Any]) -> bool:
+    return all(finished[name] == job[name] for name in ("job_id", "round", "attempt"))
+
+
+def _unpacked(work: list[str]) -> dict[str, Image.Image]:
+    images: dict[str, Image.Image] = {}
+    for key in work:
+        images |= encoding.unpack(storage.get(OUTPUT_BUCKET, key))
+    return images
+
+
+def _finish(
+    job: dict[str, Any],
+    facts: dict[str, Any],
+    recipe: dict[str, Any],
+    images: dict[str, Image.Image],
+    previous: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """Write the encoded outputs, each as soon as it is made, and return the manifest that lists them."""
+    entries = []
+    for name, kind, data in encoding.encode_all(images, recipes.outputs(recipe), recipe):
+        entry = manifest.rendition(job["source"]["key"], name, kind, images[name].size, data)
+        storage.put(OUTPUT_BUCKET, entry["key"], data, entry["content_type"])
+        entries.append(entry)
+    return manifest.build(
+        job=job,
+        source=job["source"] | facts,
+        recipe=recipe,
+        placeholder=imaging.placeholder(_smallest_whole(images, recipe), recipe["background"]),
+        renditions=entries,
+        created_at=clock.now(),
+        public_base_url=PUBLIC_BASE_URL,
+        previous=previous,
+    )
+
+
+def _smallest_whole(images: dict[str, Image.Image], recipe: dict[str, Any]) -> Image.Image:
+    """The smallest image that shows the whole source, or the smallest there is."""
+    sized = {name: images[name] for name in recipe["sizes"]}
+    whole = [image for name, image in sized.items() if recipe["sizes"][name]["fit"] == "inside"]
+    return min(whole or sized.values(), key=lambda image: image.width * image.height)

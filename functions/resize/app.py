@@ -1,0 +1,24 @@
+"""ResizeImage: every size of the recipe from one decode, handed on without loss in one object."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from common import encoding, filters, imaging, storage
+
+OUTPUT_BUCKET = os.environ["OUTPUT_BUCKET"]
+logger = Logger()
+
+
+@logger.inject_lambda_context(clear_state=True)
+def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """`job` and `recipe` → the key of the sized images under work/, and [width, height] of each by name, in pixels."""
+    job, recipe = event["job"], event["recipe"]
+    logger.append_keys(job_id=job["job_id"])
+    image = imaging.decode(storage.read_source(job["source"], recipe["limits"]["bytes"]), recipe["sizes"])
+    images = filters.marked(imaging.renditions(image, recipe["sizes"]), recipe)
+    key = storage.put_work(OUTPUT_BUCKET, job, "resized.tiff", encoding.pack(images))
+    return {"key": key, "renditions": {name: image.size for name, image in images.items()}}
