@@ -41,11 +41,12 @@ from moto import mock_aws  # noqa: E402
 class Cloud:
     """What the functions see of AWS, and what a test wants to know of it."""
 
+    s3 = boto3.client("s3")
+    dynamodb = boto3.client("dynamodb")
+    sqs = boto3.client("sqs")
+    sns = boto3.client("sns")
+
     def __init__(self) -> None:
-        self.s3 = boto3.client("s3")
-        self.dynamodb = boto3.client("dynamodb")
-        self.sqs = boto3.client("sqs")
-        self.sns = boto3.client("sns")
         for bucket in ("darkroom-source", "darkroom-output"):
             self.s3.create_bucket(Bucket=bucket)
         self.s3.put_bucket_versioning(Bucket="darkroom-source", VersioningConfiguration={"Status": "Enabled"})
@@ -65,9 +66,7 @@ class Cloud:
             self.sqs.create_queue(QueueName=queue)
         for topic in ("errors", "successes"):
             arn = self.sns.create_topic(Name=topic)["TopicArn"]
-            self.sns.subscribe(
-                TopicArn=arn, Protocol="sqs", Endpoint="arn:aws:sqs:us-east-1:123456789012:told"
-            )
+            self.sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint="arn:aws:sqs:us-east-1:123456789012:told")
 
     def upload(self, key: str, body: bytes = b"photo") -> str:
         """Put a source; returns its version."""
@@ -75,7 +74,8 @@ class Cloud:
 
     def exists(self, key: str) -> bool:
         """Whether an object is in the output bucket."""
-        return "Contents" in self.s3.list_objects_v2(Bucket="darkroom-output", Prefix=key, MaxKeys=1)
+        found = self.s3.list_objects_v2(Bucket="darkroom-output", Prefix=key).get("Contents", [])
+        return key in {item["Key"] for item in found}
 
     def records(self, key: str) -> list[dict[str, Any]]:
         """All items of a source key, as they are."""

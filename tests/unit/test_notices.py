@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
+
 from trigger import notices
 
 
@@ -31,7 +32,14 @@ def notification(key: str, name: str = "ObjectCreated:Put", bucket: str = "darkr
 
 @pytest.mark.parametrize(
     "key",
-    ["raw/a.jpg", "raw/summer 100% fun + größe/写真.jpg", "raw/%2B.jpg", "raw/a+b.jpg", "raw/😀/'\"<&>.png", "raw/ .jpg"],
+    [
+        "raw/a.jpg",
+        "raw/summer 100% fun + größe/写真.jpg",
+        "raw/%2B.jpg",
+        "raw/a+b.jpg",
+        "raw/😀/'\"<&>.png",
+        "raw/ .jpg",
+    ],
 )
 def test_keys_come_through_exactly(key: str) -> None:
     assert [notice.key for notice in notices.read(message(notification(key)), "darkroom-source")] == [key]
