@@ -99,10 +99,12 @@ def localize(template: Template, parameters: Mapping[str, str]) -> None:
         if "CodeUri" in properties:
             properties["CodeUri"] = {"Bucket": ARTIFACTS, "Key": _key(_code())}
     declared = template.get("Parameters", {})
+    if unknown := parameters.keys() - declared.keys():
+        raise StackError(f"the template has no parameter {min(unknown)}: it has {', '.join(declared)}")
     numbers = {
-        name: json.loads(str(parameters.get(name, declared[name].get("Default"))))
-        for name in declared
-        if declared[name]["Type"] == "Number"
+        name: _number(name, parameters.get(name, declaration["Default"]))
+        for name, declaration in declared.items()
+        if declaration["Type"] == "Number"
     }
     for section in ("Globals", "Resources"):
         template[section] = _with_numbers(template.get(section, {}), numbers)
@@ -115,7 +117,14 @@ def _functions(template: Template) -> Iterator[Template]:
             yield resource["Properties"]
 
 
-def _with_numbers(node: Any, numbers: dict[str, int | float]) -> Any:
+def _number(name: str, text: str | int) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise StackError(f"the parameter {name} must be a whole number, not {text!r}") from None
+
+
+def _with_numbers(node: Any, numbers: Mapping[str, int]) -> Any:
     if isinstance(node, dict):
         if node.keys() == {"Ref"} and node["Ref"] in numbers:
             return numbers[node["Ref"]]

@@ -10,11 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import boto3
-import botocore.session
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
 ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".darkroom"  # one folder for each local stack, and tools/
 NAME = "darkroom"
@@ -103,6 +98,9 @@ def _up(name: str) -> str:
 
 
 def _deployed(name: str) -> Stack:
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
     session = boto3.Session()
     region = session.region_name
     if region is None:
@@ -119,6 +117,9 @@ def _deployed(name: str) -> Stack:
 
 @cache
 def _client(service: str, region: str, endpoint: str | None) -> Any:
+    import boto3  # here and below, because it takes longer to import than `darkroom down` to run
+    from botocore.config import Config
+
     if endpoint is None:
         config = Config(max_pool_connections=50, retries={"mode": "standard"}, read_timeout=910)
         return boto3.client(service, region_name=region, config=config)
@@ -142,6 +143,9 @@ def _client(service: str, region: str, endpoint: str | None) -> Any:
 @cache
 def _isolated_session() -> Any:
     """A session that reads no profile, so that a broken or absent ~/.aws does no harm."""
+    import boto3
+    import botocore.session
+
     nothing: tuple[None, list[str], str, None] = (None, [], os.devnull, None)
     core = botocore.session.Session(
         session_vars={

@@ -1,0 +1,108 @@
+"""Run one function with a sample event, as it is deployed.
+
+The events in events/ name the buckets `darkroom-source` and `darkroom-output`; a stack's own names take their place.
+A source photo that an event names and that is not there is uploaded first, a generated one, and the version, etag and
+size that the event gives for it become those of the object as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote_plus
+
+from botocore.exceptions import ClientError
+
+from darkroom import samples
+from darkroom.stack import ROOT, Stack, StackError
+
+SOURCE, OUTPUT = "darkroom-source", "darkroom-output"
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `darkroom invoke`."""
+    parser = subparsers.add_parser("invoke", help="run one function with a sample event")
+    parser.add_argument("function", metavar="FUNCTION", help="its id in the template, as ValidateFunction")
+    parser.add_argument(
+        "-e", "--event", type=Path, metavar="FILE", help="the event (default: events/<its folder>.json)"
+    )
+    parser.add_argument("-l", "--log", action="store_true", help="show the function's log too, on stderr")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the function's answer as JSON; 1 if it raised."""
+    stack = Stack.open(args.stack, aws=args.aws)
+    function = function_name(stack, args.function)
+    client = stack.client("lambda")
+    handler = client.get_function_configuration(FunctionName=function)["Handler"]
+    event = read_event(args.event or ROOT / "events" / f"{handler.partition('.')[0]}.json", stack)
+    answer = client.invoke(FunctionName=function, Payload=json.dumps(event), LogType="Tail")
+    payload = json.load(answer["Payload"])
+    if args.log:
+        print(base64.b64decode(answer.get("LogResult", "")).decode(errors="replace"), file=sys.stderr)
+    print(json.dumps(payload, indent=2, ensure_ascii=False))
+    if "FunctionError" in answer:
+        raise StackError(f"{args.function} raised {payload.get('errorType')}: {payload.get('errorMessage')}")
+    return 0
+
+
+def function_name(stack: Stack, logical_id: str) -> str:
+    """The deployed name of the function `logical_id`; StackError with the choices if there is none."""
+    try:
+        return stack.outputs[f"{logical_id}Name"]
+    except KeyError:
+        known = sorted(name.removesuffix("Name") for name in stack.outputs if name.endswith("FunctionName"))
+        raise StackError(f"there is no function {logical_id!r}: the stack has {', '.join(known)}") from None
+
+
+def read_event(path: Path, stack: Stack) -> Any:
+    """The event in the file `path`, made true for `stack`: see the module's description."""
+    try:
+        event = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StackError(f"the event cannot be read: {error.strerror}: {path}") from None
+    except ValueError as error:
+        raise StackError(f"{path} is not JSON: {error}") from None
+    text = json.dumps(_with_true_sources(event, stack))
+    for sample, own in ((SOURCE, "SourceBucketName"), (OUTPUT, "OutputBucketName")):
+        text = text.replace(sample, stack.outputs[own])
+    return json.loads(text)
+
+
+def _with_true_sources(node: Any, stack: Stack) -> Any:
+    match node:
+        case {"eventName": str(name)} if name.startswith("ObjectRemoved"):
+            return node
+        case {"bucket": str(bucket), "key": str(key)} if bucket == SOURCE:
+            version, etag, size = _source(stack, key)
+            return node | {"version_id": version, "etag": etag, "size": size}
+        case {"bucket": {"name": str(bucket)}, "object": {"key": str(key)} as item} if bucket == SOURCE:
+            version, etag, size = _source(stack, unquote_plus(key))
+            return node | {"object": {**item, "versionId": version, "eTag": etag, "size": size}}
+        case dict():
+            return {name: _with_true_sources(value, stack) for name, value in node.items()}
+        case list():
+            return [_with_true_sources(value, stack) for value in node]
+        case str() if node.startswith("{"):  # the body of a queue's message
+            return json.dumps(_with_true_sources(json.loads(node), stack))
+    return node
+
+
+def _source(stack: Stack, key: str) -> tuple[str, str, int]:
+    """Version, etag and size of the source `key`; a local stack gets a generated photo if it has none there."""
+    s3, bucket = stack.client("s3"), stack.outputs["SourceBucketName"]
+    try:
+        found = s3.head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "404":
+            raise
+        if stack.endpoint is None:
+            raise StackError(f"the event is about {key}, which is not in {bucket}: upload it first") from None
+        s3.put_object(Bucket=bucket, Key=key, Body=samples.photo(1600, 1200, seed=1), ContentType="image/jpeg")
+        found = s3.head_object(Bucket=bucket, Key=key)
+    return found.get("VersionId", "null"), found["ETag"].strip('"'), found["ContentLength"]

@@ -1,0 +1,42 @@
+"""What the functions logged, from CloudWatch Logs."""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from darkroom.invoke import function_name
+from darkroom.stack import Stack
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `darkroom logs`."""
+    parser = subparsers.add_parser("logs", help="show what the functions logged")
+    parser.add_argument("function", nargs="?", metavar="FUNCTION", help="only this one, as ValidateFunction")
+    parser.add_argument("--minutes", type=float, default=60, help="how far back to look (default 60)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the log lines of one function or all of them, oldest first."""
+    stack = Stack.open(args.stack, aws=args.aws)
+    outputs = [f"{args.function}Name"] if args.function else [key for key in stack.outputs if "FunctionName" in key]
+    functions = [function_name(stack, output.removesuffix("Name")) for output in outputs]
+    since = int((time.time() - args.minutes * 60) * 1000)
+    logs = [_events(stack, function, since) for function in functions]
+    for event in heapq.merge(*logs, key=lambda event: event["timestamp"]):
+        moment = datetime.fromtimestamp(event["timestamp"] / 1000).astimezone()
+        print(f"{moment:%H:%M:%S} {event['message'].rstrip()}")
+    return 0
+
+
+def _events(stack: Stack, function: str, since: int) -> Iterator[dict[str, Any]]:
+    configuration = stack.client("lambda").get_function_configuration(FunctionName=function)
+    group = configuration["LoggingConfig"]["LogGroup"]
+    pages = stack.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group, startTime=since)
+    for page in pages:
+        yield from page["events"]
