@@ -90,8 +90,8 @@ def load_template(path: Path = TEMPLATE) -> Template:
 def localize(template: Template, parameters: Mapping[str, str]) -> None:
     """Change `template` into one that the emulator runs from the working tree.
 
-    The functions get another Runtime and CodeUri. References to Number parameters become numbers, as on AWS: the
-    emulator hands them on as text, which its event source mapping cannot compare.
+    The functions get another Runtime and CodeUri. In their Events, references to Number parameters become the
+    numbers, as on AWS: the emulator hands them on as text, and its poller cannot compare that.
     """
     for properties in _functions(template):
         if "Runtime" in properties:
@@ -106,8 +106,9 @@ def localize(template: Template, parameters: Mapping[str, str]) -> None:
         for name, declaration in declared.items()
         if declaration["Type"] == "Number"
     }
-    for section in ("Globals", "Resources"):
-        template[section] = _with_numbers(template.get(section, {}), numbers)
+    for properties in _functions(template):
+        if "Events" in properties:
+            properties["Events"] = _with_numbers(properties["Events"], numbers)
 
 
 def _functions(template: Template) -> Iterator[Template]:
@@ -128,7 +129,7 @@ def _with_numbers(node: Any, numbers: Mapping[str, int]) -> Any:
     if isinstance(node, dict):
         if node.keys() == {"Ref"} and node["Ref"] in numbers:
             return numbers[node["Ref"]]
-        return {key: _with_numbers(value, numbers) for key, value in node.items()}
+        return {key: value if key == "Variables" else _with_numbers(value, numbers) for key, value in node.items()}
     if isinstance(node, list):
         return [_with_numbers(value, numbers) for value in node]
     return node
