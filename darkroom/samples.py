@@ -42,26 +42,15 @@ LIGHTS = (DUSK, DAWN, NOON, NIGHT)
 
 def make_samples(folder: Path) -> list[Path]:
     """Write the sample set into `folder` and return its files: seven good ones, two to be refused."""
-    makers: dict[str, Callable[[], bytes]] = {
-        "lake at dusk.jpg": lambda: photo(4000, 3000, seed=4),
-        "night lights.jpg": lambda: _jpeg(_night_lights(3000, 2000, random.Random(7))),
-        "balloon.jpg": lambda: _balloon(2000, 3000, random.Random(5)),
-        "logo.png": lambda: _logo(1200),
-        "print/hills cmyk.jpg": lambda: _cmyk(_landscape(1800, 1200, random.Random(1), DAWN)),
-        "misty.webp": lambda: _webp(_landscape(2000, 1333, random.Random(10), NOON)),
-        AWKWARD_NAME: lambda: photo(2000, 1500, seed=2),
-        "broken/truncated.jpg": lambda: _truncated(photo(1600, 1200, seed=3)),
-        "broken/notes.jpg": lambda: b"Dear diary,\n\nthis is not a picture, whatever my name says.\n",
-    }
 
     def write(name: str) -> Path:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(makers[name]())
+        path.write_bytes(_MAKERS[name]())
         return path
 
     with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(write, makers))
+        return list(pool.map(write, NAMES))
 
 
 def photo(width: int, height: int, seed: int) -> bytes:
@@ -89,9 +78,7 @@ def _sky(size: tuple[int, int], rng: random.Random, light: Light, sun: tuple[int
         _stars(sky, rng)
     cover = _fractal_noise((size[0], size[1]), rng, octaves=6, stretch=3)
     cover = cover.point(lambda v: max(0, min(200, (v - 132) * 4)))
-    fade = _vertical_gradient(size, [(0.0, (90, 90, 90)), (0.35, (255, 255, 255)), (0.7, (0, 0, 0))]).convert(
-        "L"
-    )
+    fade = _vertical_gradient(size, [(0.0, (90, 90, 90)), (0.35, (255, 255, 255)), (0.7, (0, 0, 0))]).convert("L")
     sky.paste(light.cloud, (0, 0), ImageChops.multiply(cover, fade))
     glow = _disc(size, sun, size[0] * 0.55).point(lambda v: round((v / 255) ** 2.2 * 190))
     sky = ImageChops.screen(sky, _tinted(glow, light.sun))
@@ -108,9 +95,7 @@ def _ridges(scene: Image.Image, rng: random.Random, light: Light, top: int, bott
     for index in range(count):
         nearness = (index + 1) / count
         base = top + (bottom - top) * (index / count) ** 0.9
-        line = _ridge_line(
-            width, rng, amplitude=height * (0.16 - 0.02 * index), roughness=0.48 + 0.05 * index
-        )
+        line = _ridge_line(width, rng, amplitude=height * (0.16 - 0.02 * index), roughness=0.48 + 0.05 * index)
         points: list[tuple[float, float]] = [(x, base + y) for x, y in enumerate(line)]
         if index == count - 1:
             points = _wooded(points, rng, height)
@@ -142,9 +127,7 @@ def _reflect(scene: Image.Image, rng: random.Random, light: Light, shore: int, s
         left = spare + max(-spare, min(spare, round(rng.gauss(0, 1) * (1 + nearness * width / 130))))
         water.paste(mirror.crop((left, row, left + width, min(depth, row + step))), (0, row))
         row += step
-    deep = _vertical_gradient(
-        (width, depth), [(0.0, (235, 235, 240)), (0.3, (205, 208, 216)), (1.0, (104, 112, 130))]
-    )
+    deep = _vertical_gradient((width, depth), [(0.0, (235, 235, 240)), (0.3, (205, 208, 216)), (1.0, (104, 112, 130))])
     water = ImageChops.multiply(water, deep).filter(ImageFilter.GaussianBlur(max(0.6, height / 1600)))
     water = ImageChops.screen(water, _tinted(_glitter((width, depth), rng, sun[0]), light.sun))
     scene.paste(water, (0, shore))
@@ -164,9 +147,7 @@ def _night_lights(width: int, height: int, rng: random.Random) -> Image.Image:
     """City lights out of focus: overlapping discs of light on a dark street."""
     size = (width // 2, height // 2)
     scene = _vertical_gradient(size, [(0.0, (8, 10, 24)), (0.55, (34, 24, 46)), (1.0, (10, 8, 14))])
-    scene = ImageChops.screen(
-        scene, _tinted(_disc(size, (size[0] // 3, size[1] // 2), size[0] * 0.5), (70, 32, 28))
-    )
+    scene = ImageChops.screen(scene, _tinted(_disc(size, (size[0] // 3, size[1] // 2), size[0] * 0.5), (70, 32, 28)))
     palette = [
         (255, 176, 92),
         (255, 120, 70),
@@ -185,9 +166,7 @@ def _night_lights(width: int, height: int, rng: random.Random) -> Image.Image:
     return _finish(scene, (width, height), rng)
 
 
-def _bokeh(
-    layer: Image.Image, centre: tuple[float, float], radius: float, colour: Colour, power: float
-) -> None:
+def _bokeh(layer: Image.Image, centre: tuple[float, float], radius: float, colour: Colour, power: float) -> None:
     """Add one disc of light with the brighter rim that a lens gives it."""
     side = math.ceil(radius * 2) + 4
     disc = Image.new("L", (side * 2, side * 2))
@@ -240,9 +219,7 @@ def _balloon_shape(side: int) -> Image.Image:
     draw.rounded_rectangle(
         (middle - s * 0.045, s * 0.89, middle + s * 0.045, s * 0.955), s * 0.01, fill=(94, 62, 38, 255)
     )
-    shade = ImageOps.invert(_disc((s, s), (round(s * 0.4), round(s * 0.24)), s * 0.62)).point(
-        lambda v: round(v * 0.6)
-    )
+    shade = ImageOps.invert(_disc((s, s), (round(s * 0.4), round(s * 0.24)), s * 0.62)).point(lambda v: round(v * 0.6))
     shaded = Image.composite(Image.new("RGBA", (s, s), (20, 12, 40, 255)), canvas, shade)
     shaded.putalpha(canvas.getchannel("A").filter(ImageFilter.GaussianBlur(1)))
     return shaded
@@ -315,9 +292,7 @@ def _fractal_noise(size: tuple[int, int], rng: random.Random, octaves: int, stre
         grid = (min(size[0], max(2, (3 << octave) // stretch)), min(size[1], 3 << octave))
         last = octave == octaves - 1
         canvas = size if last else (min(size[0], grid[0] * 4), min(size[1], grid[1] * 4))
-        layer = Image.frombytes("L", grid, rng.randbytes(grid[0] * grid[1])).resize(
-            canvas, Image.Resampling.BICUBIC
-        )
+        layer = Image.frombytes("L", grid, rng.randbytes(grid[0] * grid[1])).resize(canvas, Image.Resampling.BICUBIC)
         layer = layer.point(lambda v, s=0.75 * 0.62**octave: 128 + round((v - 128) * s))
         total = ImageChops.add(total.resize(canvas, Image.Resampling.BICUBIC), layer, 1, -128)
     return total
@@ -366,9 +341,7 @@ def _finish(scene: Image.Image, size: tuple[int, int], rng: random.Random) -> Im
     """Bring a half-size scene to `size` with sensor grain and a slight vignette, as a camera would."""
     full = scene.resize(size, Image.Resampling.BICUBIC)
     tile = (min(1024, size[0]), min(1024, size[1]))
-    grain_tile = Image.frombytes("L", tile, rng.randbytes(tile[0] * tile[1])).filter(
-        ImageFilter.GaussianBlur(0.6)
-    )
+    grain_tile = Image.frombytes("L", tile, rng.randbytes(tile[0] * tile[1])).filter(ImageFilter.GaussianBlur(0.6))
     grain_tile = grain_tile.point(lambda v: 128 + round((v - 128) * 0.16))
     grain = Image.new("L", size)
     for left in range(0, size[0], tile[0]):
@@ -440,3 +413,17 @@ def _cmyk(image: Image.Image) -> bytes:
 def _truncated(jpeg: bytes) -> bytes:
     """What an interrupted upload leaves: the first three fifths."""
     return jpeg[: len(jpeg) * 3 // 5]
+
+
+_MAKERS: dict[str, Callable[[], bytes]] = {
+    "lake at dusk.jpg": lambda: photo(4000, 3000, seed=4),
+    "night lights.jpg": lambda: _jpeg(_night_lights(3000, 2000, random.Random(7))),
+    "balloon.jpg": lambda: _balloon(2000, 3000, random.Random(5)),
+    "logo.png": lambda: _logo(1200),
+    "print/hills cmyk.jpg": lambda: _cmyk(_landscape(1800, 1200, random.Random(1), DAWN)),
+    "misty.webp": lambda: _webp(_landscape(2000, 1333, random.Random(10), NOON)),
+    AWKWARD_NAME: lambda: photo(2000, 1500, seed=2),
+    "broken/truncated.jpg": lambda: _truncated(photo(1600, 1200, seed=3)),
+    "broken/notes.jpg": lambda: b"Dear diary,\n\nthis is not a picture, whatever my name says.\n",
+}
+NAMES = tuple(_MAKERS)
