@@ -1,0 +1,137 @@
+"""Checks the state machines for what cfn-lint does not look at: `python -m statemachine.check`.
+
+Dangling transitions, states that nothing leads to, ways that never end, ${…} that the template does not substitute (and
+substitutions that nothing uses), JSONPath fields in a JSONata definition, and Tasks without timeout, Retry or Catch.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from darkroom.local import load_template
+from darkroom.stack import ROOT
+
+JSONPATH_FIELDS = {"InputPath", "OutputPath", "ResultPath", "ResultSelector", "Parameters", "ItemsPath", "Variable"}
+ENDS = {"Succeed", "Fail"}
+# Where a failure is told there is no further path to take: the trigger notices that the record was not closed.
+LAST_RESORT = {"NotifyError"}
+
+States = dict[str, Any]
+
+
+def main() -> int:
+    complaints = list(of_template(load_template(), ROOT))
+    for complaint in complaints:
+        print(complaint, file=sys.stderr)
+    if not complaints:
+        print("state machines: no complaints")
+    return 1 if complaints else 0
+
+
+def of_template(template: dict[str, Any], root: Path) -> Iterator[str]:
+    """Complaints about every state machine that a SAM template names, each with file and state."""
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::StateMachine":
+            properties = resource["Properties"]
+            text = (root / properties["DefinitionUri"]).read_text(encoding="utf-8")
+            for complaint in of_definition(text, set(properties.get("DefinitionSubstitutions", {}))):
+                yield f"{properties['DefinitionUri']}: {complaint}"
+
+
+def of_definition(text: str, substitutions: set[str]) -> Iterator[str]:
+    """Complaints about one definition (JSON text), given the names that the template substitutes."""
+    used = set(re.findall(r"\$\{(\w+)\}", text))
+    yield from (f"${{{name}}} is not substituted by the template" for name in sorted(used - substitutions))
+    yield from (f"the template substitutes {name}, which is not used" for name in sorted(substitutions - used))
+    try:
+        definition = json.loads(text)
+    except ValueError as error:
+        yield f"not JSON: {error}"
+        return
+    if definition.get("QueryLanguage") != "JSONata":
+        yield "QueryLanguage is not JSONata"
+    yield from (f"{where}: {name} is a JSONPath field" for where, name in _jsonpath(definition, "top level"))
+    yield from _of_states(definition)
+
+
+def _of_states(machine: dict[str, Any]) -> Iterator[str]:
+    states: States = machine["States"]
+    leads = {name: set(_next(state)) for name, state in states.items()}
+    for name, targets in [("StartAt", {machine["StartAt"]}), *leads.items()]:
+        yield from (f"{name}: leads to {target}, which does not exist" for target in sorted(targets - set(states)))
+    reached = _reached(machine["StartAt"], leads)
+    yield from (f"{name}: nothing leads here" for name in sorted(set(states) - reached))
+    for name, state in states.items():
+        if state["Type"] not in ENDS | {"Choice"} and "Next" not in state and not state.get("End"):
+            yield f"{name}: neither Next nor End"
+        if state["Type"] == "Choice" and "Default" not in state:
+            yield f"{name}: a Choice without Default fails where no rule matches"
+        if not any(_is_end(states[target]) for target in _reached(name, leads) if target in states):
+            yield f"{name}: no way from here comes to an end"
+        if state["Type"] == "Task":
+            yield from _of_task(name, state)
+        if state["Type"] == "Parallel" and "Catch" not in state:
+            yield f"{name}: a Parallel without Catch"
+        for inner in [*state.get("Branches", []), *([state["ItemProcessor"]] if "ItemProcessor" in state else [])]:
+            yield from _of_states(inner)
+
+
+def _of_task(name: str, state: dict[str, Any]) -> Iterator[str]:
+    if "TimeoutSeconds" not in state:
+        yield f"{name}: a Task without TimeoutSeconds waits for a year"
+    if not state.get("Retry"):
+        yield f"{name}: a Task without Retry"
+    for retry in state.get("Retry", []):
+        if "States.ALL" in retry["ErrorEquals"] or retry.get("JitterStrategy") != "FULL":
+            yield f"{name}: Retry must name its errors and have JitterStrategy FULL"
+    catches = any("States.ALL" in catch["ErrorEquals"] for catch in state.get("Catch", []))
+    if not catches and name not in LAST_RESORT:
+        yield f"{name}: a Task that does not catch States.ALL"
+
+
+def _next(state: dict[str, Any]) -> Iterator[str]:
+    """Every state that can follow."""
+    for place in [state, *state.get("Choices", []), *state.get("Catch", [])]:
+        if "Next" in place:
+            yield place["Next"]
+    if "Default" in state:
+        yield state["Default"]
+
+
+def _is_end(state: dict[str, Any]) -> bool:
+    return state["Type"] in ENDS or bool(state.get("End"))
+
+
+def _reached(start: str, leads: dict[str, set[str]]) -> set[str]:
+    found, pending = set(), [start]
+    while pending:
+        name = pending.pop()
+        if name in leads and name not in found:
+            found.add(name)
+            pending.extend(leads[name])
+    return found
+
+
+def _jsonpath(node: Any, where: str) -> Iterator[tuple[str, str]]:
+    """Fields that only JSONPath knows, and values that only it evaluates: (state, field)."""
+    if isinstance(node, list):
+        for each in node:
+            yield from _jsonpath(each, where)
+    elif isinstance(node, dict):
+        for name, value in node.items():
+            if name in JSONPATH_FIELDS or name.endswith(".$"):
+                yield where, name
+            if name == "States":
+                for state, body in value.items():
+                    yield from _jsonpath(body, state)
+            else:
+                yield from _jsonpath(value, where)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
