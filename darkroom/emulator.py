@@ -55,7 +55,7 @@ def start(name: str, settings: dict[str, str] | None = None) -> str:
         if not _locked(lock.fileno()):
             raise StackError(f"another process is starting the local stack {name!r}: try again in a moment")
         process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "darkroom.emulator", str(lock.fileno())],
+            [sys.executable, "-m", "darkroom.emulator", str(lock.fileno()), str(PROGRAM)],
             cwd=ROOT,
             env={**emulator_environment(folder, port), **(settings or {})},
             stdin=subprocess.PIPE,
@@ -90,6 +90,8 @@ def stop(name: str) -> bool:
         _kill_group(process.pid if process else int((folder / "lock").read_text() or 0))
         time.sleep(0.01)
     if process is not None:
+        assert process.stdin is not None
+        process.stdin.close()
         process.wait()
     _clear(folder)
     return ran
@@ -171,7 +173,7 @@ def _clear(folder: Path) -> None:
     (folder / "stack.json").unlink(missing_ok=True)
 
 
-def _supervise(lock: int) -> None:
+def _supervise(lock: int, program: str) -> None:
     """Run MiniStack; when it ends, a signal comes, or our starter is gone without KEEP, end the whole group."""
 
     def end(*_: object) -> None:
@@ -186,9 +188,9 @@ def _supervise(lock: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, end)
     threading.Thread(target=end_with_starter, daemon=True).start()
-    subprocess.run([PROGRAM], stdin=subprocess.DEVNULL, pass_fds=[lock], check=False)  # noqa: S603
+    subprocess.run([program], stdin=subprocess.DEVNULL, pass_fds=[lock], check=False)  # noqa: S603
     end()
 
 
 if __name__ == "__main__":
-    _supervise(int(sys.argv[1]))
+    _supervise(int(sys.argv[1]), sys.argv[2])

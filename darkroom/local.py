@@ -129,7 +129,7 @@ def _with_numbers(node: Any, numbers: Mapping[str, int]) -> Any:
     if isinstance(node, dict):
         if node.keys() == {"Ref"} and node["Ref"] in numbers:
             return numbers[node["Ref"]]
-        return {key: value if key == "Variables" else _with_numbers(value, numbers) for key, value in node.items()}
+        return {key: _with_numbers(value, numbers) for key, value in node.items()}
     if isinstance(node, list):
         return [_with_numbers(value, numbers) for value in node]
     return node

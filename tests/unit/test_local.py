@@ -1,0 +1,184 @@
+"""The local stack without its emulator: the template it deploys, and what it says when something is missing."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cfnlint.decode import cfn_yaml
+
+from darkroom import cli, emulator, local, stack
+from darkroom.stack import Stack, StackError
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder in the place of .darkroom/."""
+    monkeypatch.setattr(stack, "STATE", tmp_path)
+    return tmp_path
+
+
+def differences(before: Any, after: Any, path: str = "") -> dict[str, Any]:
+    """Path → new value of everything in which `after` is not `before`."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        found: dict[str, Any] = {}
+        for key in before.keys() | after.keys():
+            found |= differences(before.get(key), after.get(key), f"{path}/{key}")
+        return found
+    return {} if before == after else {path: after}
+
+
+def test_the_template_is_read_as_cfn_lint_reads_it() -> None:
+    assert local.load_template() == json.loads(json.dumps(cfn_yaml.load(str(local.TEMPLATE))))
+
+
+def test_only_runtime_code_and_the_numbers_of_an_event_source_differ_from_the_template() -> None:
+    template = local.load_template()
+    original = copy.deepcopy(template)
+    local.localize(template, {"MaximumConcurrency": "7"})
+    changed = differences(original, template)
+    assert {path.rsplit("/", 1)[-1] for path in changed} <= {
+        "Runtime",
+        "CodeUri",
+        "BatchSize",
+        "MaximumConcurrency",
+    }
+    assert changed["/Globals/Function/Runtime"] == "provided.al2023"
+    assert 7 in changed.values()
+    assert all("/Events/" in path for path, value in changed.items() if isinstance(value, int))
+
+
+def test_a_function_with_its_own_runtime_is_changed_too() -> None:
+    function = {"Type": "AWS::Serverless::Function", "Properties": {"Runtime": "python3.13", "CodeUri": "x/"}}
+    template = {"Resources": {"Own": function, "Table": {"Type": "AWS::DynamoDB::Table"}}}
+    local.localize(template, {})
+    assert function["Properties"]["Runtime"] == "provided.al2023"
+    assert function["Properties"]["CodeUri"] != "x/"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"Typo": "1"}, "no parameter Typo: it has WorkflowType, "),
+        ({"BatchSize": "many"}, "BatchSize must be a whole number, not 'many'"),
+    ],
+)
+def test_a_wrong_parameter_is_named(parameters: dict[str, str], said: str) -> None:
+    with pytest.raises(StackError, match=said):
+        local.localize(local.load_template(), parameters)
+
+
+def test_a_free_port_can_be_listened_on() -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", emulator.free_port()))
+
+
+def test_nothing_of_the_user_reaches_the_emulator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "production")
+    monkeypatch.setenv("SECRET", "of the user")
+    environment = emulator.emulator_environment(tmp_path, 4000)
+    assert "AWS_PROFILE" not in environment
+    assert "SECRET" not in environment
+    assert environment["BIND_HOST"] == "127.0.0.1"
+    assert environment["AUTH"] == "true"
+    assert environment["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4000"
+    assert Path(environment["TMPDIR"]).is_relative_to(tmp_path)
+
+
+def test_a_local_client_ignores_the_users_profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "absent")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    client = Stack("x", {}, "eu-central-1", "http://127.0.0.1:4001").client("s3")
+    assert client.meta.endpoint_url == "http://127.0.0.1:4001"
+    assert client.meta.region_name == "eu-central-1"
+
+
+def test_a_child_process_of_a_local_stack_sees_no_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "production")
+    environment = Stack("x", {}, "us-east-1", "http://127.0.0.1:4001").environment()
+    assert "AWS_PROFILE" not in environment
+    assert environment["AWS_CONFIG_FILE"] == os.devnull
+    assert environment["PATH"] == os.environ["PATH"]
+
+
+def test_without_a_stack_one_is_told_to_start_it(state: Path) -> None:
+    with pytest.raises(StackError, match="no local stack 'darkroom' is running: start it with `make up`"):
+        Stack.open()
+
+
+def test_the_state_of_a_stack_that_died_is_recognised(state: Path) -> None:
+    (state / "old").mkdir()
+    (state / "old" / "lock").write_text(str(os.getpid()))  # the id lives on, in another process
+    (state / "old" / "stack.json").write_text('{"endpoint": "http://127.0.0.1:1", "region": "r", "outputs": {}}')
+    assert not emulator.is_running("old")
+    with pytest.raises(StackError, match="has stopped: start it again"):
+        Stack.open("old")
+    assert not emulator.stop("old")
+    assert not (state / "old" / "stack.json").exists()
+
+
+@pytest.mark.parametrize("name", ["tools", "../x", "a b", "", "1st"])
+def test_a_name_that_is_no_folder_is_refused(name: str) -> None:
+    with pytest.raises(StackError, match="cannot be a stack's name"):
+        Stack.open(name)
+
+
+def test_an_emulator_that_is_not_installed(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(emulator, "PROGRAM", state / "absent")
+    with pytest.raises(StackError, match="not installed: run `make install`"):
+        emulator.start("x")
+
+
+def test_a_failed_start_shows_the_end_of_the_log_and_leaves_nothing(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = state / "ministack"
+    program.write_text("#!/bin/sh\necho 'cannot bind: no luck'\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(emulator, "PROGRAM", program)
+    with pytest.raises(StackError, match=r"did not start(?s:.*)cannot bind: no luck"):
+        emulator.start("x")
+    assert not emulator.is_running("x")
+
+
+def test_an_expected_failure_is_one_sentence_and_exit_code_1(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--stack", "absent", "logs"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == (
+        "darkroom: no local stack 'absent' is running: start it with `python -m darkroom --stack absent up`\n"
+    )
+
+
+def test_down_without_a_stack_is_no_error(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["down"]) == 0
+    assert capsys.readouterr().out == "The local stack 'darkroom' was not running.\n"
+
+
+def test_an_edit_is_live_on_the_next_call(tmp_path: Path) -> None:
+    function = tmp_path / "hello"
+    function.mkdir()
+    (tmp_path / "greeting.py").write_text("WORD = 'hello'\n")
+    (function / "app.py").write_text("import greeting\ndef lambda_handler(event, context): return greeting.WORD\n")
+    calls = (
+        "import live, pathlib\n"
+        "print(live.handler({}, None))\n"
+        "pathlib.Path('greeting.py').write_text('WORD = \"good morning\"\\n')\n"
+        "print(live.handler({}, None), live.handler({}, None))\n"
+    )
+    environment = {
+        "PYTHONPATH": f"{local.ROOT / 'darkroom'}:{tmp_path}",
+        "DARKROOM_HANDLER": "hello.app.lambda_handler",
+        "LAMBDA_TASK_ROOT": str(tmp_path),
+    }
+    answer = subprocess.run(
+        [sys.executable, "-c", calls], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.splitlines() == ["hello", "good morning good morning"]

@@ -1,0 +1,97 @@
+"""Sample events, made true for a stack."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from darkroom import invoke
+from darkroom.stack import Stack, StackError
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    with mock_aws():
+        client = boto3.client("s3", region_name="us-east-1")
+        client.create_bucket(Bucket="my-source")
+        client.put_bucket_versioning(Bucket="my-source", VersioningConfiguration={"Status": "Enabled"})
+        monkeypatch.setattr(Stack, "client", lambda *_: client)
+        yield client
+
+
+LOCAL = Stack(
+    "t", {"SourceBucketName": "my-source", "OutputBucketName": "my-output"}, "us-east-1", "http://127.0.0.1:1"
+)
+
+
+def read(tmp_path: Path, event: object, stack: Stack = LOCAL) -> Any:
+    path = tmp_path / "event.json"
+    path.write_text(json.dumps(event))
+    return invoke.read_event(path, stack)
+
+
+def test_a_job_names_the_stacks_bucket_and_the_object_as_it_is(tmp_path: Path, s3: Any) -> None:
+    put = s3.put_object(Bucket="my-source", Key="raw/a.jpg", Body=b"12345")
+    source = {"bucket": "darkroom-source", "key": "raw/a.jpg", "version_id": "sample", "etag": "sample", "size": 1}
+    event = read(tmp_path, {"job": {"source": source}, "out": "darkroom-output"})
+    assert event == {
+        "job": {
+            "source": {
+                "bucket": "my-source",
+                "key": "raw/a.jpg",
+                "version_id": put["VersionId"],
+                "etag": put["ETag"].strip('"'),
+                "size": 5,
+            }
+        },
+        "out": "my-output",
+    }
+
+
+def test_a_missing_photo_is_uploaded_and_the_message_in_a_queue_is_true(tmp_path: Path, s3: Any) -> None:
+    notification = {
+        "eventName": "ObjectCreated:Put",
+        "s3": {"bucket": {"name": "darkroom-source"}, "object": {"key": "raw/a+b%2B.jpg", "versionId": "sample"}},
+    }
+    event = read(tmp_path, {"Records": [{"body": json.dumps({"Records": [notification]})}]})
+    found = json.loads(event["Records"][0]["body"])["Records"][0]["s3"]
+    head = s3.head_object(Bucket="my-source", Key="raw/a b+.jpg")
+    assert found["bucket"]["name"] == "my-source"
+    assert found["object"]["versionId"] == head["VersionId"]
+    assert found["object"]["size"] == head["ContentLength"] > 10_000
+
+
+def test_a_removed_object_is_not_uploaded(tmp_path: Path, s3: Any) -> None:
+    bucket = {"name": "darkroom-source"}
+    read(tmp_path, {"eventName": "ObjectRemoved:Delete", "s3": {"bucket": bucket, "object": {"key": "raw/a.jpg"}}})
+    assert s3.list_objects_v2(Bucket="my-source")["KeyCount"] == 0
+
+
+def test_on_aws_nothing_is_uploaded_unasked(tmp_path: Path, s3: Any) -> None:
+    deployed = Stack("t", LOCAL.outputs, "us-east-1")
+    with pytest.raises(StackError, match=r"raw/a\.jpg, which is not in my-source: upload it first"):
+        read(tmp_path, {"bucket": "darkroom-source", "key": "raw/a.jpg"}, deployed)
+    assert s3.list_objects_v2(Bucket="my-source")["KeyCount"] == 0
+
+
+def test_an_unknown_function_is_answered_with_the_choices() -> None:
+    stack = Stack("t", {"ResizeFunctionName": "r", "ValidateFunctionName": "v"}, "us-east-1")
+    assert invoke.function_name(stack, "ValidateFunction") == "v"
+    with pytest.raises(StackError, match="no function 'Validate': the stack has ResizeFunction, ValidateFunction"):
+        invoke.function_name(stack, "Validate")
+
+
+def test_events_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match="cannot be read: No such file or directory"):
+        invoke.read_event(tmp_path / "absent.json", LOCAL)
+    (tmp_path / "bad.json").write_text("{")
+    with pytest.raises(StackError, match=r"bad\.json is not JSON"):
+        invoke.read_event(tmp_path / "bad.json", LOCAL)
