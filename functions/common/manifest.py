@@ -39,13 +39,11 @@ def longest_key_bytes(source_key: str, recipe: recipes.Recipe) -> int:
 
 
 def check_key(source_key: str, recipe: recipes.Recipe) -> None:
-    """Raises Rejection for a source whose outputs could not be stored, or not be linked to."""
+    """Raises Rejection for a source whose outputs could not be stored. Any other key is carried through exactly."""
     longest = longest_key_bytes(source_key, recipe)
     if longest > LONGEST_KEY:
         problem = f"it is {longest - LONGEST_KEY:,} bytes too long for its renditions to be stored"
         raise reject("UNSUPPORTED_KEY", problem=problem)
-    if {".", ".."} & set(source_key.split("/")):
-        raise reject("UNSUPPORTED_KEY", problem="browsers drop path segments of . and .. from links")
 
 
 def set_keys(manifest: Mapping[str, Any]) -> list[str]:

@@ -1,0 +1,300 @@
+"""The handlers of the workflow's states in this process, on the sample events, as Step Functions calls them."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+CONTEXT = SimpleNamespace(
+    function_name="function", memory_limit_in_mb=1769, invoked_function_arn="arn", aws_request_id="request"
+)
+KEY = "raw/samples/photo.jpg"
+FOLDER = "processed/samples/photo.jpg"
+
+
+def photo(size: tuple[int, int] = (400, 300), color: str = "#806040", kind: str = "JPEG") -> bytes:
+    body = io.BytesIO()
+    Image.linear_gradient("L").resize(size).convert("RGB").point([min(255, i + 10) for i in range(256)] * 3).save(
+        body, kind
+    )
+    return body.getvalue() + color.encode()
+
+
+def call(name: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Call a handler; what goes in and comes out is JSON, as between states."""
+    handler = importlib.import_module(f"{name}.app").lambda_handler
+    answer: dict[str, Any] = json.loads(json.dumps(handler(json.loads(json.dumps(event)), CONTEXT)))
+    return answer
+
+
+def sample(name: str) -> dict[str, Any]:
+    event: dict[str, Any] = json.loads((ROOT / f"events/{name}.json").read_text(encoding="utf-8"))
+    return event
+
+
+def job(cloud: Any, body: bytes, key: str = KEY, **changes: Any) -> dict[str, Any]:
+    """The sample events' job, for a source that is uploaded now."""
+    made = sample("validate")["job"]
+    source = {"key": key, "version_id": cloud.upload(key, body), "size": len(body)}
+    return made | {"source": made["source"] | source} | changes
+
+
+def process(the_job: dict[str, Any]) -> dict[str, Any]:
+    """The states up to OptimizeImage, whose answer it returns."""
+    valid = call("validate", {"job": the_job})
+    assert valid["valid"], valid
+    facts = {"job": the_job, "image": valid["image"], "recipe": valid["recipe"]}
+    return call("optimize", facts | {"intermediates": [call("resize", facts), call("filters", facts)]})
+
+
+def stored(cloud: Any, key: str) -> bytes:
+    body: bytes = cloud.s3.get_object(Bucket="darkroom-output", Key=key)["Body"].read()
+    return body
+
+
+def keys(cloud: Any, prefix: str) -> set[str]:
+    found = cloud.s3.list_objects_v2(Bucket="darkroom-output", Prefix=prefix).get("Contents", [])
+    return {item["Key"] for item in found}
+
+
+def test_a_photo_becomes_the_default_set(cloud: Any) -> None:
+    result = process(job(cloud, photo()))
+    manifest = json.loads(stored(cloud, result["manifest_key"]))
+    assert keys(cloud, FOLDER) == {rendition["key"] for rendition in manifest["renditions"]} | {
+        f"{FOLDER}/manifest.json"
+    }
+    assert (result["renditions"], len(manifest["renditions"])) == (13, 13)
+    for rendition in manifest["renditions"]:
+        body = stored(cloud, rendition["key"])
+        with Image.open(io.BytesIO(body)) as image:
+            assert image.size == (rendition["width"], rendition["height"])
+            assert str(image.format).lower() == rendition["format"]
+        assert len(body) == rendition["bytes"]
+        head = cloud.s3.head_object(Bucket="darkroom-output", Key=rendition["key"])
+        assert head["ContentType"] == rendition["content_type"]
+    assert result["bytes_out"] == sum(rendition["bytes"] for rendition in manifest["renditions"])
+    assert keys(cloud, "work/") == set()  # the intermediates are gone
+
+
+def test_the_sample_events_have_the_shapes_that_the_states_hand_on(cloud: Any) -> None:
+    the_job = job(cloud, photo((1600, 1200)))
+    valid = call("validate", {"job": the_job})
+    facts = {"job": the_job, "image": valid["image"], "recipe": valid["recipe"]}
+    resized, filtered = call("resize", facts), call("filters", facts)
+    assert sample("validate")["job"].keys() == the_job.keys()
+    assert sample("resize") == sample("filters")
+    assert sample("resize")["image"] == valid["image"]
+    assert sample("resize")["recipe"].keys() == valid["recipe"].keys()
+    assert sample("optimize")["intermediates"] == [resized, filtered]
+    result = call("optimize", facts | {"intermediates": [resized, filtered]})
+    assert sample("notify")["outcome"]["result"].keys() == result.keys()
+
+
+def test_a_step_that_runs_twice_gives_the_same(cloud: Any) -> None:
+    the_job = job(cloud, photo())
+    valid = call("validate", {"job": the_job})
+    facts = {"job": the_job, "image": valid["image"], "recipe": valid["recipe"]}
+    parts = [call("resize", facts), call("filters", facts)]
+    assert parts == [call("resize", facts), call("filters", facts)]
+    first = call("optimize", facts | {"intermediates": parts})
+    before = stored(cloud, first["manifest_key"])
+    assert call("optimize", facts | {"intermediates": parts}) == first  # although the intermediates are gone
+    assert stored(cloud, first["manifest_key"]) == before
+
+
+def test_what_the_new_set_no_longer_has_is_removed(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    process(job(cloud, photo()))
+    from common import recipes
+
+    route = recipes.route
+
+    def without_avif(document: dict[str, Any], key: str) -> dict[str, Any]:
+        return route(document, key) | {"formats": ["webp", "jpeg"], "hash": "another"}
+
+    monkeypatch.setattr(recipes, "route", without_avif)
+    stranger = f"{FOLDER}/large.avif.txt"
+    cloud.s3.put_object(Bucket="darkroom-output", Key=stranger, Body=b"")
+    result = process(job(cloud, photo(), attempt=1, round=2))
+    manifest = json.loads(stored(cloud, result["manifest_key"]))
+    assert {key.rsplit(".", 1)[1] for key in keys(cloud, FOLDER)} == {"webp", "jpg", "json", "txt"}
+    assert sorted(manifest["obsolete"]) == [
+        f"{FOLDER}/{name}.avif" for name in ("large", "medium", "small", "thumbnail")
+    ]
+
+
+def test_a_set_whose_clean_up_was_cut_off_is_cleaned_up_by_the_next(cloud: Any) -> None:
+    first = process(job(cloud, photo()))
+    manifest = json.loads(stored(cloud, first["manifest_key"]))
+    left = f"{FOLDER}/old.gif"
+    cloud.s3.put_object(Bucket="darkroom-output", Key=left, Body=b"")
+    document = json.dumps(manifest | {"obsolete": [left]})
+    cloud.s3.put_object(Bucket="darkroom-output", Key=first["manifest_key"], Body=document.encode())
+    process(job(cloud, photo(), attempt=2))
+    assert left not in keys(cloud, FOLDER)
+
+
+@pytest.mark.parametrize(
+    "key", ["raw/summer 100% fun + größe.jpg", "raw/%2B/写真.png", "raw/a//b/../c.jpg", "raw/\"<&>'.jpg"]
+)
+def test_keys_come_through_exactly(cloud: Any, key: str) -> None:
+    result = process(job(cloud, photo((64, 48)), key))
+    assert result["manifest_key"] == f"processed/{key.removeprefix('raw/')}/manifest.json"
+    assert stored(cloud, result["manifest_key"])
+
+
+@pytest.mark.parametrize(
+    ("body", "key", "code"),
+    [
+        (b"", KEY, "EMPTY"),
+        (b"Dear diary, this is no picture at all. " * 9, KEY, "UNSUPPORTED_FORMAT"),
+        (photo()[: len(photo()) // 2], KEY, "CORRUPT"),
+        (photo((32, 32)), "raw/" + "x" * 1000 + ".jpg", "UNSUPPORTED_KEY"),
+    ],
+)
+def test_a_refusal_is_data_with_a_code_and_a_sentence(cloud: Any, body: bytes, key: str, code: str) -> None:
+    answer = call("validate", {"job": job(cloud, body, key)})
+    assert (answer["valid"], answer["rejection"]["code"]) == (False, code)
+    assert answer["rejection"]["reason"].endswith(".")
+
+
+def test_too_many_bytes_are_refused_without_reading_them(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from common import storage
+
+    monkeypatch.setattr(storage, "read_source", lambda *_: pytest.fail("it was read"))
+    answer = call("validate", {"job": job(cloud, b"x") | {"source": {**job(cloud, b"x")["source"], "size": 10**10}}})
+    assert answer["rejection"]["code"] == "TOO_MANY_BYTES"
+
+
+def test_a_version_that_is_gone_is_named_so(cloud: Any) -> None:
+    from common.storage import SourceGoneError
+
+    the_job = job(cloud, photo())
+    cloud.s3.delete_object(Bucket="darkroom-source", Key=KEY, VersionId=the_job["source"]["version_id"])
+    with pytest.raises(SourceGoneError):
+        call("validate", {"job": the_job})
+
+
+# ------------------------------------------------------------------ notify
+
+
+def begun(cloud: Any, the_job: dict[str, Any]) -> dict[str, Any]:
+    from common import jobs
+
+    jobs.begin(the_job, None)
+    return the_job
+
+
+def only_record(cloud: Any) -> dict[str, Any]:
+    (found,) = cloud.records(KEY)
+    return dict(found)
+
+
+def test_success_is_told_with_its_manifest_and_closes_the_job(cloud: Any) -> None:
+    the_job = begun(cloud, job(cloud, photo()))
+    event = {"job": the_job, "outcome": {"status": "SUCCEEDED", "result": process(the_job)}}
+    assert call("notify", event)["status"] == "SUCCEEDED"
+    (told,) = cloud.told()
+    assert told["Subject"] == f"Darkroom SUCCEEDED: {KEY}"
+    assert {name: value["Value"] for name, value in told["MessageAttributes"].items()} == {
+        "status": "SUCCEEDED",
+        "recipe": "default",
+    }
+    body = told["body"]
+    assert (body["job_id"], body["round"], body["attempt"]) == (the_job["job_id"], 1, 1)
+    assert len(body["manifest"]["renditions"]) == 13
+    record = only_record(cloud)
+    assert (record["status"], record["result"]["renditions"]) == ("SUCCEEDED", 13)
+    assert "attention" not in record  # it has left the index of what needs a look
+    assert record["finished_at"] >= record["started_at"] >= record["queued_at"]
+
+
+def test_a_second_call_tells_nobody_again(cloud: Any) -> None:
+    the_job = begun(cloud, job(cloud, photo()))
+    event = {"job": the_job, "outcome": {"status": "SUCCEEDED", "result": process(the_job)}}
+    assert call("notify", event)["status"] == call("notify", event)["status"] == "SUCCEEDED"
+    assert len(cloud.told()) == 1
+
+
+def test_a_refusal_is_told_with_its_code(cloud: Any) -> None:
+    the_job = begun(cloud, job(cloud, b"x"))
+    rejection = {"code": "CORRUPT", "reason": "The file is cut short. Export it again."}
+    answer = call("notify", {"job": the_job, "outcome": {"status": "REJECTED", "rejection": rejection}})
+    assert answer == {"status": "REJECTED", **rejection}
+    (told,) = cloud.told()
+    assert told["Subject"] == f"Darkroom REJECTED CORRUPT: {KEY}"
+    assert told["MessageAttributes"]["code"]["Value"] == "CORRUPT"
+    record = only_record(cloud)
+    assert (record["status"], record["code"], record["reason"], record["attention"]) == (
+        "REJECTED",
+        *rejection.values(),
+        "REJECTED",
+    )
+
+
+def failure(name: str = "Runtime.ExitError", message: str = "exit status 1") -> dict[str, Any]:
+    error = {"Error": name, "Cause": json.dumps({"errorType": name, "errorMessage": message})}
+    return {"status": "FAILED", "state": "ResizeImage", "error": error}
+
+
+def test_a_failed_attempt_is_queued_again_in_silence(cloud: Any) -> None:
+    the_job = begun(cloud, job(cloud, b"x"))
+    assert call("notify", {"job": the_job, "outcome": failure()})["status"] == "QUEUED"
+    record = only_record(cloud)
+    assert (record["status"], record["last_failure"]["code"], record["last_failure"]["state"]) == (
+        "QUEUED",
+        "Runtime.ExitError",
+        "ResizeImage",
+    )
+    assert cloud.told() == []
+
+
+def test_the_last_failed_attempt_is_told_with_its_state(cloud: Any) -> None:
+    the_job = begun(cloud, job(cloud, b"x", attempt=3))
+    assert call("notify", {"job": the_job, "outcome": failure()})["status"] == "FAILED"
+    (told,) = cloud.told()
+    body = told["body"]
+    assert (body["state"], body["code"], body["reason"]) == ("ResizeImage", "Runtime.ExitError", "exit status 1")
+    assert only_record(cloud)["status"] == "FAILED"
+
+
+def test_an_attempt_that_was_taken_over_neither_tells_nor_closes(cloud: Any) -> None:
+    from common import jobs
+
+    the_job = begun(cloud, job(cloud, b"x"))
+    jobs.begin(the_job | {"attempt": 2, "execution_name": "the next one"}, only_record(cloud))
+    with pytest.raises(jobs.NotOwnerError):
+        call("notify", {"job": the_job, "outcome": failure()})
+    assert (cloud.told(), only_record(cloud)["status"]) == ([], "PROCESSING")
+
+
+@pytest.mark.parametrize("key", ["raw/" + "ü" * 400 + "/tom.jpg", "raw/line\nbreak\x00.jpg", "raw/" + "y" * 900])
+def test_subjects_are_what_sns_accepts(cloud: Any, key: str) -> None:
+    from common import jobs
+
+    the_job = job(cloud, b"x", key)
+    jobs.begin(the_job, None)
+    call(
+        "notify", {"job": the_job, "outcome": {"status": "REJECTED", "rejection": {"code": "CORRUPT", "reason": "No."}}}
+    )
+    (told,) = cloud.told()
+    subject = told["Subject"]
+    assert subject.isascii()
+    assert subject.isprintable()
+    assert len(subject) <= 100
+    assert told["body"]["source"]["key"] == key
+
+
+def test_an_error_without_lambdas_json_is_told_as_it_is() -> None:
+    from common import outcomes
+
+    assert outcomes.describe({"Error": "States.Timeout", "Cause": ""}) == ("States.Timeout", "no reason was given")
+    assert outcomes.describe({"Error": "Lambda.Unknown", "Cause": "a\nb"}) == ("Lambda.Unknown", "a b")
+    assert outcomes.describe({"Error": "X", "Cause": "[1]"}) == ("X", "[1]")
