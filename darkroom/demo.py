@@ -48,10 +48,13 @@ def run(args: argparse.Namespace) -> int:
         photos = out / report.SAMPLES
         files = samples.make_samples(photos)
         print(f"Made {len(files)} sample photos in {photos}")
+    if not args.aws:
+        print("Starting a local stack for the demo ...", flush=True)
     with _stack(args) as stack:
         prefix = PREFIX_ON_AWS if args.aws else ""
         discard = not args.aws and sum(file.stat().st_size for file in files) > KEEP_BYTES
         uploads = batch.plan(photos, files, prefix)
+        print(f"Uploading {len(uploads)} {'file' if len(uploads) == 1 else 'files'}", flush=True)
         with progress(uploads) as show:
             for upload in batch.process(stack, uploads, out, discard=discard):
                 show(upload)

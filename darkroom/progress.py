@@ -66,30 +66,29 @@ def _picture(active: dict[str, Upload], ended: Counter[str], total: int) -> Rend
 
 
 def results(uploads: list[Upload]) -> RenderableType:
-    """The table of results; of a large folder what did not succeed, and the first of the others."""
+    """The table of results, with the reasons below it; of a large folder, first what did not succeed."""
     troubled = [upload for upload in uploads if upload.status != "SUCCEEDED"]
     fine = [upload for upload in uploads if upload.status == "SUCCEEDED"]
     shown = [*fine[: max(0, ROWS - len(troubled))], *troubled]
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    table.add_column("Source", overflow="fold", max_width=44)
-    table.add_column("Status")
+    table.add_column("Source", overflow="fold")
+    table.add_column("Status", no_wrap=True)
     for heading in ("Renditions", "Before", "After", "Seconds"):
         table.add_column(heading, justify="right", no_wrap=True)
     for upload in shown:
-        cells = ["", "", ""]
+        cells = ["", size(upload.size), ""]
         if upload.status == "SUCCEEDED":
-            result = upload.result
-            cells = [str(result["renditions"]), size(int(result["bytes_in"])), size(int(result["bytes_out"]))]
-        table.add_row(Text(printable(upload.source)), verdict(upload), *cells, f"{upload.seconds:.1f}")
-    more = len(uploads) - len(shown)
-    if more:
-        return Group(table, Text(f"... and {more} more that succeeded, all on the contact sheet", style="dim"))
-    return table
+            cells = [str(upload.result["renditions"]), cells[1], size(int(upload.result["bytes_out"]))]
+        table.add_row(Text(printable(upload.source)), status_text(upload.status), *cells, f"{upload.seconds:.1f}")
+    parts: list[RenderableType] = [Text(), table]
+    if len(shown) < len(uploads):
+        parts.append(Text(f"... and {len(uploads) - len(shown)} more that succeeded", style="dim"))
+    parts.append(Text())
+    parts += [_why(upload) for upload in troubled if upload.reason]
+    return Group(*parts)
 
 
-def verdict(upload: Upload) -> Text:
-    """An upload's status and, if it did not succeed, why."""
-    text = status_text(upload.status)
-    if upload.status != "SUCCEEDED" and upload.reason:
-        text = Text.assemble(text, " ", (printable(f"{upload.code}: {upload.reason}"), "default"))
-    return text
+def _why(upload: Upload) -> Text:
+    """What a person can do about an upload that did not succeed."""
+    name, reason = printable(upload.source), printable(upload.reason or "")
+    return Text.assemble((name, "bold"), f": {upload.code}: ", reason)

@@ -143,7 +143,7 @@ def _frames(renditions: list[dict[str, Any]], out: Path) -> list[dict[str, Any]]
             "name": name,
             "width": files[0]["width"],
             "height": files[0]["height"],
-            "column": _column(files[0]["width"]),
+            "width_rem": _shown_width(files[0]["width"], files[0]["height"]),
             "src": _href(local_path(out, min(files, key=_preference)["key"]), out),
             "files": [
                 {
@@ -159,9 +159,10 @@ def _frames(renditions: list[dict[str, Any]], out: Path) -> list[dict[str, Any]]
     return sorted(frames, key=lambda frame: -max(frame["width"], frame["height"]))
 
 
-def _column(width: int) -> float:
+def _shown_width(width: int, height: int) -> float:
     """How wide to show a rendition, in rem: larger ones larger, but so that the smallest can be seen as well."""
-    return round(min(17.0, max(5.5, 5.5 + 4.2 * math.log2(max(width, 1) / 240))), 2)
+    longer = min(17.0, max(5.5, 5.5 + 4.2 * math.log2(max(width, height) / 240)))
+    return round(longer * min(1.0, width / height), 2)
 
 
 def _preference(rendition: dict[str, Any]) -> int:

@@ -1,0 +1,131 @@
+"""A folder through the pipeline: every file is uploaded, followed and fetched, or said to be lost."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from darkroom import batch
+from darkroom.batch import Upload
+from tests.unit import pipeline
+
+AWKWARD = "a b/100% + größe #1?'\"&.png"
+
+
+def picture(path: Path, color: str = "teal") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    buffer = io.BytesIO()
+    Image.new("RGB", (200, 100), color).save(buffer, "PNG")
+    path.write_bytes(buffer.getvalue())
+    return path
+
+
+def through(files: list[Path], folder: Path, play: pipeline.Pipeline, **options: object) -> list[Upload]:
+    uploads = batch.plan(folder, files)
+    over = [upload for upload in batch.process(play.stack, uploads, poll=0.02, **options) if upload.over]
+    assert sorted(map(id, over)) == sorted(map(id, uploads)), "each upload ends once"
+    return uploads
+
+
+def test_a_set_is_fetched_under_its_keys(tmp_path: Path) -> None:
+    files = [picture(tmp_path / "in" / AWKWARD)]
+    with pipeline.playing() as play:
+        (upload,) = through(files, tmp_path / "in", play, out=tmp_path / "out")
+    assert (upload.status, upload.source, upload.key) == ("SUCCEEDED", AWKWARD, f"raw/{AWKWARD}")
+    assert upload.manifest == tmp_path / "out" / "processed" / AWKWARD / "manifest.json"
+    for rendition in json.loads(upload.manifest.read_text())["renditions"]:
+        with Image.open(tmp_path / "out" / rendition["key"]) as image:
+            assert image.size == (rendition["width"], rendition["height"])
+    assert 0 < upload.seconds < 30
+
+
+def test_a_refused_upload_ends_with_its_reason(tmp_path: Path) -> None:
+    (tmp_path / "notes.jpg").write_bytes(b"Dear diary")
+    with pipeline.playing() as play:
+        (upload,) = through([tmp_path / "notes.jpg"], tmp_path, play, out=tmp_path / "out")
+    assert (upload.status, upload.code) == ("REJECTED", "CORRUPT")
+    assert "export it again" in str(upload.reason)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_job_that_stands_still_is_given_up_with_where_to_look(tmp_path: Path) -> None:
+    files = [picture(tmp_path / "lost.png"), picture(tmp_path / "fine.png")]
+    with pipeline.playing() as play:
+        play.ignore.add("raw/lost.png")
+        lost, fine = through(files, tmp_path, play, patience=1.0)
+    assert fine.status == "SUCCEEDED"
+    assert lost.status == lost.code == "UNACCOUNTED"
+    assert "dead-letter queue" in str(lost.reason)
+
+
+def test_only_so_many_are_on_their_way_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "OUTSTANDING", 3)
+    files = [picture(tmp_path / f"{number}.png") for number in range(12)]
+    with pipeline.playing() as play:
+        uploads = batch.plan(tmp_path, files)
+        most = 0
+        for _ in batch.process(play.stack, uploads, poll=0.02):
+            most = max(most, sum(1 for upload in uploads if upload.started and not upload.over))
+    assert most <= 3
+    assert all(upload.status == "SUCCEEDED" for upload in uploads)
+
+
+def test_more_uploads_than_one_batch_read_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "OUTSTANDING", 130)
+    for number in range(120):
+        (tmp_path / f"{number}.txt").write_bytes(b"no picture")
+    files, _ = batch.find_files(tmp_path)
+    with pipeline.playing() as play:
+        uploads = through(files, tmp_path, play)
+    assert {upload.status for upload in uploads} == {"REJECTED"}
+
+
+def test_what_cannot_be_uploaded_fails_alone(tmp_path: Path) -> None:
+    files = [picture(tmp_path / "here.png"), tmp_path / "gone.png"]
+    if os.name == "posix":
+        files.append(picture(Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.png"))))
+    with pipeline.playing() as play:
+        here, *others = through(files, tmp_path, play)
+    assert here.status == "SUCCEEDED"
+    assert {upload.code for upload in others} == {"NOT_UPLOADED"}
+    assert "No such file" in str(others[0].reason)
+    assert "not valid UTF-8" in str(others[-1].reason)
+
+
+def test_a_file_that_is_not_what_its_manifest_says_is_not_passed_off_as_fetched(tmp_path: Path) -> None:
+    with pipeline.playing() as play:
+        through([picture(tmp_path / "a.png")], tmp_path, play)
+        play.s3.put_object(Bucket="darkroom-output", Key="processed/a.png/large.webp", Body=b"other")
+        with pytest.raises(ValueError, match=r"large\.webp is not what the manifest says"):
+            batch.fetch_set(play.stack, "processed/a.png/manifest.json", tmp_path / "out")
+
+
+def test_discarding_deletes_the_uploaded_version_and_keeps_what_was_fetched(tmp_path: Path) -> None:
+    with pipeline.playing() as play:
+        (upload,) = through([picture(tmp_path / "a.png")], tmp_path, play, out=tmp_path / "out", discard=True)
+        left = play.s3.list_object_versions(Bucket="darkroom-source")
+    assert "Versions" not in left
+    assert "DeleteMarkers" not in left
+    assert upload.manifest is not None
+    assert upload.manifest.exists()
+
+
+def test_hidden_files_and_litter_are_skipped_and_counted(tmp_path: Path) -> None:
+    for name in ("a.jpg", "sub/b.jpg", ".hidden.jpg", "sub/Thumbs.db", "desktop.ini", ".git/c.jpg", "out/d.jpg"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x")
+    files, skipped = batch.find_files(tmp_path, without=tmp_path.resolve() / "out")
+    assert [path.relative_to(tmp_path).as_posix() for path in files] == ["a.jpg", "sub/b.jpg"]
+    assert skipped == 4
+
+
+@pytest.mark.parametrize("key", ["../x", "processed/../../x", "/etc/x", ""])
+def test_no_key_leads_out_of_the_folder(tmp_path: Path, key: str) -> None:
+    with pytest.raises(ValueError, match="no path below a folder"):
+        batch.local_path(tmp_path, key)

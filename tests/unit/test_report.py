@@ -1,0 +1,152 @@
+"""The contact sheet: what it links is there, and nothing that an uploader names gets out of its place."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from darkroom import report
+
+HOSTILE = 'it\'s 100% <b>"fun"</b> & #1?/größe+.jpg'
+
+
+class Links(HTMLParser):
+    """Collects what a page refers to, and its text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.images: list[str] = []
+        self.links: list[str] = []
+        self.tags: set[str] = set()
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        values = dict(attrs)
+        if tag == "img":
+            self.images.append(values["src"] or "")
+        elif tag == "a":
+            self.links.append(values["href"] or "")
+
+    def handle_data(self, data: str) -> None:
+        self.text += data + " "
+
+
+def develop(out: Path, source: str, kind: str = "jpeg", color: str = "#804020") -> dict[str, Any]:
+    """Write a set as the demo fetches it, and return its entry in the summary."""
+    folder = f"processed/{source}"
+    renditions = []
+    for name, side in (("small", 640), ("large", 1600)):
+        for format_, extension, size in (("avif", "avif", 300), ("webp", "webp", 400), ("jpeg", "jpg", 500)):
+            key = f"{folder}/{name}.{extension}"
+            (out / key).parent.mkdir(parents=True, exist_ok=True)
+            (out / key).write_bytes(b"x" * size)
+            renditions.append(
+                {"name": name, "key": key, "format": format_, "width": side, "height": side // 2, "bytes": size}
+            )
+    manifest = {
+        "source": {"format": kind, "width": 4000, "height": 2000, "size": 10_000},
+        "placeholder": {"color": color},
+        "renditions": renditions,
+    }
+    (out / folder / "manifest.json").write_text(json.dumps(manifest))
+    path = f"{folder}/manifest.json"
+    return {"source": source, "status": "SUCCEEDED", "code": None, "reason": None, "manifest": path, "seconds": 1.5}
+
+
+def refused(source: str, reason: str) -> dict[str, Any]:
+    return {"source": source, "status": "REJECTED", "code": "CORRUPT", "reason": reason, "manifest": None, "seconds": 1}
+
+
+def page(out: Path, photos: Path, *jobs: dict[str, Any]) -> tuple[Links, str]:
+    good = sum(1 for job in jobs if job["manifest"])
+    summary = {"uploaded": len(jobs), "succeeded": good, "rejected": len(jobs) - good, "failed": 0, "seconds": 3}
+    out.mkdir(exist_ok=True)
+    html = report.write_report(out, photos, summary | {"jobs": list(jobs)}).read_text(encoding="utf-8")
+    links = Links()
+    links.feed(html)
+    return links, html
+
+
+def target(out: Path, href: str) -> Path:
+    parts = urlsplit(href)
+    assert not parts.scheme
+    assert not parts.query
+    return out / unquote(parts.path)
+
+
+def test_every_link_of_a_hostile_name_leads_to_its_file(tmp_path: Path) -> None:
+    out, photos = tmp_path / "out", tmp_path / "my photos #2"
+    (photos / HOSTILE).parent.mkdir(parents=True)
+    (photos / HOSTILE).write_bytes(b"x")
+    links, _ = page(out, photos, develop(out, HOSTILE))
+    files = [href for href in links.links if not href.startswith("#")]
+    assert all(target(out, href).is_file() for href in [*files, *links.images])
+    linked = {target(out, href).resolve() for href in files}
+    assert (photos / HOSTILE).resolve() in linked
+    assert {path.resolve() for path in (out / "processed").rglob("*") if path.is_file()} <= linked
+    assert HOSTILE in links.text
+    assert "b" not in links.tags
+
+
+def test_totals_and_sizes(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    links, _ = page(out, tmp_path, develop(out, "a.jpg"), develop(out, "b.jpg"), refused("c.jpg", "Export it again."))
+    text = " ".join(links.text.split())
+    assert "Originals 20.0 kB 12 renditions 4.80 kB 76 % less" in text
+    assert "1600 \N{MULTIPLICATION SIGN} 800" in text
+    assert "c.jpg" in text
+    assert "CORRUPT Export it again." in text
+
+
+def test_a_source_that_browsers_do_not_show_is_represented(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for name in ("scan.tif", "photo.jpg"):
+        (tmp_path / name).write_bytes(b"x")
+    jobs = [develop(out, "scan.tif", "tiff"), develop(out, "photo.jpg"), develop(out, "gone.jpg")]
+    links, _ = page(out, tmp_path, *jobs)
+    previews = [links.images[0], links.images[3], links.images[6]]
+    assert previews == ["processed/scan.tif/small.webp", "../photo.jpg", "processed/gone.jpg/small.webp"]
+    assert "../scan.tif" in links.links, "its original is still a click away"
+
+
+def test_the_page_loads_nothing_from_elsewhere_and_runs_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    links, html = page(out, tmp_path, develop(out, "a.jpg"))
+    assert not links.tags & {"script", "iframe", "object", "embed"}
+    assert "default-src 'none'" in html
+    assert "http://" not in html.replace("http://www.w3.org/2000/svg", "")
+    assert "https://" not in html
+
+
+def test_what_a_manifest_says_cannot_write_styles(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    _, html = page(out, tmp_path, develop(out, "a.jpg", color="red;background:url(//evil)"))
+    assert "evil" not in html
+
+
+def test_thousands_of_jobs_stay_lazy(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    _, html = page(out, tmp_path, *[develop(out, "a.jpg")] * 300)
+    assert html.count("<img") == html.count('loading="lazy"') == 900
+    assert len(html) < 300 * 6000
+
+
+def test_the_report_can_be_made_again_only_from_a_demos_output(tmp_path: Path) -> None:
+    assert report.read_summary(tmp_path) is None
+    for text in ("[]", "{}", "nonsense", '{"jobs": []}'):
+        (tmp_path / "summary.json").write_text(text)
+        assert report.read_summary(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "text"),
+    [(100, 24, "76 % less"), (100_000, 1, "99 % less"), (100, 112, "12 % more"), (0, 1, "")],
+)
+def test_change(before: int, after: int, text: str) -> None:
+    assert report.change(before, after).replace("\N{NO-BREAK SPACE}", " ") == text
