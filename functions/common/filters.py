@@ -98,11 +98,8 @@ def vignette(image: Image.Image, amount: float = 0.5, radius: float = 0.4) -> Im
         beyond = max(0.0, (distance / 255 - radius) / (1 - radius))
         return 255 * (1 - amount * beyond * beyond * (3 - 2 * beyond))
 
-    # The gradient is 0 in its centre and 255 at the middle of its sides: of twice the size, its corners are cut off.
-    wide = Image.radial_gradient("L").resize((512, 512), Image.Resampling.BICUBIC)
-    inner = round(256 / 2**0.5)
-    circle = wide.crop((256 - inner, 256 - inner, 256 + inner, 256 + inner))
-    mask = circle.resize(image.size, Image.Resampling.BICUBIC).point([round(kept(level)) for level in range(256)])
+    distance = Image.radial_gradient("L").resize(image.size, Image.Resampling.BICUBIC)
+    mask = distance.point([round(kept(level)) for level in range(256)])
 
     def darkened(colors: Image.Image) -> Image.Image:
         return ImageChops.multiply(colors, mask if colors.mode == "L" else mask.convert("RGB"))
@@ -150,7 +147,7 @@ def _on_neighbours(image: Image.Image, change: ImageFilter.MultibandFilter) -> I
 # --------------------------------------------------------------------------- watermark
 
 
-def watermark(image: Image.Image, **arguments: Any) -> Image.Image:
+def watermark(image: Image.Image, /, **arguments: Any) -> Image.Image:
     """Put a text or a picture on the image. Arguments:
 
     * text, or image: a file in `watermarks`; for a text also font (a file there too) and color "#rrggbb".

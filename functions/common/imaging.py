@@ -190,8 +190,8 @@ def _steps(name: str, parts: str, limit: int) -> Iterator[int]:
 # A file can be built so that Pillow's own parser, or the decoder, spends minutes on it: the walks come first.
 
 _JUNK_BYTES = 65536
-_JPEG_MARKER = re.compile(rb"\xff+([^\xff\0])", re.DOTALL)
-_JPEG_MARKER_AFTER_SCAN = re.compile(rb"\xff+([^\xff\0\xd0-\xd7])", re.DOTALL)
+_JPEG_MARKER = re.compile(rb"\xff([^\xff\0])", re.DOTALL)
+_JPEG_MARKER_AFTER_SCAN = re.compile(rb"\xff([^\xff\0\xd0-\xd7])", re.DOTALL)
 _JPEG_BARE = frozenset(b"\x01\xd0\xd1\xd2\xd3\xd4\xd5\xd6\xd7\xd8")
 
 
@@ -201,12 +201,12 @@ def _walk_jpeg(data: bytes, limits: Mapping[str, Any]) -> tuple[int, str]:
     pattern = _JPEG_MARKER
     for _ in _steps("jpeg", "segments", limits["chunks"]):
         marker = pattern.search(data, position)
-        if marker is None:
-            break
         if not scans:  # Pillow's parser reads what stands between the first segments byte by byte
-            junk += marker.end() - position - 2
+            junk += (marker.start() if marker else len(data)) - position
             if junk > _JUNK_BYTES:
                 raise reject("TOO_COMPLEX", format=NAMES["jpeg"], parts="stray bytes", limit=_JUNK_BYTES)
+        if marker is None:
+            break
         position = marker.end()
         code = marker[1][0]
         if code == 0xD9:
@@ -513,9 +513,9 @@ def _resized(image: Image.Image, size: Size, original: tuple[int, int]) -> Image
     shrink = min(1.0, original[0] / size["width"], original[1] / size["height"])
     target = _whole(size["width"] * shrink, size["height"] * shrink)
     unit = min(image.width / target[0], image.height / target[1])
-    left, top = (image.width - target[0] * unit) / 2, (image.height - target[1] * unit) / 2
-    right, bottom = image.width - left, image.height - top
-    return _resampled(image, target, (left, top, right, bottom))
+    left = max(0.0, (image.width - target[0] * unit) / 2)
+    top = max(0.0, (image.height - target[1] * unit) / 2)
+    return _resampled(image, target, (left, top, image.width - left, image.height - top))
 
 
 def _whole(width: float, height: float) -> tuple[int, int]:

@@ -1,0 +1,124 @@
+import pytest
+from PIL import Image, ImageCms, PngImagePlugin
+
+from common import encoding, recipes
+from tests.unit.pictures import RED, disc, near, opened, quarters
+
+FORMATS = ["avif", "webp", "jpeg", "png"]
+
+
+@pytest.fixture(scope="module")
+def recipe():
+    return recipes.route(recipes.load(), "raw/x")
+
+
+def laden():
+    """An image with everything that an encoder might write down."""
+    image = quarters(64, 64)
+    exif = Image.Exif()
+    exif[0x010F] = "SECRETMAKER"
+    exif.get_ifd(0x8825)[29] = "SECRETDATE"
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Comment", "SECRETTEXT")
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    image.info = {
+        "exif": exif.tobytes(),
+        "comment": b"SECRETCOMMENT",
+        "icc_profile": profile,
+        "xmp": b"<x:xmpmeta>SECRETXMP</x:xmpmeta>",
+        "dpi": (72, 72),
+    }
+    return image
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_outputs_carry_no_metadata(recipe, format_):
+    image = laden()
+    content = encoding.encode(image, format_, recipe)
+    for trace in (b"SECRET", b"Exif", b"ICC", b"iCCP", b"xmp", b"XMP", b"acsp", b"sRGB", b"tEXt"):
+        assert trace not in content, trace
+    assert image.info["comment"]  # the caller's image is left as it was
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_every_mode_in_every_format(recipe, format_, mode):
+    decoded = opened(encoding.encode(quarters(64, 48, mode), format_, recipe))
+    assert decoded.size == (64, 48)
+    assert decoded.format == format_.upper()
+    if mode != "L":
+        assert near(decoded.convert("RGB").getpixel((10, 10)), RED, 14)
+
+
+@pytest.mark.parametrize("format_", ["avif", "webp", "png"])
+def test_transparency_is_kept(recipe, format_):
+    decoded = opened(encoding.encode(disc(), format_, recipe)).convert("RGBA")
+    assert decoded.getpixel((0, 0))[3] == 0
+    assert decoded.getpixel((32, 32))[3] == 255
+
+
+def test_jpeg_stands_on_the_background_and_is_progressive(recipe):
+    content = encoding.encode(disc(), "jpeg", {**recipe, "background": "#0000ff"})
+    assert near(opened(content).getpixel((1, 1)), (0, 0, 255), 10)
+    assert near(opened(content).getpixel((32, 32)), RED, 14)
+    assert b"\xff\xc2" in content
+
+
+def test_quality_and_effort_are_obeyed(recipe):
+    image = Image.effect_noise((96, 96), 80).convert("RGB")
+    for format_ in ("avif", "webp", "jpeg"):
+        sizes = [
+            len(encoding.encode(image, format_, {**recipe, "quality": {**recipe["quality"], format_: quality}}))
+            for quality in (20, 50, 90)
+        ]
+        assert sizes == sorted(set(sizes)), format_
+    fast, slow = (
+        encoding.encode(quarters(200, 200), "png", {**recipe, "effort": {**recipe["effort"], "png": level}})
+        for level in (0, 9)
+    )
+    assert len(slow) < len(fast)
+
+
+def test_jpeg_quality_is_on_libjpegs_scale():
+    assert encoding._quantization(50)[0][:3] == [16, 16, 16]
+    assert max(encoding._quantization(1)[0]) == 255
+    assert encoding._quantization(95)[0][0] == 2
+
+
+def test_pack_is_without_loss():
+    images = {
+        "a": disc(),
+        "b-2": quarters(33, 17),
+        "c_3": quarters(5, 9, "L"),
+        "d": Image.new("RGBA", (1, 1), (9, 8, 7, 0)),
+    }
+    unpacked = encoding.unpack(encoding.pack(images))
+    assert list(unpacked) == list(images)
+    for name, image in images.items():
+        assert (unpacked[name].mode, unpacked[name].size) == (image.mode, image.size)
+        assert unpacked[name].tobytes() == image.tobytes()
+        assert unpacked[name].info == {}
+        assert type(unpacked[name]) is Image.Image
+
+
+def test_pack_of_a_single_image():
+    assert encoding.unpack(encoding.pack({"only": quarters()}))["only"].tobytes() == quarters().tobytes()
+
+
+def test_encode_all_yields_every_output_once_and_the_same_bytes(recipe):
+    images = {"big": quarters(120, 90), "small": disc()}
+    outputs = [(name, format_) for name in images for format_ in FORMATS]
+    made = {(name, format_): content for name, format_, content in encoding.encode_all(images, outputs, recipe)}
+    assert set(made) == set(outputs)
+    for (name, format_), content in made.items():
+        assert content == encoding.encode(images[name], format_, recipe)
+
+
+def test_encode_all_raises_what_an_encoder_raises(recipe):
+    with pytest.raises(OSError, match="cannot write mode"):
+        list(encoding.encode_all({"x": Image.new("CMYK", (4, 4))}, [("x", "png")], recipe))
+
+
+def test_every_format_has_a_content_type_and_an_extension():
+    assert set(encoding.CONTENT_TYPES) == set(encoding.EXTENSIONS) == set(FORMATS)
+    assert encoding.EXTENSIONS["jpeg"] == "jpg"

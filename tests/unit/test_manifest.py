@@ -1,0 +1,153 @@
+import json
+from html.parser import HTMLParser
+from urllib.parse import unquote, urlsplit
+
+import fastjsonschema
+import pytest
+
+from common import manifest, recipes
+from common.rejection import Rejection
+
+SCHEMA = json.loads((recipes.FUNCTIONS / "manifest.schema.json").read_text())
+SIZES = {"thumbnail": (240, 240), "small": (640, 480), "medium": (1024, 768), "large": (1600, 1200)}
+SOURCE = {
+    "bucket": "b", "version_id": "v", "etag": "e", "size": 5, "sequencer": "0A",
+    "format": "jpeg", "width": 4000, "height": 3000, "orientation": 1, "frames": 1, "has_alpha": False, "mode": "RGB",
+}  # fmt: skip
+HARD_KEY = "raw/a b/100% +ü'\"<&>,#?;=@~%20.jpg"
+
+
+@pytest.fixture(scope="module")
+def recipe():
+    return recipes.route(recipes.load(), "raw/x")
+
+
+def build(recipe, key="raw/cats/tom.jpg", sizes=SIZES, **options):
+    entries = [
+        manifest.rendition(key, name, format_, sizes.get(name, sizes.get("medium", (1, 1))), b"data")
+        for name, format_ in reversed(recipes.outputs(recipe))
+    ]
+    return manifest.build(
+        job={"job_id": "0" * 24, "round": 1, "attempt": 1, "status": "PROCESSING"},
+        source={**SOURCE, "key": key},
+        recipe=recipe,
+        placeholder={"blurhash": "L00000fQfQfQ", "color": "#ffffff"},
+        renditions=entries,
+        created_at="2026-01-02T03:04:05.678Z",
+        **options,
+    )
+
+
+class Elements(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.found = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+
+def test_keys():
+    assert manifest.output_key("raw/cats/tom.jpg", "large", "jpeg") == "processed/cats/tom.jpg/large.jpg"
+    assert manifest.output_key("raw/cats/tom.png", "large", "avif") == "processed/cats/tom.png/large.avif"
+    assert manifest.manifest_key("raw/raw/x") == "processed/raw/x/manifest.json"
+    with pytest.raises(ValueError, match="not a source key"):
+        manifest.manifest_key("cats/tom.jpg")
+
+
+def test_the_longest_key_counts_bytes(recipe):
+    assert manifest.longest_key_bytes("raw/ü", recipe) == len("processed/ü/thumbnail.avif".encode())
+    rest = len("processed//thumbnail.avif")
+    manifest.check_key("raw/" + "x" * (1024 - rest), recipe)
+    with pytest.raises(Rejection) as caught:
+        manifest.check_key("raw/" + "x" * (1025 - rest), recipe)
+    assert caught.value.code == "UNSUPPORTED_KEY"
+    assert "1 bytes too long" in caught.value.reason
+
+
+@pytest.mark.parametrize("key", [HARD_KEY, "raw/../x.jpg", "raw/a//b", "raw/\u202e"])
+def test_any_other_key_is_carried_through(recipe, key):
+    manifest.check_key(key, recipe)
+    assert manifest.manifest_key(key) == f"processed/{key.removeprefix('raw/')}/manifest.json"
+
+
+@pytest.mark.parametrize("key", ["raw/cats/tom.jpg", HARD_KEY])
+@pytest.mark.parametrize("name", ["raw/x", "raw/products/x"])
+def test_a_manifest_keeps_to_its_schema(key, name):
+    fastjsonschema.validate(SCHEMA, json.loads(json.dumps(build(recipes.route(recipes.load(), name), key))))
+
+
+def test_renditions_are_listed_in_the_recipes_order(recipe):
+    listed = [(entry["name"], entry["format"]) for entry in build(recipe)["renditions"]]
+    assert listed == recipes.outputs(recipe)
+    entry = build(recipe)["renditions"][-1]
+    assert entry["key"] == "processed/cats/tom.jpg/grayscale.webp"
+    assert entry["content_type"] == "image/webp"
+    assert entry["bytes"] == 4
+    assert entry["sha256"].startswith("3a6eb0790f39ac87")
+
+
+def test_srcset_has_the_uncropped_sizes_narrow_to_wide(recipe):
+    made = build(recipe, public_base_url="https://cdn.example/img/")
+    assert list(made["srcset"]) == ["avif", "webp", "jpeg"]
+    assert made["srcset"]["jpeg"] == ", ".join(
+        f"https://cdn.example/img/processed/cats/tom.jpg/{name}.jpg {width}w"
+        for name, width in (("small", 640), ("medium", 1024), ("large", 1600))
+    )
+
+
+def test_sizes_that_come_out_equal_are_named_once(recipe):
+    made = build(recipe, sizes={"thumbnail": (240, 240), **dict.fromkeys(("small", "medium", "large"), (500, 375))})
+    assert made["srcset"]["webp"] == "processed/cats/tom.jpg/small.webp 500w"
+
+
+def test_a_square_thumbnail_of_a_square_source_is_still_a_crop(recipe):
+    square = {name: (width, width) for name, (width, _) in SIZES.items()}
+    assert "thumbnail" not in build(recipe, sizes=square)["srcset"]["avif"]
+
+
+def test_the_picture_element(recipe):
+    found = Elements(build(recipe)["picture"]).found
+    assert [tag for tag, _ in found] == ["picture", "source", "source", "img"]
+    assert [attributes["type"] for tag, attributes in found if tag == "source"] == ["image/avif", "image/webp"]
+    image = found[-1][1]
+    assert image["src"] == "processed/cats/tom.jpg/large.jpg"
+    assert (image["width"], image["height"], image["alt"]) == ("1600", "1200", "")
+    assert image["sizes"] == "(max-width: 1600px) 100vw, 1600px"
+
+
+@pytest.mark.parametrize("base", ["", "https://cdn.example/a&b"])
+def test_urls_lead_back_to_their_keys(recipe, base):
+    made = build(recipe, HARD_KEY, public_base_url=base)
+    keys = {entry["key"] for entry in made["renditions"]}
+    for _, attributes in Elements(made["picture"]).found:
+        urls = [part.split(" ")[0] for part in attributes.get("srcset", "").split(", ") if part]
+        for url in [*urls, *([attributes["src"]] if "src" in attributes else [])]:
+            assert url.startswith(base)
+            rest = url.removeprefix(base).lstrip("/")
+            assert unquote(urlsplit(rest).path) in keys
+            assert url.isascii()
+    assert made["picture"].count("<") == 5
+
+
+def test_without_jpeg_the_fallback_is_png():
+    made = build(
+        recipes.route(recipes.load(), "raw/products/x"), sizes={"thumbnail": (300, 300), "large": (1200, 1200)}
+    )
+    assert Elements(made["picture"]).found[-1][1]["src"].endswith("/large.png")
+    assert made["srcset"]["png"].count("w, ") == 1
+
+
+def test_obsolete_is_what_the_previous_set_had_more(recipe):
+    before = build(recipe)
+    before["renditions"] = [
+        *before["renditions"],
+        {**before["renditions"][0], "key": "processed/cats/tom.jpg/huge.jpg"},
+    ]
+    before["obsolete"] = ["processed/cats/tom.jpg/older.jpg"]
+    after = build(recipe, previous=before)
+    assert after["obsolete"] == ["processed/cats/tom.jpg/huge.jpg", "processed/cats/tom.jpg/older.jpg"]
+    assert set(manifest.set_keys(after)) == set(manifest.set_keys(before))
+    assert build(recipe)["obsolete"] == []
