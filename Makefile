@@ -33,7 +33,7 @@ check: $(PROJECT) $(SAM_CLI) ## Style, types, template and state machine
 	.venv/bin/mypy
 	.venv/bin/cfn-lint template.yaml
 	$(NO_AWS) $(SAM) validate --lint
-	$(PYTHON) statemachine/check.py
+	$(PYTHON) -m statemachine.check
 
 up: $(PROJECT) $(EMULATOR) ## Start the local stack, or update the running one
 	@$(DARKROOM) up $(ARGS)
