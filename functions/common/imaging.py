@@ -190,14 +190,17 @@ def _steps(name: str, parts: str, limit: int) -> Iterator[int]:
 # A file can be built so that Pillow's own parser, or the decoder, spends minutes on it: the walks come first.
 
 _JUNK_BYTES = 65536
+_SCANNED_PIXELS = 2_500_000_000
+"""Pixels times scans of a JPEG: however few bytes a scan has, it passes over every pixel, 800 million a second."""
 _JPEG_MARKER = re.compile(rb"\xff([^\xff\0])", re.DOTALL)
 _JPEG_MARKER_AFTER_SCAN = re.compile(rb"\xff([^\xff\0\xd0-\xd7])", re.DOTALL)
+_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_BARE = frozenset(b"\x01\xd0\xd1\xd2\xd3\xd4\xd5\xd6\xd7\xd8")
 
 
 def _walk_jpeg(data: bytes, limits: Mapping[str, Any]) -> tuple[int, str]:
     """Count scans and segments up to the end of the first picture: what follows (a gain map, a film) is not decoded."""
-    scans, junk, position = 0, 0, 2
+    scans, most_scans, junk, position = 0, limits["scans"], 0, 2
     pattern = _JPEG_MARKER
     for _ in _steps("jpeg", "segments", limits["chunks"]):
         marker = pattern.search(data, position)
@@ -216,8 +219,12 @@ def _walk_jpeg(data: bytes, limits: Mapping[str, Any]) -> tuple[int, str]:
         if code == 0xDA:
             scans += 1
             pattern = _JPEG_MARKER_AFTER_SCAN
-            if scans > limits["scans"]:
-                raise reject("TOO_COMPLEX", format=NAMES["jpeg"], parts="scans", limit=limits["scans"])
+            if scans > most_scans:
+                raise reject("TOO_COMPLEX", format=NAMES["jpeg"], parts="scans", limit=most_scans)
+        elif code in _JPEG_FRAMES:
+            height, width = struct.unpack_from(">HH", data, position + 3)
+            _check_size("jpeg", (width, height), limits)
+            most_scans = min(most_scans, _SCANNED_PIXELS // (width * height))
         position += max(2, int.from_bytes(data[position : position + 2], "big"))
     return 1, "jpeg in scans" if scans > 1 else "jpeg"
 

@@ -158,6 +158,15 @@ def test_scans():
     assert rejected(content, scans=scans - 1) == "TOO_COMPLEX"
 
 
+def test_scans_of_a_large_jpeg_are_fewer(monkeypatch):
+    content = data(noise(64, 64), "JPEG", progressive=True)
+    scans = content.count(b"\xff\xda")
+    monkeypatch.setattr(imaging, "_SCANNED_PIXELS", scans * 64 * 64)
+    assert imaging.inspect(content, LIMITS)
+    monkeypatch.setattr(imaging, "_SCANNED_PIXELS", scans * 64 * 64 - 1)
+    assert rejected(content) == "TOO_COMPLEX"
+
+
 @pytest.mark.parametrize(
     "content",
     [
