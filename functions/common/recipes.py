@@ -121,6 +121,8 @@ def _check_recipe(where: str, recipe: Recipe) -> None:
     for field, mark in _marks(recipe):
         if ("text" in mark) == ("image" in mark):
             raise RecipeError(f"{where}.{field} must contain either text or image")
+        if "font" not in mark and not mark.get("text", "").replace("\u00a9", "").isascii():
+            raise RecipeError(f"{where}.{field}.text needs a font: the built-in one has only ASCII and \u00a9")
 
 
 def _marks(recipe: Recipe) -> Iterator[tuple[str, dict[str, Any]]]:

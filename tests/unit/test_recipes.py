@@ -88,6 +88,7 @@ BAD = [
     (("filtered", "grayscale", "filters"), [{"filter": "blur", "radius": 101}], "filters[0].radius must be smaller"),
     (("filtered", "grayscale", "filters"), [{"filter": "watermark"}], "filters[0] must contain either text or image"),
     (("watermark",), {"text": "a", "image": "b.png"}, "watermark must contain either text or image"),
+    (("watermark",), {"text": "Möbius"}, "watermark.text needs a font"),
     (("watermark",), {"image": "absent.png"}, "watermark.image names 'absent.png', which is not in the folder"),
     (("watermark",), {"image": "../secret.png"}, "watermark.image must match"),
 ]
