@@ -137,9 +137,9 @@ def _with_numbers(node: Any, numbers: Mapping[str, int]) -> Any:
 
 def _code() -> bytes:
     """The code package: a `bootstrap` that runs the working tree under the real runtime client, and live.py."""
-    functions = ROOT / "functions"
     bootstrap = f"""#!/bin/sh
-export PYTHONPATH="$PWD" DARKROOM_HANDLER="$_HANDLER" LAMBDA_TASK_ROOT={shlex.quote(str(functions))}
+export PYTHONPATH="$PWD${{PYTHONPATH:+:$PYTHONPATH}}" DARKROOM_HANDLER="$_HANDLER"
+export LAMBDA_TASK_ROOT={shlex.quote(str(ROOT / "functions"))}
 cd "$LAMBDA_TASK_ROOT" && exec {shlex.quote(sys.executable)} -m awslambdaric live.handler
 """
     package = io.BytesIO()
