@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,13 @@ from darkroom.stack import ROOT, Stack, StackError
 
 SAM = ROOT / ".darkroom/tools/sam/bin/sam"
 NAME = f"test-{os.getpid()}"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _folders() -> Iterator[None]:
+    yield
+    for folder in (ROOT / ".darkroom").glob(f"{NAME}*"):
+        shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")
