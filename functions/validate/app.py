@@ -15,7 +15,8 @@ logger = Logger()
 
 @logger.inject_lambda_context(clear_state=True)
 def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """`job` → valid, with the image's facts and the recipe of this run; or not valid, with the rejection.
+    """`job` → valid, with the image's facts and the recipe of this run; or not valid, with the rejection
+    (which NotifyError takes as it is).
 
     A refusal is data: only what broke raises, and only that is tried again.
     """
@@ -29,6 +30,7 @@ def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         image = imaging.inspect(storage.read_source(source, recipe["limits"]["bytes"]), recipe["limits"])
     except Rejection as rejection:
         logger.info("refused", code=rejection.code, reason=rejection.reason)
-        return {"valid": False, "rejection": {"code": rejection.code, "reason": rejection.reason}}
+        told = {"code": rejection.code, "reason": rejection.reason}
+        return {"valid": False, "status": "REJECTED", "rejection": told}
     logger.info("accepted", image=image)
     return {"valid": True, "image": image, "recipe": recipe}
