@@ -43,11 +43,14 @@ def run(args: argparse.Namespace) -> int:
         files, skipped = photos_of(photos, out)
         if skipped:
             print(f"Skipped {batch.hidden(skipped)}: the pipeline ignores them")
-    prepare(out)
-    if not photos:
-        photos = out / report.SAMPLES
-        files = samples.make_samples(photos)
-        print(f"Made {len(files)} sample photos in {photos}")
+    try:
+        prepare(out)
+        if not photos:
+            photos = out / report.SAMPLES
+            files = samples.make_samples(photos)
+            print(f"Made {len(files)} sample photos in {photos}", flush=True)
+    except OSError as error:
+        raise StackError(f"OUT {out} cannot be written: {error.strerror}: {error.filename}") from error
     if not args.aws:
         print("Starting a local stack for the demo ...", flush=True)
     with _stack(args) as stack:

@@ -34,7 +34,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add `darkroom jobs`."""
     parser = subparsers.add_parser("jobs", help="show jobs: those that need attention, or all of a source")
     parser.add_argument("key", nargs="?", metavar="KEY", help="a source; shows every version's job")
-    parser.add_argument("--status", choices=INDEXED, help="only jobs with this status")
+    parser.add_argument(
+        "--status", choices=INDEXED, help="only jobs with this status (succeeded ones are found by KEY)"
+    )
     parser.add_argument("--limit", type=int, default=50, help="newest jobs to show per status (default 50)")
     parser.set_defaults(run=run)
 

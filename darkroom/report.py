@@ -41,7 +41,11 @@ def run(args: argparse.Namespace) -> int:
     summary = read_summary(args.out)
     if summary is None:
         raise StackError(f"{args.out} holds no summary.json of a demo: make one with `make demo OUT={args.out}`")
-    print(write_report(args.out, args.photos or args.out / SAMPLES, summary))
+    try:
+        page = write_report(args.out, args.photos or args.out / SAMPLES, summary)
+    except (OSError, ValueError, KeyError) as error:
+        raise StackError(f"the sets in {args.out} are not complete any more ({error}): run the demo again") from error
+    print(page)
     return 0
 
 

@@ -173,6 +173,12 @@ def test_photos_that_are_not_there_are_said_so_before_anything_starts(tmp_path: 
     assert not (tmp_path / "out").exists()
 
 
+def test_an_out_that_cannot_be_written_is_said_so(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    with pytest.raises(StackError, match="cannot be written"):
+        run(photos, tmp_path / "file" / "out")
+
+
 def test_without_photos_it_makes_its_own(
     play: pipeline.Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

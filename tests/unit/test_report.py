@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from darkroom import report
+from darkroom.stack import StackError
 
 HOSTILE = 'it\'s 100% <b>"fun"</b> & #1?/größe+.jpg'
 
@@ -142,6 +144,21 @@ def test_the_report_can_be_made_again_only_from_a_demos_output(tmp_path: Path) -
     for text in ("[]", "{}", "nonsense", '{"jobs": []}'):
         (tmp_path / "summary.json").write_text(text)
         assert report.read_summary(tmp_path) is None
+
+
+def test_the_report_is_made_again_by_the_command(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    job = develop(out, "a.jpg")
+    page(out, tmp_path, job)
+    totals = {"uploaded": 1, "succeeded": 1, "rejected": 0, "failed": 0, "seconds": 1.5}
+    (out / "summary.json").write_text(json.dumps({**totals, "jobs": [job]}))
+    (out / "index.html").unlink()
+    args = argparse.Namespace(out=out, photos=None)
+    assert report.run(args) == 0
+    assert (out / "index.html").is_file()
+    (out / job["manifest"]).unlink()
+    with pytest.raises(StackError, match="run the demo again"):
+        report.run(args)
 
 
 @pytest.mark.parametrize(
