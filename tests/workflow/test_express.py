@@ -1,0 +1,86 @@
+"""The paths in which EXPRESS executions differ: the trigger learns of their end from the call that started them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.workflow.conftest import Pipeline, picture
+
+
+@pytest.fixture
+def pipeline(express: Pipeline) -> Iterator[Pipeline]:
+    yield express
+    express.faults.clear()
+    express.drained()
+    express.dead_letters()
+
+
+def test_success_and_refusal(pipeline: Pipeline) -> None:
+    versions = {key: pipeline.upload(key, body) for key, body in (("raw/good.jpg", picture()), ("raw/bad.jpg", b"bad"))}
+    records = [pipeline.finished(key, version) for key, version in versions.items()]
+    assert [record["status"] for record in records] == ["SUCCEEDED", "REJECTED"]
+    pipeline.drained()
+    assert [len(pipeline.told(key)) for key in versions] == [1, 1]
+
+
+def test_duplicates_make_one_run_and_one_message(pipeline: Pipeline) -> None:
+    key = "raw/five times.jpg"
+    pipeline.faults.add("validate", "sleep", 1)
+    version = pipeline.upload(key, picture())
+    about = {"key": "raw/five+times.jpg", "versionId": version}
+    bucket = {"name": pipeline.outputs["SourceBucketName"]}
+    body = {"Records": [{"eventName": "ObjectCreated:Put", "s3": {"bucket": bucket, "object": about}}]}
+    for _ in range(4):
+        pipeline.sqs.send_message(QueueUrl=pipeline.outputs["UploadQueueUrl"], MessageBody=json.dumps(body))
+    record = pipeline.finished(key, version)
+    pipeline.drained()
+    assert (record["status"], record["attempt"], record["round"]) == ("SUCCEEDED", 1, 1)
+    assert len(pipeline.told(key)) == 1
+
+
+def test_a_broken_step_heals_or_fails(pipeline: Pipeline) -> None:
+    pipeline.faults.add("resize", "exit", 1, when="heals")
+    pipeline.faults.add("resize", "exit", 1, when="stays", stays=True)
+    versions = {key: pipeline.upload(key, picture()) for key in ("raw/heals.jpg", "raw/stays.jpg")}
+    healed, stayed = (pipeline.finished(key, version) for key, version in versions.items())
+    assert (healed["status"], healed["attempt"]) == ("SUCCEEDED", 2)
+    assert (stayed["status"], stayed["code"], stayed["last_failure"]["state"]) == (
+        "FAILED",
+        "Runtime.ExitError",
+        "ResizeImage",
+    )
+    pipeline.drained()
+    assert len(pipeline.dead_letters()) == 1
+
+
+def test_a_run_that_cannot_tell_is_told_by_the_trigger(pipeline: Pipeline) -> None:
+    key = "raw/speechless.jpg"
+    pipeline.faults.add("notify", "exit", 1, stays=True)
+    record = pipeline.finished(key, pipeline.upload(key, picture()))
+    assert (record["status"], record["code"]) == ("FAILED", "EXECUTION_FAILED")
+    assert [told["body"]["status"] for told in pipeline.told(key)] == ["FAILED"]
+
+
+def test_a_trigger_killed_while_waiting(pipeline: Pipeline) -> None:
+    key = "raw/trigger-killed.jpg"
+    pipeline.faults.add("optimize", "sleep", 3)
+    pipeline.faults.add("trigger", "exit after", 2)
+    version = pipeline.upload(key, picture())
+    record = pipeline.finished(key, version)
+    pipeline.drained()
+    assert (record["status"], record["attempt"]) == ("SUCCEEDED", 1)
+    assert len(pipeline.told(key)) == 1
+
+
+def test_an_overwrite_while_running(pipeline: Pipeline) -> None:
+    key = "raw/overwritten.jpg"
+    pipeline.faults.add("optimize", "sleep", 2)
+    first = pipeline.upload(key, picture("#ff0000"))
+    pipeline.until(lambda: pipeline.record(key, first).get("status") == "PROCESSING")
+    second = pipeline.upload(key, picture("#00ff00"))
+    assert pipeline.finished(key, second)["status"] == "SUCCEEDED"
+    pipeline.drained()
+    assert pipeline.manifest(key)["source"]["version_id"] == second
