@@ -11,7 +11,7 @@ from typing import Any
 
 import fastjsonschema
 
-ENGINE_VERSION = 1
+ENGINE_VERSION = 2
 """Part of every recipe's hash: raise it when the same recipe would make other pixels or other bytes."""
 
 FUNCTIONS = Path(__file__).parent.parent

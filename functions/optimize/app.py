@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from common import clock, encoding, imaging, manifest, recipes, storage
+from common import clock, encoding, manifest, placeholder, recipes, storage
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -60,7 +60,7 @@ def _finish(
 ) -> dict[str, Any]:
     """Write the encoded outputs, each as soon as it is made, and return the manifest that lists them."""
     entries = []
-    for name, kind, data in encoding.encode_all(images, recipes.outputs(recipe), recipe):
+    for name, kind, data in encoding.encode_all(images, recipes.outputs(recipe), recipe, facts.get("rights")):
         entry = manifest.rendition(job["source"]["key"], name, kind, images[name].size, data)
         storage.put(OUTPUT_BUCKET, entry["key"], data, entry["content_type"])
         entries.append(entry)
@@ -68,7 +68,7 @@ def _finish(
         job=job,
         source=job["source"] | facts,
         recipe=recipe,
-        placeholder=imaging.placeholder(_smallest_whole(images, recipe), recipe["background"]),
+        placeholder=placeholder.placeholder(_smallest_whole(images, recipe), recipe["background"]),
         renditions=entries,
         created_at=clock.now(),
         public_base_url=PUBLIC_BASE_URL,

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from common import imaging, manifest, recipes, storage
+from common import containers, imaging, manifest, recipes, storage
 from common.rejection import Rejection
 
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
 RECIPES = recipes.load()
+RESERVED_MIB = 320
+"""For all but decoding: Python and its libraries, the source's bytes, the renditions."""
 logger = Logger()
 
 
 @logger.inject_lambda_context(clear_state=True)
-def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """`job` → valid, with the image's facts and the recipe of this run; or not valid, with the rejection
     (which NotifyError takes as it is).
 
@@ -26,11 +31,20 @@ def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     recipe = recipes.route(RECIPES, source["key"])
     try:
         manifest.check_key(source["key"], recipe)
-        imaging.check_bytes(source["size"], recipe["limits"])
-        image = imaging.inspect(storage.read_source(source, recipe["limits"]["bytes"]), recipe["limits"])
+        containers.check_bytes(source["size"], recipe["limits"])
+        data = storage.read_source(source, recipe["limits"]["bytes"])
+        image = imaging.inspect(data, _affordable(recipe["limits"], context), recipe["sizes"])
     except Rejection as rejection:
         logger.info("refused", code=rejection.code, reason=rejection.reason)
         told = {"code": rejection.code, "reason": rejection.reason}
         return {"valid": False, "status": "REJECTED", "rejection": told}
+    if recipe["keep_copyright"]:
+        image["rights"] = imaging.rights(data)
     logger.info("accepted", image=image)
     return {"valid": True, "image": image, "recipe": recipe}
+
+
+def _affordable(limits: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """The limits, that of memory no higher than what a function of this size (the later ones are like it) has."""
+    most = int(context.memory_limit_in_mb) - RESERVED_MIB
+    return {**limits, "memory": min(limits["memory"] or most, most)}

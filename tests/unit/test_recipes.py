@@ -35,7 +35,7 @@ def test_the_default_recipe_makes_13_outputs():
 
 def test_defaults_are_filled_in_at_every_depth():
     recipe = recipes.route(recipes.load(), "raw/x")
-    assert recipe["quality"]["jpeg"] == 80
+    assert recipe["quality"]["jpeg"] == 75
     assert recipe["effort"]["avif"] is None
     assert recipe["limits"]["bytes"] == 100 * 2**20
     assert recipe["sizes"]["large"]["fit"] == "inside"
@@ -135,7 +135,7 @@ def test_the_hash_changes_with_what_shapes_the_outputs_and_only_with_that(tmp_pa
     assert len(before) == 16
     assert hash_of(SHIPPED) == before
     assert hash_of(changed(("description",), "for people")) == before
-    assert hash_of(changed(("quality",), {"jpeg": 80})) == before  # what the default is anyway
+    assert hash_of(changed(("quality",), {"jpeg": 75})) == before  # what the default is anyway
     assert hash_of(changed(("quality",), {"jpeg": 81})) != before
     monkeypatch.setattr(recipes, "ENGINE_VERSION", recipes.ENGINE_VERSION + 1)
     assert hash_of(SHIPPED) != before

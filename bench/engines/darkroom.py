@@ -1,0 +1,73 @@
+"""Darkroom: one function's own handler, its S3 replaced by a folder. `darkroom.py TASK.json ANSWERS.json`.
+
+A task: {"function": name, "store": folder, "events": […]}; the last event is the one that is measured.
+A process a function, as on Lambda. Reading and writing files stands for S3; all else is the function as it is deployed,
+imports included.
+"""
+
+import importlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+os.environ |= {
+    "OUTPUT_BUCKET": "output",
+    "PUBLIC_BASE_URL": "",
+    "POWERTOOLS_LOG_LEVEL": "CRITICAL",
+    "POWERTOOLS_SERVICE_NAME": "bench",
+}
+
+
+def keep_objects_in(folder: Path) -> ModuleType:
+    """What stands for `common.storage`, the functions' one module that talks to S3: no SDK, as the peers have none."""
+    storage = ModuleType("common.storage")
+
+    def path(key: str) -> Path:
+        return folder / key
+
+    def put(_bucket: str, key: str, body: bytes, _content_type: str) -> None:
+        path(key).parent.mkdir(parents=True, exist_ok=True)
+        path(key).write_bytes(body)
+
+    def put_work(bucket: str, job: dict[str, Any], name: str, body: bytes) -> str:
+        key = f"work/{job['source']['key']}/{name}"
+        put(bucket, key, body, "")
+        return key
+
+    def get_json(_bucket: str, key: str) -> Any:
+        return json.loads(path(key).read_bytes()) if path(key).exists() else None
+
+    vars(storage).update(
+        read_source=lambda source, _limit: path(source["key"]).read_bytes(),
+        get=lambda _bucket, key: path(key).read_bytes(),
+        get_json=get_json,
+        put=put,
+        put_work=put_work,
+        put_json=lambda bucket, key, document: put(bucket, key, json.dumps(document).encode(), ""),
+        delete=lambda _bucket, _keys: None,
+    )
+    return storage
+
+
+def main() -> None:
+    task = json.loads(Path(sys.argv[1]).read_text())
+    sys.modules["common.storage"] = keep_objects_in(Path(task["store"]))
+    handler = importlib.import_module(f"{task['function']}.app").lambda_handler
+    context = SimpleNamespace(
+        function_name="bench", memory_limit_in_mb=1769, invoked_function_arn="", aws_request_id=""
+    )
+    answers, cpu = [], 0.0
+    for event in task["events"]:
+        before = time.process_time()
+        answers.append(handler(event, context))
+        cpu = time.process_time() - before
+    Path(sys.argv[2]).write_text(json.dumps(answers))
+    print(json.dumps({"cpu": cpu}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""Pillow as a blog post has it: open, resize and save, again for every output, with nothing but a quality."""
+
+from pathlib import Path
+from typing import Any
+
+import PIL
+from PIL import Image, ImageEnhance, ImageOps
+
+from bench.engines.work import perform
+
+
+def opened(source: str, size: dict[str, Any]) -> Image.Image:
+    image = ImageOps.exif_transpose(Image.open(source)).convert("RGB")
+    if size["fit"] == "cover":
+        return ImageOps.fit(image, (size["width"], size["height"]), Image.Resampling.LANCZOS)
+    # Not Image.thumbnail() of the file, which would use draft(): the transposed copy does not know of it.
+    image.thumbnail((size["width"], size["height"]), Image.Resampling.LANCZOS)
+    return image
+
+
+def run(job: dict[str, Any]) -> None:
+    out = Path(job["out"])
+    for name, size in job["sizes"].items():
+        for format_, options in job["settings"].items():
+            opened(job["source"], size).save(out / f"{name}.{format_}", format_, **options)
+    gray = ImageOps.grayscale(opened(job["source"], job["sizes"][job["gray"]["size"]]))
+    gray = ImageEnhance.Contrast(gray).enhance(job["gray"]["contrast"])
+    gray.save(out / "grayscale.webp", "webp", **job["settings"]["webp"])
+
+
+if __name__ == "__main__":
+    perform(run, version=PIL.__version__)

@@ -1,0 +1,46 @@
+"""Run a program and see what it took, by the operating system's own account."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+TOOLS = ROOT / ".darkroom" / "tools" / "bench"
+PYTHON = ROOT / ".venv" / "bin" / "python"
+TOOLS_PYTHON = TOOLS / "bin" / "python"
+
+
+class FailedError(Exception):
+    """A program that ended badly: the message has the end of what it said."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    output: str
+    cpu: float
+    """Seconds, of all its threads, from its first instruction to its last."""
+    peak: float
+    """The most memory it held at a time, in MB (10**6 bytes)."""
+
+
+def run(*command: str | Path, paths: tuple[Path, ...] = (), environment: dict[str, str] | None = None) -> Ended:
+    """Run a program to its end, `paths` being where Python finds modules. Raises FailedError."""
+    with subprocess.Popen(  # noqa: S603  (our own programs)
+        [str(part) for part in command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths)), **(environment or {})},
+    ) as process:
+        assert process.stdout is not None
+        output = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise FailedError(f"{Path(str(command[1])).name} ended with {process.returncode}: {output[-2000:]}")
+    unit = 1 if sys.platform == "darwin" else 1024
+    return Ended(output, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit / 1e6)

@@ -1,0 +1,269 @@
+"""Containers: what kind of file some bytes are, and what its structure says before anything is decoded.
+
+A file can be built so that Pillow's own parser, or a decoder, spends minutes or gigabytes on it: this comes first.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from common.rejection import reject
+
+NAMES = {
+    "jpeg": "JPEG",
+    "png": "PNG",
+    "webp": "WebP",
+    "gif": "GIF",
+    "avif": "AVIF",
+    "heic": "HEIC",
+    "tiff": "TIFF",
+}
+"""The accepted formats, as people write them."""
+
+DECODER_BYTES = {"jpeg": 0.7, "png": 9, "webp": 16.5, "gif": 9, "avif": 10, "heic": 10, "tiff": 9}
+"""Peak memory of decoding, in bytes for each pixel of the source. JPEG can be scaled down while it is decoded: what it
+is scaled to comes on top."""
+SCANS_BYTES = 3.3
+"""The same for a JPEG in several scans: the decoder keeps every coefficient of it."""
+
+
+# --------------------------------------------------------------------------- kind and size
+
+
+def check_bytes(size: int, limits: Mapping[str, Any]) -> None:
+    """Refuse by the number of bytes alone, before a download. Raises Rejection."""
+    if size == 0:
+        raise reject("EMPTY")
+    if size > limits["bytes"]:
+        raise reject("TOO_MANY_BYTES", found=size, limit=limits["bytes"])
+
+
+_SIGNATURES = [
+    ("jpeg", re.compile(rb"\xff\xd8\xff")),
+    ("png", re.compile(rb"\x89PNG\r\n\x1a\n")),
+    ("webp", re.compile(rb"RIFF....WEBP", re.DOTALL)),
+    ("gif", re.compile(rb"GIF8[79]a")),
+    ("avif", re.compile(rb"....ftyp(?:avi[fs]|(?:mif1|msf1)(?:....){1,9}?avi[fs])", re.DOTALL)),
+    ("heic", re.compile(rb"....ftyp(?:hei[cmsx]|hev[cmsx]|mif1|msf1)", re.DOTALL)),
+    ("tiff", re.compile(rb"II[*+]\0|MM\0[*+]")),
+    ("a film", re.compile(rb"....ftyp|\x1aE\xdf\xa3|RIFF....AVI ", re.DOTALL)),
+    ("a PDF", re.compile(rb"%PDF")),
+    ("a PostScript file", re.compile(rb"%!PS|\xc5\xd0\xd3\xc6")),
+    ("a Photoshop file", re.compile(rb"8BPS")),
+    ("a JPEG XL image", re.compile(rb"\xff\x0a|\0\0\0\x0cJXL ")),
+    ("a JPEG 2000 image", re.compile(rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51")),
+    ("a BMP image", re.compile(rb"BM")),
+    ("an icon", re.compile(rb"\0\0[\x01\x02]\0")),
+    ("an archive", re.compile(rb"PK\x03\x04|Rar!|\x1f\x8b|7z\xbc\xaf")),
+    ("an SVG drawing", re.compile(rb"\s*(?:<[?!][^>]*>\s*)*<svg")),
+    ("a text or web page", re.compile(rb"[\t\n\r -~]{32}")),
+]
+"""By content: what a file is named proves nothing. The first match counts."""
+
+
+def kind(data: bytes, accepted: Iterable[str]) -> str:
+    """The name of the format, one of `accepted`. Raises Rejection."""
+    head = data[:512]
+    found = next((name for name, signature in _SIGNATURES if signature.match(head)), "of an unknown kind")
+    if found not in accepted:
+        names = [NAMES[name] for name in accepted]
+        article = f"a {NAMES[found]} image" if found in NAMES else found
+        raise reject("UNSUPPORTED_FORMAT", found=article, accepted=_alternatives(names))
+    return found
+
+
+def _alternatives(names: list[str]) -> str:
+    return " or ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def check_size(name: str, size: tuple[int, int], limits: Mapping[str, Any], decoder_bytes: float | None = None) -> None:
+    """Refuse by sides, area, and the memory that decoding takes: `decoder_bytes` a pixel. Raises Rejection."""
+    width, height = size
+    if min(size) < 1:
+        raise reject("CORRUPT", format=NAMES[name])
+    facts = {"format": NAMES[name], "width": width, "height": height}
+    if max(size) > limits["side"]:
+        raise reject("TOO_MANY_PIXELS", **facts, limit=f"{limits['side']:,} a side")
+    if width * height > limits["pixels"]:
+        raise reject("TOO_MANY_PIXELS", **facts, limit=f"{limits['pixels']:,} in all")
+    if limits["memory"] is None:
+        return
+    affordable = int(limits["memory"] * 2**20 / (decoder_bytes or DECODER_BYTES[name]))
+    if width * height > affordable:
+        raise reject("TOO_MANY_PIXELS", **facts, limit=f"{affordable:,} in all for the memory that decoding takes")
+
+
+def check_frames(name: str, frames: int, limits: Mapping[str, Any]) -> None:
+    if frames > limits["frames"]:
+        raise reject("TOO_MANY_FRAMES", format=NAMES[name], limit=limits["frames"])
+
+
+def _steps(name: str, parts: str, limit: int) -> Iterator[int]:
+    """Count the parts of a file's structure. Raises Rejection at one more than `limit`."""
+    yield from range(limit)
+    raise reject("TOO_COMPLEX", format=NAMES[name], parts=parts, limit=limit)
+
+
+# --------------------------------------------------------------------------- structure
+
+
+def walk(name: str, data: bytes, limits: Mapping[str, Any]) -> tuple[int, float]:
+    """Read a file's structure without decoding: its frames, and the decoder's bytes a pixel.
+
+    Raises Rejection; or ValueError, IndexError or struct.error for a structure that is not whole. The size of what has
+    no walk (AVIF, HEIC) is known only when it is opened, which for these allocates no pixels.
+    """
+    return _WALKS[name](data, limits) if name in _WALKS else (1, DECODER_BYTES[name])
+
+
+_JUNK_BYTES = 65536
+_SCANNED_PIXELS = 2_500_000_000
+"""Pixels times scans of a JPEG: however few bytes a scan has, it passes over every pixel, 800 million a second."""
+_JPEG_MARKER = re.compile(rb"\xff([^\xff\0])", re.DOTALL)
+_JPEG_MARKER_AFTER_SCAN = re.compile(rb"\xff([^\xff\0\xd0-\xd7])", re.DOTALL)
+_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_JPEG_CODED = frozenset((0xC0, 0xC1, 0xC2, 0xC9, 0xCA))
+"""Baseline, extended and progressive, by Huffman or arithmetic code: what every decoder reads."""
+_JPEG_BARE = frozenset(b"\x01\xd0\xd1\xd2\xd3\xd4\xd5\xd6\xd7\xd8")
+
+
+def _walk_jpeg(data: bytes, limits: Mapping[str, Any]) -> tuple[int, float]:
+    """Count scans and segments up to the end of the first picture: what follows (a gain map, a film) is not decoded."""
+    scans, most_scans, junk, position = 0, limits["scans"], 0, 2
+    pattern = _JPEG_MARKER
+    for _ in _steps("jpeg", "segments", limits["chunks"]):
+        marker = pattern.search(data, position)
+        if not scans:  # Pillow's parser reads what stands between the first segments byte by byte
+            junk += (marker.start() if marker else len(data)) - position
+            if junk > _JUNK_BYTES:
+                raise reject("TOO_COMPLEX", format=NAMES["jpeg"], parts="stray bytes", limit=_JUNK_BYTES)
+        if marker is None:
+            break
+        position = marker.end()
+        code = marker[1][0]
+        if code == 0xD9:
+            break
+        if code in _JPEG_BARE:
+            continue
+        if code == 0xDA:
+            scans += 1
+            pattern = _JPEG_MARKER_AFTER_SCAN
+            if scans > most_scans:
+                raise reject("TOO_COMPLEX", format=NAMES["jpeg"], parts="scans", limit=most_scans)
+        elif code in _JPEG_FRAMES:
+            bits, height, width = struct.unpack_from(">BHH", data, position + 2)
+            if code not in _JPEG_CODED or bits != 8:
+                raise reject(
+                    "UNSUPPORTED_FORMAT",
+                    found="a JPEG of a rare kind (lossless, or not of 8 bits)",
+                    accepted="an ordinary JPEG",
+                )
+            check_size("jpeg", (width, height), limits)
+            most_scans = min(most_scans, _SCANNED_PIXELS // (width * height))
+        position += max(2, int.from_bytes(data[position : position + 2], "big"))
+    return 1, SCANS_BYTES if scans > 1 else DECODER_BYTES["jpeg"]
+
+
+def _walk_png(data: bytes, limits: Mapping[str, Any]) -> tuple[int, float]:
+    """Check every chunk up to IEND, and the CRC of those that make the picture (the decoder skips that of IDAT)."""
+    frames, position, view = 1, 8, memoryview(data)
+    for step in _steps("png", "chunks", limits["chunks"]):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        (crc,) = struct.unpack_from(">I", data, position + 8 + length)
+        body = view[position + 8 : position + 8 + length]
+        if kind[:1].isupper() and zlib.crc32(body, zlib.crc32(kind)) != crc:
+            raise ValueError(f"CRC of {kind!r}")
+        if step == 0:
+            check_size("png", struct.unpack_from(">II", body), limits)
+        elif kind == b"acTL":
+            frames = max(frames, *struct.unpack_from(">I", body))
+            check_frames("png", frames, limits)
+        elif kind == b"IEND":
+            break
+        position += 12 + length
+    return frames, DECODER_BYTES["png"]
+
+
+def _walk_webp(data: bytes, limits: Mapping[str, Any]) -> tuple[int, float]:
+    """Check the canvas, which the decoder allocates as soon as the file is opened, and count animation frames."""
+    frames, position = 0, 12
+    end = 8 + int.from_bytes(data[4:8], "little")
+    if end > len(data) + 1:  # a last padding byte is sometimes left out
+        raise ValueError("shorter than its RIFF header says")
+    kind, body = data[12:16], data[20:30]
+    if kind == b"VP8X":
+        size = (int.from_bytes(body[4:7], "little") + 1, int.from_bytes(body[7:10], "little") + 1)
+    elif kind == b"VP8L":
+        bits = int.from_bytes(body[1:5], "little")
+        size = ((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1)
+    else:
+        size = (int.from_bytes(body[6:8], "little") & 0x3FFF, int.from_bytes(body[8:10], "little") & 0x3FFF)
+    check_size("webp", size, limits)
+    for _ in _steps("webp", "chunks", limits["chunks"]):
+        if position + 8 > end:
+            break
+        frames += data[position : position + 4] == b"ANMF"
+        length = int.from_bytes(data[position + 4 : position + 8], "little")
+        position += 8 + length + length % 2
+    check_frames("webp", frames, limits)
+    return max(1, frames), DECODER_BYTES["webp"]
+
+
+def _walk_gif(data: bytes, limits: Mapping[str, Any]) -> tuple[int, float]:
+    """Count frames. Only blocks that are not full are counted as parts: the number of full ones is bounded by bytes."""
+
+    def table(flags: int) -> int:
+        return 3 << (flags & 7) + 1 if flags & 0x80 else 0
+
+    steps = _steps("gif", "blocks", limits["chunks"])
+    frames, position = 0, 13 + table(data[10])
+    while position < len(data) and data[position] != 0x3B:
+        next(steps)
+        if data[position] == 0x2C:
+            frames += 1
+            check_frames("gif", frames, limits)
+            position += 11 + table(data[position + 9])
+        elif data[position] == 0x21:
+            position += 2
+        else:
+            position += 1  # stray, and skipped by every reader
+            continue
+        while length := data[position]:
+            if length < 255:
+                next(steps)
+            position += 1 + length
+        position += 1
+    return max(1, frames), DECODER_BYTES["gif"]
+
+
+def _walk_tiff(data: bytes, limits: Mapping[str, Any]) -> tuple[int, float]:
+    """Count pages by the chain of directories."""
+    order = "<" if data[:1] == b"I" else ">"
+    big = b"+" in data[2:4]
+    count, entry, link = ("Q", 20, "Q") if big else ("H", 12, "I")
+    steps = _steps("tiff", "directory entries", limits["chunks"])
+    pages = 0
+    (position,) = struct.unpack_from(order + link, data, 8 if big else 4)
+    while position:
+        pages += 1
+        check_frames("tiff", pages, limits)
+        (entries,) = struct.unpack_from(order + count, data, position)
+        position += struct.calcsize(order + count) + entries * entry
+        for _ in itertools.islice(steps, entries):
+            pass
+        (position,) = struct.unpack_from(order + link, data, position)
+    return pages, DECODER_BYTES["tiff"]
+
+
+_WALKS: dict[str, Callable[[bytes, Mapping[str, Any]], tuple[int, float]]] = {
+    "jpeg": _walk_jpeg,
+    "png": _walk_png,
+    "webp": _walk_webp,
+    "gif": _walk_gif,
+    "tiff": _walk_tiff,
+}

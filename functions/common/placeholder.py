@@ -1,0 +1,21 @@
+"""Placeholders: what a page shows until the picture is there."""
+
+from __future__ import annotations
+
+import blurhash  # type: ignore[import-untyped]
+from PIL import Image
+
+from common.imaging import flatten
+
+
+def placeholder(image: Image.Image, background: str = "#ffffff") -> dict[str, str]:
+    """What a page shows until the picture is there: {"blurhash": …, "color": the dominant one, "#rrggbb"}."""
+    small = flatten(image, background).convert("RGB")
+    small.thumbnail((32, 32), Image.Resampling.BOX)
+    rows = [[small.getpixel((x, y)) for x in range(small.width)] for y in range(small.height)]
+    components = (4, 3) if small.width >= small.height else (3, 4)
+    few = small.quantize(8, Image.Quantize.MEDIANCUT)
+    counts = few.histogram()
+    dominant = counts.index(max(counts)) * 3
+    color = bytes(few.getpalette() or [])[dominant : dominant + 3]
+    return {"blurhash": blurhash.encode(rows, *components), "color": f"#{color.hex()}"}
