@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,40 @@ _COST = {"avif": 10, "png": 4, "webp": 4, "jpeg": 1}
 """Rough time per pixel, for the order of work."""
 
 
+def pack(images: Mapping[str, Image.Image]) -> bytes:
+    """Images by name in one file, to be read by `Unpacked`: an uncompressed TIFF, far faster than any codec."""
+    first, *rest = images.values()
+    output = BytesIO()
+    names = {270: " ".join(images)}  # ImageDescription
+    first.save(output, "TIFF", save_all=True, append_images=rest, compression=None, tiffinfo=names)
+    return output.getvalue()
+
+
+class Unpacked:
+    """The images of `pack`, of one file or several, by name: same order, modes and pixels.
+
+    Each is read anew whenever it is asked for: it is nobody else's, and in memory no longer than it is needed.
+    """
+
+    def __init__(self, *files: bytes) -> None:
+        self.sizes: dict[str, tuple[int, int]] = {}
+        self._pages: dict[str, tuple[bytes, int]] = {}
+        for data in files:
+            with Image.open(BytesIO(data), formats=["TIFF"]) as pages:
+                for number, name in enumerate(pages.tag_v2[270].split(" ")):  # type: ignore[attr-defined]
+                    pages.seek(number)
+                    self.sizes[name] = pages.size
+                    self._pages[name] = (data, number)
+
+    def __getitem__(self, name: str) -> Image.Image:
+        data, number = self._pages[name]
+        with Image.open(BytesIO(data), formats=["TIFF"]) as pages:
+            pages.seek(number)
+            image = pages.copy()  # a plain image: encoders would go through the pages of this one
+        image.info = {}
+        return image
+
+
 def encode(
     image: Image.Image, format_: str, recipe: Mapping[str, Any], rights: Mapping[str, str] | None = None
 ) -> bytes:
@@ -27,17 +62,22 @@ def encode(
 
     What is written has no metadata but `rights` ("artist", "copyright"), whatever the image carries.
     """
+    own = image.copy()  # save() keeps its options in the image, and another thread may be saving it
+    own.info = {}  # encoders write comments and profiles that they find there, unasked
+    return _encode(own, format_, recipe, rights)
+
+
+def _encode(image: Image.Image, format_: str, recipe: Mapping[str, Any], rights: Mapping[str, str] | None) -> bytes:
+    """`encode` of an image that has no info and that nobody else uses."""
     if format_ == "jpeg":
         image = imaging.flatten(image, recipe["background"])
-    image = image.copy()  # save() keeps its options in the image, and another thread may be saving it
-    image.info = {}  # encoders write comments and profiles that they find there, unasked
     output = BytesIO()
     image.save(output, format_.upper(), **_options(image, format_, recipe), **_kept(rights))
     return _squeezed(output.getvalue(), recipe["effort"]["png"]) if format_ == "png" else output.getvalue()
 
 
 def encode_all(
-    images: Mapping[str, Image.Image],
+    images: Unpacked,
     outputs: Iterable[tuple[str, str]],
     recipe: Mapping[str, Any],
     rights: Mapping[str, str] | None = None,
@@ -47,14 +87,14 @@ def encode_all(
     Two threads (the encoders release the GIL), one from the dearest output on and one from the cheapest on: they end
     together, and two large AVIFs, which take the most memory, are hardly ever at work at a time.
     """
-    jobs = deque(sorted(outputs, key=lambda job: -_pixels(images[job[0]]) * _COST[job[1]]))
+    jobs = deque(sorted(outputs, key=lambda job: -math.prod(images.sizes[job[0]]) * _COST[job[1]]))
     finished: Queue[tuple[str, str, bytes] | None] = Queue()
 
     def work(take: Callable[[], tuple[str, str]]) -> None:
         try:
             while True:
                 name, format_ = take()
-                finished.put((name, format_, encode(images[name], format_, recipe, rights)))
+                finished.put((name, format_, _encode(images[name], format_, recipe, rights)))
         except IndexError:
             return
         finally:
@@ -69,27 +109,6 @@ def encode_all(
                 thread.result()
         finally:
             jobs.clear()
-
-
-def pack(images: Mapping[str, Image.Image]) -> bytes:
-    """Images by name in one file, to be read by `unpack`: an uncompressed TIFF, far faster than any codec."""
-    first, *rest = images.values()
-    output = BytesIO()
-    names = {270: " ".join(images)}  # ImageDescription
-    first.save(output, "TIFF", save_all=True, append_images=rest, compression=None, tiffinfo=names)
-    return output.getvalue()
-
-
-def unpack(data: bytes) -> dict[str, Image.Image]:
-    """The images of `pack`, with their names, order, modes and pixels."""
-    images = {}
-    with Image.open(BytesIO(data), formats=["TIFF"]) as pages:
-        names = pages.tag_v2[270].split(" ")  # type: ignore[attr-defined]
-        for number, name in enumerate(names):
-            pages.seek(number)
-            images[name] = pages.copy()
-            images[name].info = {}
-    return images
 
 
 def _pixels(image: Image.Image) -> int:

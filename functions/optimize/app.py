@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aws_lambda_powertools import Logger
 
 from common import clock, encoding, manifest, placeholder, recipes, storage
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 OUTPUT_BUCKET = os.environ["OUTPUT_BUCKET"]
 PUBLIC_BASE_URL = os.environ["PUBLIC_BASE_URL"]
@@ -27,7 +25,8 @@ def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     finished = storage.get_json(OUTPUT_BUCKET, key)
     # If it is ours, an earlier call of this attempt got to the end, and only its answer was lost.
     if finished is None or not _is_ours(finished, job):
-        finished = _finish(job, event["image"], event["recipe"], _unpacked(work), finished)
+        images = encoding.Unpacked(*(storage.get(OUTPUT_BUCKET, key) for key in work))
+        finished = _finish(job, event["image"], event["recipe"], images, finished)
         storage.put_json(OUTPUT_BUCKET, key, finished)
     storage.delete(OUTPUT_BUCKET, [*finished["obsolete"], *work])
     result = {
@@ -44,31 +43,24 @@ def _is_ours(finished: dict[str, Any], job: dict[str, Any]) -> bool:
     return all(finished[name] == job[name] for name in ("job_id", "round", "attempt"))
 
 
-def _unpacked(work: list[str]) -> dict[str, Image.Image]:
-    images: dict[str, Image.Image] = {}
-    for key in work:
-        images |= encoding.unpack(storage.get(OUTPUT_BUCKET, key))
-    return images
-
-
 def _finish(
     job: dict[str, Any],
     facts: dict[str, Any],
     recipe: dict[str, Any],
-    images: dict[str, Image.Image],
+    images: encoding.Unpacked,
     previous: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Write the encoded outputs, each as soon as it is made, and return the manifest that lists them."""
     entries = []
     for name, kind, data in encoding.encode_all(images, recipes.outputs(recipe), recipe, facts.get("rights")):
-        entry = manifest.rendition(job["source"]["key"], name, kind, images[name].size, data)
+        entry = manifest.rendition(job["source"]["key"], name, kind, images.sizes[name], data)
         storage.put(OUTPUT_BUCKET, entry["key"], data, entry["content_type"])
         entries.append(entry)
     return manifest.build(
         job=job,
         source=job["source"] | facts,
         recipe=recipe,
-        placeholder=placeholder.placeholder(_smallest_whole(images, recipe), recipe["background"]),
+        placeholder=placeholder.placeholder(images[_smallest_whole(images.sizes, recipe)], recipe["background"]),
         renditions=entries,
         created_at=clock.now(),
         public_base_url=PUBLIC_BASE_URL,
@@ -76,8 +68,8 @@ def _finish(
     )
 
 
-def _smallest_whole(images: dict[str, Image.Image], recipe: dict[str, Any]) -> Image.Image:
-    """The smallest image that shows the whole source, or the smallest there is."""
-    sized = {name: images[name] for name in recipe["sizes"]}
-    whole = [image for name, image in sized.items() if recipe["sizes"][name]["fit"] == "inside"]
-    return min(whole or sized.values(), key=lambda image: image.width * image.height)
+def _smallest_whole(sizes: dict[str, tuple[int, int]], recipe: dict[str, Any]) -> str:
+    """The smallest of the images that show the whole source, or the smallest there is."""
+    whole = [name for name, size in recipe["sizes"].items() if size["fit"] == "inside"]
+    smallest: str = min(whole or recipe["sizes"], key=lambda name: math.prod(sizes[name]))
+    return smallest

@@ -92,8 +92,8 @@ def test_pack_is_without_loss():
         "c_3": quarters(5, 9, "L"),
         "d": Image.new("RGBA", (1, 1), (9, 8, 7, 0)),
     }
-    unpacked = encoding.unpack(encoding.pack(images))
-    assert list(unpacked) == list(images)
+    unpacked = encoding.Unpacked(encoding.pack(images))
+    assert unpacked.sizes == {name: image.size for name, image in images.items()}
     for name, image in images.items():
         assert (unpacked[name].mode, unpacked[name].size) == (image.mode, image.size)
         assert unpacked[name].tobytes() == image.tobytes()
@@ -101,14 +101,18 @@ def test_pack_is_without_loss():
         assert type(unpacked[name]) is Image.Image
 
 
+def packed(images):
+    return encoding.Unpacked(encoding.pack(images))
+
+
 def test_pack_of_a_single_image():
-    assert encoding.unpack(encoding.pack({"only": quarters()}))["only"].tobytes() == quarters().tobytes()
+    assert encoding.Unpacked(encoding.pack({"only": quarters()}))["only"].tobytes() == quarters().tobytes()
 
 
 def test_encode_all_yields_every_output_once_and_the_same_bytes(recipe):
     images = {"big": quarters(120, 90), "small": disc()}
     outputs = [(name, format_) for name in images for format_ in FORMATS]
-    made = {(name, format_): content for name, format_, content in encoding.encode_all(images, outputs, recipe)}
+    made = {(name, format_): content for name, format_, content in encoding.encode_all(packed(images), outputs, recipe)}
     assert set(made) == set(outputs)
     for (name, format_), content in made.items():
         assert content == encoding.encode(images[name], format_, recipe)
@@ -116,7 +120,7 @@ def test_encode_all_yields_every_output_once_and_the_same_bytes(recipe):
 
 def test_encode_all_raises_what_an_encoder_raises(recipe):
     with pytest.raises(OSError, match="cannot write mode"):
-        list(encoding.encode_all({"x": Image.new("CMYK", (4, 4))}, [("x", "png")], recipe))
+        list(encoding.encode_all(packed({"x": Image.new("CMYK", (4, 4))}), [("x", "png")], recipe))
 
 
 def test_every_format_has_a_content_type_and_an_extension():
