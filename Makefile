@@ -6,15 +6,17 @@ PYTHON := .venv/bin/python
 DARKROOM := $(PYTHON) -m darkroom
 SAM := .darkroom/tools/sam/bin/sam
 PROJECT := .venv/.installed
+SHARP := sharp@0.35.5
 EMULATOR := .darkroom/tools/ministack/.installed
 SAM_CLI := .darkroom/tools/sam/.installed
+BENCH := .darkroom/tools/bench/.installed
 
 export SAM_CLI_TELEMETRY := 0
 # For what looks at the template only: it asks for credentials and a region, and uses neither.
 NO_AWS := AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null AWS_ACCESS_KEY_ID=none \
   AWS_SECRET_ACCESS_KEY=none AWS_DEFAULT_REGION=us-east-1 AWS_EC2_METADATA_DISABLED=true
 
-.PHONY: help install demo test check up down invoke build deploy clean
+.PHONY: help install demo test check up down invoke build deploy bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s%s\n", $$1, $$2 }' Makefile
@@ -52,6 +54,9 @@ build: $(PROJECT) $(SAM_CLI) ## Build for AWS
 
 deploy: $(SAM_CLI) ## Deploy what was built to your AWS account; ARGS="--guided" asks for the parameters
 	$(SAM) deploy $(ARGS)
+
+bench: $(PROJECT) $(BENCH) ## This engine beside sharp, libvips and naive Pillow, in ten minutes
+	@PYTHONPATH=functions:. $(PYTHON) -m bench
 
 clean: ## End all local stacks, and remove what was installed and built (not out/)
 	@for lock in .darkroom/*/lock; do \
@@ -113,4 +118,14 @@ $(SAM_CLI): pyproject.toml $(PROJECT)
 	@echo 'Installing the SAM CLI into .darkroom/tools/sam'
 	@test -x .darkroom/tools/sam/bin/python || $(PYTHON) -m venv --without-pip .darkroom/tools/sam
 	@$(call INSTALL,.darkroom/tools/sam,--group pyproject.toml:sam)
+	@touch $@
+
+# Without Node.js the bench runs all the same, and says what it could not measure.
+$(BENCH): pyproject.toml Makefile $(PROJECT)
+	@echo 'Installing the bench'"'"'s peers into .darkroom/tools/bench'
+	@test -x .darkroom/tools/bench/bin/python || $(PYTHON) -m venv --without-pip .darkroom/tools/bench
+	@$(call INSTALL,.darkroom/tools/bench,--group pyproject.toml:bench)
+	@mkdir -p .darkroom/tools/bench/node
+	@! command -v npm >/dev/null || npm install --silent --no-audit --no-fund --no-package-lock \
+	  --prefix .darkroom/tools/bench/node $(SHARP) || echo 'make bench: sharp could not be installed' >&2
 	@touch $@

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import struct
 import zlib
 from io import BytesIO
@@ -55,3 +56,19 @@ def png(width: int, height: int, depth: int, color: int, rows: bytes, *others: b
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0))
     body = chunk(b"IDAT", zlib.compress(rows))
     return b"\x89PNG\r\n\x1a\n" + header + b"".join(others) + body + chunk(b"IEND", b"")
+
+
+HEIC = base64.b64decode(
+    "AAAAHGZ0eXBoZWl4AAAAAG1pZjFoZWl4bWlhZgAAAcltZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAAAAAAADRpbG9jAA"
+    "AAAERAAAIAAQAAAAAB7QABAAAAAAAAAR8AAgAAAAADDAABAAAAAAAAADgAAAA4aWluZgAAAAAAAgAAABVpbmZlAgAAAAABAABodmMxAAAAABVp"
+    "bmZlAgAAAQACAABFeGlmAAAAAA5waXRtAAAAAAABAAABCGlwcnAAAADnaXBjbwAAAHdodmNDAQQIAAAAnjgAAAAAHvAA/P/4+AAADwNgAAEAF0"
+    "ABDAH//wQIAAADAJ44AAADAAAeugJAYQABACpCAQEECAAAAwCeOAAAAwAAHpAEECCy3VyU1zcBDQYEAAADAGQAAAMABCBiAAEACEQBwXMYMAiQ"
+    "AAAAE2NvbHJuY2x4AAEADQAGgAAAABRpc3BlAAAAAAAAAEAAAABAAAAAKGNsYXAAAABAAAAAAQAAADAAAAABAAAAAAAAAAL////wAAAAAgAAAB"
+    "BwaXhpAAAAAAMICAgAAAAJaXJvdAMAAAAZaXBtYQAAAAAAAAABAAEGgQIDBYSGAAAAGmlyZWYAAAAAAAAADmNkc2MAAgABAAEAAAFfbWRhdAAA"
+    "ARsoAa8E+EE1jN/tq3f/7Q37/9UNy242lp2OPA+n41L9Vff/726+nsbH03/7qVhxDEMYqgorTfVdsZb+IpfcuOuaqnCIQAkrWIeGhorewK5A9u"
+    "sQzVLR8TCd/OFP/65W//jRSAuNI//PKf/mCfiBfpsbj+piucGjz/b9LnPUfr85V/nqpWow+Wr2zCLu0F5KSIdycQnwRzGDQZCnzcKDaduhgFP5"
+    "XT8AmMvJNa6Dq5sIWmKTQ9pPpS8sHmGAPKmNm1HM9N8fpUThTfNYW6gurdEqz2kT4cIPWfEm33US7BpU/BRVoXp2JfTCxGk5GYxWxsUFLAvv4K"
+    "/wXkeRvzzbB3iCheaKz9C+k2jIyH+Ssxzmey9iZwVBQh4N5LFAAAAABkV4aWYAAE1NACoAAAAIAAIBEgADAAAAAQAGAACCmAACAAAACAAAACYA"
+    "AAAAKGMpIEFubgA="
+)
+"""`quarters(64, 48)` turned by orientation 6 (so 48 x 64 as displayed), with a copyright: by libheif and x265."""

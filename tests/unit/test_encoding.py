@@ -1,7 +1,9 @@
+from io import BytesIO
+
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
-from common import encoding, recipes
+from common import encoding, imaging, recipes
 from tests.unit.pictures import RED, disc, near, opened, quarters
 
 FORMATS = ["avif", "webp", "jpeg", "png"]
@@ -126,3 +128,21 @@ def test_encode_all_raises_what_an_encoder_raises(recipe):
 def test_every_format_has_a_content_type_and_an_extension():
     assert set(encoding.CONTENT_TYPES) == set(encoding.EXTENSIONS) == set(FORMATS)
     assert encoding.EXTENSIONS["jpeg"] == "jpg"
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_rights_are_kept_and_nothing_else(recipe, format_):
+    rights = {"artist": "Zo\u00eb", "copyright": "\u00a9 Zo\u00eb & Co"}
+    content = encoding.encode(laden(), format_, recipe, rights)
+    assert b"SECRET" not in content
+    assert imaging.rights(content) == rights
+    assert set(opened(content).getexif()) == {0x013B, 0x8298}
+
+
+def test_png_is_squeezed_without_loss(recipe):
+    image = Image.radial_gradient("L").convert("RGB")
+    content = encoding.encode(image, "png", recipe)
+    assert opened(content).convert("RGB").tobytes() == image.tobytes()
+    plain = BytesIO()
+    image.save(plain, "PNG", optimize=True)
+    assert len(content) < len(plain.getvalue())

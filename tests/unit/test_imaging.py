@@ -2,11 +2,11 @@ import struct
 import zlib
 
 import pytest
-from PIL import Image, ImageChops, ImageCms, ImageStat
+from PIL import Image, ImageChops, ImageCms, ImageOps, ImageStat
 
 from common import containers, imaging, placeholder, recipes
 from common.rejection import Rejection
-from tests.unit.pictures import BLUE, GREEN, RED, WHITE, chunk, data, disc, near, opened, png, quarters
+from tests.unit.pictures import BLUE, GREEN, HEIC, RED, WHITE, chunk, data, disc, near, opened, png, quarters
 
 BOX = {"width": 1000, "height": 1000, "fit": "inside"}
 LIMITS = recipes.route(recipes.load(), "raw/x")["limits"]
@@ -488,3 +488,90 @@ def test_placeholder():
 def test_placeholder_of_what_is_transparent_is_on_the_background():
     assert placeholder.placeholder(Image.new("RGBA", (5, 5)), "#112233")["color"] == "#112233"
     assert placeholder.placeholder(Image.new("L", (1, 1), 7))["color"] == "#070707"
+
+
+# ----------------------------------------------------------------------- HEIC
+
+
+def test_heic_is_read_upright():
+    facts = imaging.inspect(HEIC, LIMITS)
+    assert (facts["format"], facts["width"], facts["height"], facts["frames"]) == ("heic", 48, 64, 1)
+    image = imaging.resize(decode(HEIC), BOX)
+    assert (image.size, image.mode, image.info) == ((48, 64), "RGB", {})
+    for corner, colour in {(6, 6): BLUE, (42, 6): RED, (6, 58): WHITE, (42, 58): GREEN}.items():
+        assert near(image.getpixel(corner), colour, 3)
+
+
+def test_heic_is_refused_when_cut_short_too_large_or_not_asked_for():
+    assert rejected(HEIC[: len(HEIC) // 2]) == "CORRUPT"
+    assert rejected(HEIC[:-40]) == "CORRUPT"
+    assert rejected(HEIC, side=63) == "TOO_MANY_PIXELS"
+    assert rejected(HEIC, formats=["jpeg"]) == "UNSUPPORTED_FORMAT"
+    assert rejected(HEIC[:12]) == "CORRUPT"
+
+
+# ----------------------------------------------------------------------- where a scaled-down source ends
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_source_of_odd_size_is_not_shifted_when_it_is_scaled_while_decoded(orientation):
+    width, height = 1003, 805  # 8 does not divide them: the last pixels of what is decoded are only partly there
+    image = Image.linear_gradient("L").resize((width, height)).convert("RGB")
+    image.paste((255, 255, 255), (width - 200, 0, width, height))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = data(image, "JPEG", quality=95, exif=exif)
+    size = {"width": 100, "height": 100}
+    made = imaging.resize(decode(content, size), size)
+    upright = ImageOps.exif_transpose(opened(content))
+    scale = 100 / max(upright.size)
+    target = tuple(round(side * scale) for side in upright.size)
+    assert decode(content, size).width < upright.width / 3
+    assert made.size == target
+    truth = upright.resize(target, Image.Resampling.LANCZOS)
+    assert max(ImageStat.Stat(ImageChops.difference(made, truth)).rms) < 0.8  # without the extent: 1.2
+
+
+# ----------------------------------------------------------------------- memory, rights
+
+
+def test_memory_reckons_with_what_a_jpeg_is_scaled_down_to():
+    content = data(Image.new("RGB", (3000, 2000)), "JPEG")
+    limits = {**LIMITS, "memory": 16}
+    assert imaging.inspect(content, limits, {"s": {"width": 400, "height": 400}})
+    with pytest.raises(Rejection) as caught:
+        imaging.inspect(content, limits, {"l": {"width": 2900, "height": 2900}})
+    assert caught.value.code == "TOO_MANY_PIXELS"
+    assert "memory" in caught.value.reason
+
+
+def test_a_108_megapixel_phone_photo_passes_and_a_100_megapixel_webp_does_not():
+    limits = {**LIMITS, "memory": 1769 - 320}
+    sizes = recipes.route(recipes.load(), "raw/x")["sizes"]
+    phone = data(Image.new("L", (12000, 9000)), "JPEG", quality=50)
+    assert imaging.inspect(phone, limits, sizes)["width"] == 12000
+    header = b"VP8X" + struct.pack("<I", 10) + bytes(4) + (9999).to_bytes(3, "little") * 2
+    webp = b"RIFF" + struct.pack("<I", 4 + len(header)) + b"WEBP" + header
+    with pytest.raises(Rejection) as caught:
+        imaging.inspect(webp, limits, sizes)
+    assert caught.value.code == "TOO_MANY_PIXELS"
+    assert "10,000 x 10,000" in caught.value.reason
+    assert "memory" in caught.value.reason
+
+
+def test_rights_are_read_from_exif():
+    exif = Image.Exif()
+    exif[0x8298] = "\u00a9 Zo\u00eb & Co\n".encode()
+    exif[0x013B] = "Zoe"
+    content = data(quarters(), "JPEG", exif=exif)
+    assert imaging.rights(content) == {"artist": "Zoe", "copyright": "\u00a9 Zo\u00eb & Co"}
+    assert imaging.rights(data(quarters(), "PNG")) == {}
+    assert imaging.rights(b"nonsense") == {}
+    assert imaging.rights(HEIC) == {"copyright": "(c) Ann"}
+
+
+def test_a_lossless_jpeg_is_of_a_kind_that_is_not_read():
+    content = data(quarters(), "JPEG")
+    lossless = content.replace(b"\xff\xc0\0\x11\x08", b"\xff\xc3\0\x11\x08")
+    twelve_bits = content.replace(b"\xff\xc0\0\x11\x08", b"\xff\xc1\0\x11\x0c")
+    assert rejected(lossless) == rejected(twelve_bits) == "UNSUPPORTED_FORMAT"
