@@ -16,12 +16,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageOps
 from rich.console import Console
 from rich.table import Table
 
 from bench import functions, photos, race, settings
-from bench.process import ROOT, TOOLS, TOOLS_PYTHON, FailedError
+from bench.process import ROOT, TOOLS, TOOLS_PYTHON, FailedError, apart
 
 RESULTS = ROOT / "bench" / "results.json"
 MINUTES = float(os.environ.get("MINUTES", "10"))
@@ -92,19 +91,18 @@ def _engines() -> dict[str, Callable[[Path, Path, Path], race.Result]]:
 
 def _race(folder: Path, deadline: float) -> tuple[dict[str, list[dict[str, Any]]], list[str]]:
     """Every engine's figures photo by photo, and the photos' names."""
-    warmup = folder / "warmup.jpg"
-    Image.effect_noise((64, 48), 50).convert("RGB").save(warmup)
+    warmup = apart(photos.write_tiny, folder)
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in _engines()}
     names: list[str] = []
     longest = 0.0
-    for photo in photos.gather(folder):
+    for photo in apart(photos.gather, folder):
         begun = time.monotonic()
         if begun + 1.2 * longest > deadline:
             console.print(f"  {photo.name}: left out, for time")
             continue
         console.print(f"{photo.name} …")
         reference = folder / f"{photo.stem}.reference.png"
-        _reference(photo).save(reference, compress_level=0)
+        apart(photos.write_reference, photo, reference, race.DEFAULT["sizes"][SCORED])
         ran = {name: _measured(run, photo, warmup, folder / photo.stem / name) for name, run in _engines().items()}
         scores = _scores(reference, {name: result.outputs for name, result in ran.items()})
         for name, result in ran.items():
@@ -118,15 +116,6 @@ def _race(folder: Path, deadline: float) -> tuple[dict[str, list[dict[str, Any]]
 def _measured(run: Callable[[Path, Path, Path], race.Result], photo: Path, warmup: Path, folder: Path) -> race.Result:
     folder.mkdir(parents=True)
     return run(photo, warmup, folder)
-
-
-def _reference(photo: Path) -> Image.Image:
-    """The scored rendition by the book: everything decoded, upright, one LANCZOS."""
-    with Image.open(photo) as opened:
-        image = ImageOps.exif_transpose(opened).convert("RGB")
-    size = race.DEFAULT["sizes"][SCORED]
-    image.thumbnail((size["width"], size["height"]), Image.Resampling.LANCZOS)
-    return image
 
 
 def _scores(reference: Path, outputs: dict[str, dict[str, Path]]) -> dict[str, dict[str, float]]:
@@ -239,9 +228,7 @@ def _not_measured(summary: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def _print_race(summary: dict[str, dict[str, Any]], names: list[str]) -> None:
-    table = Table(
-        title=f"{len(names)} photos, 13 outputs each: ratios to Darkroom (geometric means), mean scores"
-    )
+    table = Table(title=f"{len(names)} photos, 13 outputs each: ratios to Darkroom (geometric means), mean scores")
     for heading in ("engine", "CPU", "memory", *(f"{name} bytes" for name in FORMATS), "all bytes", "SSIMULACRA2"):
         table.add_column(heading, justify="left" if heading == "engine" else "right")
     for name, engine in summary.items():

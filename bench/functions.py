@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.process import PYTHON, ROOT, TOOLS_PYTHON, FailedError, run
-from bench.race import DEFAULT, ENGINES, JOB
+from bench.race import DEFAULT, JOB, run_function
 
 FUNCTIONS = ["trigger", "validate", "resize", "filters", "optimize", "notify"]
 COLD_STARTS = 7
@@ -88,9 +88,7 @@ def _peak(folder: Path, extension: str, width: int, height: int, options: dict[s
     job = {**JOB, "source": {"key": f"raw/x.{extension}"}}
     task = {"function": "resize", "store": str(folder / "store"), "events": [{"job": job, "recipe": DEFAULT}]}
     (folder / "task.json").write_text(json.dumps(task))
-    return run(
-        PYTHON, ENGINES / "darkroom.py", folder / "task.json", folder / "answer.json", paths=(ROOT / "functions",)
-    ).peak
+    return run_function(folder / "task.json", folder / "answer.json").peak
 
 
 PLATFORMS = ("aarch64-manylinux_2_28", "x86_64-manylinux_2_28")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from bench.process import ROOT
 from darkroom import samples
@@ -31,3 +32,18 @@ def gather(folder: Path) -> list[Path]:
 def _is_suitable(path: Path) -> bool:
     with Image.open(path) as image:
         return image.mode == "RGB" and max(image.size) >= 1600
+
+
+def write_reference(photo: Path, reference: Path, size: dict[str, Any]) -> None:
+    """The rendition of `size` by the book, as PNG: everything decoded, upright, one LANCZOS."""
+    with Image.open(photo) as opened:
+        image = ImageOps.exif_transpose(opened).convert("RGB")
+    image.thumbnail((size["width"], size["height"]), Image.Resampling.LANCZOS)
+    image.save(reference, compress_level=0)
+
+
+def write_tiny(folder: Path) -> Path:
+    """What the engines warm up on."""
+    path = folder / "warmup.jpg"
+    Image.effect_noise((64, 48), 50).convert("RGB").save(path)
+    return path

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import functools
+import multiprocessing
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 ROOT = Path(__file__).parent.parent
 TOOLS = ROOT / ".darkroom" / "tools" / "bench"
+T = TypeVar("T")
 PYTHON = ROOT / ".venv" / "bin" / "python"
 TOOLS_PYTHON = TOOLS / "bin" / "python"
+
+
+@functools.cache
+def function_environment() -> dict[str, str]:
+    """The variables that the template sets for every function: some of them steer the memory that we measure."""
+    return apart(_variables)
+
+
+def _variables() -> dict[str, str]:
+    from darkroom.local import load_template  # and boto3 with it, which would stay in this process
+
+    variables = load_template()["Globals"]["Function"]["Environment"]["Variables"]
+    return {name: str(value) for name, value in variables.items()}
 
 
 class FailedError(Exception):
@@ -44,3 +63,9 @@ def run(*command: str | Path, paths: tuple[Path, ...] = (), environment: dict[st
         raise FailedError(f"{Path(str(command[1])).name} ended with {process.returncode}: {output[-2000:]}")
     unit = 1 if sys.platform == "darwin" else 1024
     return Ended(output, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit / 1e6)
+
+
+def apart(function: Callable[..., T], *arguments: Any) -> T:
+    """Call a function in a process of its own: a program's peak memory counts what started it, so that stays small."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()

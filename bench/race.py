@@ -8,14 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.process import PYTHON, ROOT, TOOLS, TOOLS_PYTHON, run
+from bench.process import PYTHON, ROOT, TOOLS, TOOLS_PYTHON, Ended, function_environment, run
 from common import recipes
 
 ENGINES = ROOT / "bench" / "engines"
 JOB = {"job_id": "0" * 24, "round": 1, "attempt": 1}
 DEFAULT = recipes.route(recipes.load(), "raw/x")
-SPEED = {"sharp": 9, "libvips": 9}
-"""Their AVIF effort is this minus the encoder's speed."""
 
 
 @dataclass
@@ -37,6 +35,15 @@ class Result:
         return sizes
 
 
+def run_function(task: Path, answers: Path) -> Ended:
+    """engines/darkroom.py, in the environment that the template gives to every function."""
+    return run(
+        *(PYTHON, ENGINES / "darkroom.py", task, answers),
+        paths=(ROOT / "functions",),
+        environment=function_environment(),
+    )
+
+
 def darkroom(photo: Path, warmup: Path, folder: Path) -> Result:
     """The functions that touch pixels, in order, each in a process of its own."""
     store = folder / "store"
@@ -53,7 +60,7 @@ def darkroom(photo: Path, warmup: Path, folder: Path) -> Result:
     def step(function: str, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
         task, answers = folder / "task.json", folder / "answers.json"
         task.write_text(json.dumps({"function": function, "store": str(store), "events": events}))
-        ended = run(PYTHON, ENGINES / "darkroom.py", task, answers, paths=(ROOT / "functions",))
+        ended = run_function(task, answers)
         parts[function] = {"cpu": json.loads(ended.output.splitlines()[-1])["cpu"], "peak": ended.peak}
         answer: list[dict[str, Any]] = json.loads(answers.read_text())
         return answer

@@ -11,31 +11,33 @@ _FASTEST = 9
 """sharp and libvips call effort what is this minus the AVIF encoder's speed."""
 
 
-def _matched_effort() -> int:
-    """The peers know one effort for a whole job: that of the speed which most of Darkroom's AVIF pixels are made at."""
-    areas = {name: size["width"] * size["height"] * 3 // 4 for name, size in DEFAULT["sizes"].items()}
-    return _FASTEST - avif_speed(max(areas.values()))
+def matched_effort(size: dict[str, Any]) -> int:
+    """The effort for a rendition that is the speed at which Darkroom encodes it (from a picture of 4:3)."""
+    shape = 1.0 if size["fit"] == "cover" else 0.75
+    return _FASTEST - avif_speed(round(size["width"] * size["height"] * shape))
 
+
+EFFORTS = {name: matched_effort(size) for name, size in DEFAULT["sizes"].items()}
 
 PEERS: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
     "sharp, same speed": (
         "sharp",
         {
-            "avif": {"quality": 61, "effort": _matched_effort(), "chromaSubsampling": "4:2:0"},
+            "avif": {"quality": 61, "efforts": EFFORTS, "chromaSubsampling": "4:2:0"},
             "webp": {"quality": 82},
-            "jpeg": {"quality": 74},
+            "jpeg": {"quality": 75},
         },
     ),
-    "sharp, its effort": ("sharp", {"avif": {"quality": 57}, "webp": {"quality": 82}, "jpeg": {"quality": 74}}),
+    "sharp, its effort": ("sharp", {"avif": {"quality": 56}, "webp": {"quality": 82}, "jpeg": {"quality": 75}}),
     "libvips, same speed": (
         "vips",
         {
-            "avif": {"Q": 61, "effort": _matched_effort(), "subsample_mode": "on"},
+            "avif": {"Q": 61, "efforts": EFFORTS, "subsample_mode": "on"},
             "webp": {"Q": 82},
-            "jpeg": {"Q": 74},
+            "jpeg": {"Q": 75},
         },
     ),
-    "libvips, its effort": ("vips", {"avif": {"Q": 58}, "webp": {"Q": 82}, "jpeg": {"Q": 74}}),
-    "Pillow, naive": ("naive", {"avif": {"quality": 60}, "webp": {"quality": 82}, "jpeg": {"quality": 74}}),
+    "libvips, its effort": ("vips", {"avif": {"Q": 58}, "webp": {"Q": 82}, "jpeg": {"Q": 75}}),
+    "Pillow, naive": ("naive", {"avif": {"quality": 60}, "webp": {"quality": 82}, "jpeg": {"quality": 75}}),
 }
 """By the name in the table: the program, and its options by format. All that is not named is at its default."""

@@ -18,7 +18,6 @@ os.environ |= {
     "OUTPUT_BUCKET": "output",
     "PUBLIC_BASE_URL": "",
     "POWERTOOLS_LOG_LEVEL": "CRITICAL",
-    "POWERTOOLS_SERVICE_NAME": "bench",
 }
 
 

@@ -15,8 +15,11 @@ async function pixels(pipeline) {
 
 async function run({ source, out, sizes, gray, settings }) {
   mkdirSync(out, { recursive: true });
-  const write = async (name, format, image) =>
-    writeFileSync(`${out}/${name}.${format}`, await image.toFormat(format, settings[format]).toBuffer());
+  const write = async (name, format, image) => {
+    const { efforts, ...options } = settings[format];
+    const effort = efforts ? { effort: efforts[name] } : {};
+    writeFileSync(`${out}/${name}.${format}`, await image.toFormat(format, { ...options, ...effort }).toBuffer());
+  };
   const byArea = Object.entries(sizes).sort(([, a], [, b]) => b.width * b.height - a.width * a.height);
   const resized = (image, { width, height, fit }) =>
     image.resize({ width, height, fit: FIT[fit], withoutEnlargement: true });

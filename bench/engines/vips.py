@@ -16,6 +16,9 @@ def run(job: dict[str, Any]) -> None:
 
     def write(name: str, format_: str, image: Any) -> None:
         options = {**ALWAYS[format_], **job["settings"][format_], "keep": "none"}
+        efforts = options.pop("efforts", None)
+        if efforts:
+            options["effort"] = efforts[name]
         (out / f"{name}.{format_}").write_bytes(getattr(image, SAVERS[format_])(**options))
 
     source = Path(job["source"]).read_bytes()

@@ -7,7 +7,6 @@ and carry no metadata. Whatever a decoder says about bad bytes becomes a Rejecti
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 import warnings
 from collections.abc import Iterator, Mapping
@@ -18,7 +17,6 @@ from typing import Any
 from PIL import (
     AvifImagePlugin,  # noqa: F401  (Pillow imports by itself only BMP, GIF, JPEG, PPM and PNG,
     Image,
-    ImageCms,
     MpoImagePlugin,  # noqa: F401   and every plugin there is when one of these four is missing)
     TiffImagePlugin,  # noqa: F401
     WebPImagePlugin,  # noqa: F401
@@ -228,49 +226,12 @@ def _color_key(key: Any, depth: int) -> Any:
     return tuple(map(scaled, key)) if isinstance(key, tuple) else scaled(key)
 
 
-_PROFILE_SPACES = {"L": "GRAY", "RGB": "RGB", "RGBA": "RGB", "CMYK": "CMYK"}
-_PROBE = bytes(itertools.chain.from_iterable(itertools.product(range(0, 256, 51), repeat=3)))
-
-
 def _srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """The image in sRGB. A profile that is damaged, or for other colours than the image has, is ignored."""
     if profile:
-        with suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
-            image = _transformed(image, profile)
+        from common import colour  # only where a profile is: no cold start pays for it
+
+        image = colour.to_srgb(image, profile)
     return image.convert("RGB") if image.mode == "CMYK" else image
-
-
-def _transformed(image: Image.Image, profile: bytes) -> Image.Image:
-    source = ImageCms.ImageCmsProfile(BytesIO(profile))
-    if source.profile.xcolor_space.strip() != _PROFILE_SPACES[image.mode]:
-        return image
-    target = "RGBA" if image.mode == "RGBA" else "RGB"
-    transform = ImageCms.buildTransform(
-        source,
-        _srgb_profile(),
-        image.mode,
-        target,
-        ImageCms.Intent.RELATIVE_COLORIMETRIC,
-        ImageCms.Flags.BLACKPOINTCOMPENSATION,
-    )
-    if image.mode == "RGB" and _changes_nothing(transform):
-        return image
-    converted = transform.apply(image)
-    if image.mode == "L":
-        converted = converted.convert("L")
-    converted.info = image.info
-    return converted
-
-
-@functools.cache
-def _srgb_profile() -> ImageCms.ImageCmsProfile:
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-
-
-def _changes_nothing(transform: ImageCms.ImageCmsTransform) -> bool:
-    """Whether the profile is sRGB in all but name: what it does to colours says so, its description may not."""
-    probe = Image.frombytes("RGB", (len(_PROBE) // 3, 1), _PROBE)
-    return max(abs(a - b) for a, b in zip(_PROBE, transform.apply(probe).tobytes(), strict=True)) <= 2
 
 
 _TURNS = {

@@ -1,0 +1,54 @@
+"""Colour profiles: an image's colours turned into sRGB."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from contextlib import suppress
+from io import BytesIO
+
+from PIL import Image, ImageCms
+
+_PROFILE_SPACES = {"L": "GRAY", "RGB": "RGB", "RGBA": "RGB", "CMYK": "CMYK"}
+_PROBE = bytes(itertools.chain.from_iterable(itertools.product(range(0, 256, 51), repeat=3)))
+
+
+def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    """The image (mode L, RGB, RGBA or CMYK) in sRGB (L, RGB or RGBA), if the ICC `profile` is of use: one that is
+    damaged, or for other colours than the image has, changes nothing."""
+    with suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return _transformed(image, profile)
+    return image
+
+
+def _transformed(image: Image.Image, profile: bytes) -> Image.Image:
+    source = ImageCms.ImageCmsProfile(BytesIO(profile))
+    if source.profile.xcolor_space.strip() != _PROFILE_SPACES[image.mode]:
+        return image
+    target = "RGBA" if image.mode == "RGBA" else "RGB"
+    transform = ImageCms.buildTransform(
+        source,
+        _srgb_profile(),
+        image.mode,
+        target,
+        ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        ImageCms.Flags.BLACKPOINTCOMPENSATION,
+    )
+    if image.mode == "RGB" and _changes_nothing(transform):
+        return image
+    converted = transform.apply(image)
+    if image.mode == "L":
+        converted = converted.convert("L")
+    converted.info = image.info
+    return converted
+
+
+@functools.cache
+def _srgb_profile() -> ImageCms.ImageCmsProfile:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+
+
+def _changes_nothing(transform: ImageCms.ImageCmsTransform) -> bool:
+    """Whether the profile is sRGB in all but name: what it does to colours says so, its description may not."""
+    probe = Image.frombytes("RGB", (len(_PROBE) // 3, 1), _PROBE)
+    return max(abs(a - b) for a, b in zip(_PROBE, transform.apply(probe).tobytes(), strict=True)) <= 2
