@@ -1,0 +1,65 @@
+"""Renditions of real pictures against those of libvips, another engine altogether. Skipped without `make bench`'s tools
+or ../shared."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageChops, ImageStat
+
+from common import imaging
+
+ROOT = Path(__file__).parents[2]
+VIPS = ROOT / ".darkroom" / "tools" / "bench" / "bin" / "python"
+SHARED = ROOT.parent / "shared"
+SIZE = {"width": 400, "height": 400, "fit": "inside"}
+RMS = 2.0
+"""Levels of 255, on each channel. The two differ by 0 to 1.9; half a pixel of the rendition makes 2.2 to 11."""
+RMS_OF = {"cmyk.jpg": 4.0, "photo.webp": 4.0}
+"""Where the two also decode differently: 3.5 and 3.7; half a pixel makes 9 and 10."""
+PROGRAM = """
+import sys, pyvips
+image = pyvips.Image.new_from_file(sys.argv[1]).autorot()
+if image.get_typeof("icc-profile-data"):
+    image = image.icc_transform("srgb", embedded=True, intent="relative", black_point_compensation=True)
+image = image.colourspace("srgb").cast("uchar").thumbnail_image(400, height=400, size="down")
+image.write_to_file(sys.argv[2])
+"""
+PICTURES = [
+    "photos/alpha_3mp.png",
+    "photos/cmyk.jpg",
+    "photos/gain_map_1mp.jpg",
+    "photos/landscape_orientation6.jpg",
+    "photos/phone_8mp.jpg",
+    "photos/phone_12mp.jpg",
+    "photos/photo.webp",
+    "photos/slr_22mp.jpg",
+    "photos/street_6mp.jpg",
+    "corpus/pngsuite/png/basn2c16.png",
+    "corpus/pngsuite/png/basi6a16.png",
+    "corpus/pngsuite/png/basn3p08.png",
+    "corpus/pngsuite/png/basn0g16.png",
+]
+
+
+@pytest.mark.skipif(not VIPS.exists(), reason="libvips is not installed: make bench installs it")
+@pytest.mark.parametrize("picture", PICTURES)
+def test_a_rendition_is_that_of_libvips(picture, tmp_path):
+    source = SHARED / picture
+    if not source.exists():
+        pytest.skip(f"no {source.name}")
+    golden = tmp_path / "golden.png"
+    subprocess.run([VIPS, "-c", PROGRAM, source, golden], check=True, capture_output=True)
+    with Image.open(golden) as opened:
+        truth = opened.convert("RGBA")
+    made = imaging.resize(imaging.decode(source.read_bytes(), {"only": SIZE}), SIZE).convert("RGBA")
+    assert made.size == truth.size
+    difference = ImageChops.difference(_seen(made), _seen(truth))
+    assert max(ImageStat.Stat(difference).rms) < RMS_OF.get(source.name, RMS)
+
+
+def _seen(image):
+    """On a background, for colours that do not show have no truth."""
+    canvas = Image.new("RGBA", image.size, "#808080")
+    canvas.alpha_composite(image)
+    return canvas.convert("RGB")
