@@ -98,6 +98,34 @@ def test_the_sample_events_have_the_shapes_that_the_states_hand_on(cloud: Any) -
     assert sample("notify")["outcome"]["result"].keys() == result.keys()
 
 
+def test_a_recipe_may_keep_artist_and_copyright(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    exif = Image.Exif()
+    exif[0x8298], exif[0x010F] = "Zoe & Co", "SECRETMAKER"
+    body = io.BytesIO()
+    Image.new("RGB", (64, 48)).save(body, "JPEG", exif=exif)
+    for keep in (False, True):
+        app = importlib.import_module("validate.app")
+        monkeypatch.setitem(app.RECIPES["recipes"]["default"], "keep_copyright", keep)
+        result = process(job(cloud, body.getvalue()))
+        manifest = json.loads(stored(cloud, result["manifest_key"]))
+        assert manifest["source"].get("rights") == ({"copyright": "Zoe & Co"} if keep else None)
+        for made in manifest["renditions"]:
+            content = stored(cloud, made["key"])
+            assert (b"Zoe & Co" in content) is keep
+            assert b"SECRETMAKER" not in content
+        stored_keys = [*(made["key"] for made in manifest["renditions"]), result["manifest_key"]]
+        for key in stored_keys:
+            cloud.s3.delete_object(Bucket="darkroom-output", Key=key)
+
+
+def test_what_a_source_may_take_follows_from_the_memory_of_the_function(cloud: Any) -> None:
+    the_job = job(cloud, photo((1600, 1200), kind="PNG"))
+    handler = importlib.import_module("validate.app").lambda_handler
+    small = SimpleNamespace(**{**vars(CONTEXT), "memory_limit_in_mb": "330"})
+    assert handler({"job": the_job}, small)["rejection"]["code"] == "TOO_MANY_PIXELS"
+    assert handler({"job": the_job}, CONTEXT)["valid"]
+
+
 def test_a_step_that_runs_twice_gives_the_same(cloud: Any) -> None:
     the_job = job(cloud, photo())
     valid = call("validate", {"job": the_job})
