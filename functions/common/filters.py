@@ -8,11 +8,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageChops, ImageFilter
 
 from common import imaging
+
+if TYPE_CHECKING:
+    from PIL.ImageFont import FreeTypeFont
 
 WATERMARKS = Path(__file__).parent.parent / "watermarks"
 """Where pictures and fonts of watermarks are."""
@@ -203,6 +206,8 @@ def _picture_mark(name: str, room: tuple[int, int]) -> Image.Image:
 
 def _text_mark(text: str, font: str, color: str, room: tuple[int, int]) -> Image.Image:
     """The text as wide as the room, or as high if that is less, outlined so that it shows on its own colour too."""
+    from PIL import ImageColor, ImageDraw  # only where a text is: no cold start pays for it
+
     trial = 64
     left, top, right, bottom = _font(font, trial).getbbox(text, stroke_width=trial / 32)
     size = trial * min(room[0] / max(1, right - left), room[1] / max(1, bottom - top))
@@ -219,7 +224,9 @@ def _text_mark(text: str, font: str, color: str, room: tuple[int, int]) -> Image
 
 
 @functools.lru_cache(maxsize=32)
-def _font(name: str, size: float) -> ImageFont.FreeTypeFont:
+def _font(name: str, size: float) -> FreeTypeFont:
+    from PIL import ImageFont
+
     if name:
         return ImageFont.truetype(str(WATERMARKS / name), size)
     return ImageFont.load_default(size)  # type: ignore[return-value]

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import fastjsonschema
-
 ENGINE_VERSION = 2
 """Part of every recipe's hash: raise it when the same recipe would make other pixels or other bytes."""
 
@@ -81,6 +79,8 @@ def _refuse_constant(text: str) -> float:
 
 
 def _validated(document: Any) -> dict[str, Any]:
+    import fastjsonschema  # by those functions alone that load recipes
+
     schema = json.loads(SCHEMA.read_text("utf-8"))
     try:
         # Without detail in its errors it compiles in a quarter of the time, which every cold start pays.
@@ -94,6 +94,8 @@ def _validated(document: Any) -> dict[str, Any]:
 
 def _in_words(schema: dict[str, Any], document: Any) -> str:
     """What is wrong with the document, as a sentence that names the field."""
+    import fastjsonschema
+
     try:
         fastjsonschema.validate(schema, document)
     except fastjsonschema.JsonSchemaValueException as error:
