@@ -139,8 +139,8 @@ _AVIF_ADVANCED = {"disable-trellis-quant": "1"}
 
 
 def avif_speed(pixels: int) -> int:
-    """Slow only where that is cheap: against speed 8, speed 7 takes 1.3 to 1.8 times as long for 6 % fewer bytes at the same
-    SSIMULACRA2, and speed 6 2.4 times as long for 8 %."""
+    """Slow only where that is cheap: against speed 8, speed 7 takes 1.3 to 1.8 times as long for 6 % fewer bytes at the
+    same SSIMULACRA2, and speed 6 2.4 times as long for 8 %."""
     return 6 if pixels <= 100_000 else 7 if pixels <= 400_000 else 8
 
 
