@@ -110,6 +110,13 @@ def nobody_can_write_sources(template: Template) -> bool:
     )
 
 
+def gone_is_told_from_forbidden(template: Template) -> bool:
+    """Without s3:ListBucket, S3 answers 403 for an absent key. Only NotifyFunction reads what must be there."""
+    lists = {role for role, each in statements(template) if "s3:ListBucket" in json.dumps(each["Action"])}
+    reads = {role for role, each in statements(template) if "s3:GetObject" in json.dumps(each["Action"])}
+    return lists == reads - {"NotifyRole"}
+
+
 def only_the_trigger_starts_runs(template: Template) -> bool:
     return {role for role, each in statements(template) if "states:Start" in json.dumps(each["Action"])} == {
         "TriggerRole"
@@ -227,6 +234,10 @@ RULES: list[tuple[Callable[[Template], bool], Callable[[Template], None]]] = [
     (
         nobody_can_write_sources,
         set_at(f"{R}.ResizeRole.Properties.Policies.0.PolicyDocument.Statement.1.Action", ["s3:PutObject"]),
+    ),
+    (
+        gone_is_told_from_forbidden,
+        set_at(f"{R}.OptimizeRole.Properties.Policies.0.PolicyDocument.Statement.3.Action", "s3:GetObject"),
     ),
     (
         only_the_trigger_starts_runs,
