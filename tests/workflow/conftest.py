@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from boto3.dynamodb.types import TypeDeserializer
 from PIL import Image
 
 from darkroom import local
-from darkroom.stack import Stack
+from darkroom.stack import Stack, state_folder
 
 FINAL = {"SUCCEEDED", "REJECTED", "FAILED", "SUPERSEDED", "DELETED"}
 # As in the template, only sooner: what takes minutes there takes seconds here.
@@ -185,8 +186,12 @@ def deployed(folder: Path, **parameters: str) -> Iterator[Pipeline]:
                 properties["Handler"] = "faulty.lambda_handler"
         template["Resources"]["TriggerFunction"]["Properties"]["Environment"]["Variables"] |= HASTE
 
-    with local.running(f"test-{os.getpid()}", parameters=parameters, edit=under_test) as stack:
-        yield Pipeline(stack, Faults(folder))
+    name = f"test-{os.getpid()}"
+    try:
+        with local.running(name, parameters=parameters, edit=under_test) as stack:
+            yield Pipeline(stack, Faults(folder))
+    finally:
+        shutil.rmtree(state_folder(name), ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
