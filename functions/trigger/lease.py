@@ -42,7 +42,11 @@ class LostError(Exception):
 
 @dataclass
 class Lease:
-    """The lease on `key` that we hold. `unfinished`: version of a job that an earlier holder left open."""
+    """The lease on `key` that we hold.
+
+    `unfinished`: version of a job that is open, ours or an earlier holder's. `keep`: let it run out instead of letting
+    go, because somebody may still be writing.
+    """
 
     key: str
     holder: str
