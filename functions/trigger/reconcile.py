@@ -128,8 +128,10 @@ def _bring_in_line(
     if record and record["status"] == "PROCESSING":
         record["last_failure"] = LOST_RUN | {"at": clock.now()}
     if step == "nothing":
+        held.finish()
         return DONE, False
     if step == "park":
+        held.finish()
         return _parked(record), False
     if step == "give up":
         job = _job(source, recipe, record or {}, notices)

@@ -37,14 +37,30 @@ class Faults:
         self.folder = folder
         self.number = itertools.count()
 
-    def add(self, function: str, kind: str, argument: object, *, when: str = "", stays: bool = False) -> None:
-        """`function` (its folder's name) meets the fault in its next call whose event contains `when`, or in all."""
+    def add(
+        self,
+        function: str,
+        kind: str,
+        argument: object = "",
+        *,
+        when: str = "",
+        at: tuple[str, int, str] | None = None,
+        stays: bool = False,
+    ) -> None:
+        """`function` (its folder's name) meets the fault in its next call whose event contains `when`, or in all.
+
+        `at` puts it before or after the nth call of an AWS operation in there.
+        """
         folder = self.folder / function
         folder.mkdir(parents=True, exist_ok=True)
-        fault = {"kind": kind, "argument": str(argument), "when": when, "stays": stays}
+        fault = {"kind": kind, "argument": str(argument), "when": when, "at": at, "stays": stays}
         draft = folder / f"{next(self.number):04}.draft"
         draft.write_text(json.dumps(fault), encoding="utf-8")
         draft.rename(draft.with_suffix(".json"))
+
+    def left(self) -> list[Path]:
+        """The faults that nobody has met."""
+        return sorted(self.folder.glob("*/*.json"))
 
     def clear(self) -> None:
         for path in self.folder.glob("*/*"):
@@ -170,8 +186,11 @@ def picture(color: str = "#336699", size: tuple[int, int] = (160, 120), kind: st
     return body.getvalue()
 
 
-def deployed(folder: Path, **parameters: str) -> Iterator[Pipeline]:
-    """A local stack of its own for the tests of one module, whose functions meet the faults laid out in `folder`."""
+def deployed(folder: Path, haste: dict[str, str] | None = None, **parameters: str) -> Iterator[Pipeline]:
+    """A local stack of its own for the tests of one module, whose functions meet the faults laid out in `folder`.
+
+    `haste` are further settings of the trigger.
+    """
 
     def under_test(template: dict[str, Any]) -> None:
         for resource in template["Resources"].values():
@@ -184,7 +203,7 @@ def deployed(folder: Path, **parameters: str) -> Iterator[Pipeline]:
                     "PYTHONPATH": str(Path(__file__).parent),
                 }
                 properties["Handler"] = "faulty.lambda_handler"
-        template["Resources"]["TriggerFunction"]["Properties"]["Environment"]["Variables"] |= HASTE
+        template["Resources"]["TriggerFunction"]["Properties"]["Environment"]["Variables"] |= HASTE | (haste or {})
 
     name = f"test-{os.getpid()}"
     try:
