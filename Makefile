@@ -14,7 +14,7 @@ export SAM_CLI_TELEMETRY := 0
 NO_AWS := AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null AWS_ACCESS_KEY_ID=none \
   AWS_SECRET_ACCESS_KEY=none AWS_DEFAULT_REGION=us-east-1 AWS_EC2_METADATA_DISABLED=true
 
-.PHONY: help install demo test check up down invoke build deploy clean
+.PHONY: help install demo test soak check up down invoke build deploy clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s%s\n", $$1, $$2 }' Makefile
@@ -26,6 +26,9 @@ demo: $(PROJECT) $(EMULATOR) ## Photos through the whole pipeline to a contact s
 
 test: $(PROJECT) $(EMULATOR) $(SAM_CLI) ## All tests; ARGS="-k name" for some
 	@$(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+
+soak: $(PROJECT) $(EMULATOR) ## Delivery and faults in figures, under 30 minutes; ARGS="--seed 2"
+	@$(PYTHON) -m tests.soak $(ARGS)
 
 check: $(PROJECT) $(SAM_CLI) ## Style, types, template and state machine
 	.venv/bin/ruff check

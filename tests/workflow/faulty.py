@@ -1,6 +1,7 @@
 """Runs a function's real handler, with the next fault that a test has laid out for it: see conftest.Faults.
 
-The functions of a stack under test have this as their handler, REAL_MODULE names theirs, FAULTS the folder of faults.
+The functions of a stack under test have this as their handler, REAL_MODULE names theirs, FAULTS the folder of faults,
+RECIPES a file in place of recipes.json.
 """
 
 import importlib
@@ -19,6 +20,11 @@ from botocore.exceptions import ClientError
 
 MODULE = os.environ["REAL_MODULE"]
 FAULTS = Path(os.environ["FAULTS"], MODULE.partition(".")[0])
+
+if os.environ["RECIPES"]:
+    from common import recipes
+
+    recipes.load.__defaults__ = (Path(os.environ["RECIPES"]),)
 
 
 def lambda_handler(event: Any, context: Any) -> Any:

@@ -11,36 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.workflow.conftest import Pipeline, deployed, picture
-
-# function → the AWS calls of one successful run that have an effect or decide one: (operation, which of them).
-CALLS = {
-    "trigger": [
-        ("PutItem", 1),  # the lease
-        ("HeadObject", 1),
-        ("PutItem", 2),  # the lease, for the run
-        ("PutItem", 3),  # the record
-        ("StartExecution", 1),
-        ("HeadObject", 2),
-        ("DeleteItem", 1),  # the lease
-    ],
-    "validate": [("GetObject", 1)],
-    "resize": [("PutObject", 1)],
-    "filters": [("PutObject", 1)],
-    "optimize": [
-        ("PutObject", 1),
-        ("PutObject", 7),
-        ("PutObject", 14),  # the manifest
-        ("DeleteObjects", 1),
-    ],
-    "notify": [("Publish", 1), ("UpdateItem", 1)],
-}
-POINTS = [
-    (function, kind, operation, nth, side)
-    for function, calls in CALLS.items()
-    for operation, nth in calls
-    for kind, side in (("exit", "before"), ("exit", "after"), ("unavailable", "before"))
-]
+from tests.workflow.pipeline import Pipeline, deployed, picture
+from tests.workflow.points import POINTS
 
 
 @pytest.fixture(scope="module")
@@ -66,16 +38,11 @@ def test_every_upload_survives_every_fault(pipeline: Pipeline) -> None:
     assert pipeline.dead_letters() == []
     for key, version in uploads.items():
         assert pipeline.record(key, version)["status"] == "SUCCEEDED"
-        assert named_and_missing(pipeline, key) == set()
+        assert pipeline.missing(key) == set()
         assert {told["body"]["status"] for told in pipeline.told(key)} == {"SUCCEEDED"}
     assert leases(pipeline) == []
     left = pipeline.s3.list_objects_v2(Bucket=pipeline.outputs["OutputBucketName"], Prefix="work/").get("Contents", [])
     assert len(left) <= len(POINTS)  # intermediates of attempts that died: the bucket's lifecycle rule removes them
-
-
-def named_and_missing(pipeline: Pipeline, key: str) -> set[str]:
-    manifest = pipeline.manifest(key)
-    return {rendition["key"].rpartition("/")[2] for rendition in manifest["renditions"]} - pipeline.set_of(key)
 
 
 def leases(pipeline: Pipeline) -> list[dict[str, Any]]:
