@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
+from unittest import mock
 from urllib.parse import urlsplit
 
 import boto3
@@ -17,7 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from darkroom import local
-from darkroom.stack import Stack, certificate, state_folder
+from darkroom.stack import Stack, state_folder
 
 FUNCTIONS = ("Trigger", "Validate", "Resize", "Filter", "Optimize", "Notify")
 ROLES = (*FUNCTIONS, "ProcessImage")
@@ -29,6 +30,7 @@ class Actors:
 
     def __init__(self, stack: Stack) -> None:
         self.stack, self.outputs = stack, stack.outputs
+        self.session = boto3.Session()
         found = stack.client("cloudformation").describe_stack_resources(StackName=stack.name)["StackResources"]
         self.ids = {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in found}
         self.source, self.output = self.outputs["SourceBucketName"], self.outputs["OutputBucketName"]
@@ -45,12 +47,12 @@ class Actors:
             RoleArn=self.stack.client("iam").get_role(RoleName=self.ids[f"{role}Role"])["Role"]["Arn"],
             RoleSessionName="test",
         )["Credentials"]
-        session = boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], self.stack.region)
-        client = session.client(
+        client = self.session.client(
             service,
-            endpoint_url=self.stack.endpoint,
-            verify=str(certificate(self.stack.name)),
-            config=Config(inject_host_prefix=False, proxies={}, retries={"total_max_attempts": 1}),
+            aws_access_key_id=keys["AccessKeyId"],
+            aws_secret_access_key=keys["SecretAccessKey"],
+            aws_session_token=keys["SessionToken"],
+            config=Config(retries={"total_max_attempts": 1}),
         )
         # The emulator knows TLS only, but takes a proxy's word that a request had come without.
         client.meta.events.register(
@@ -84,7 +86,10 @@ def actors() -> Iterator[Actors]:
 
     name = f"test-{os.getpid()}-roles"
     try:
-        with local.running(name, edit=assumable) as stack:
+        with (
+            local.running(name, edit=assumable) as stack,
+            mock.patch.dict(os.environ, stack.environment(), clear=True),
+        ):
             yield Actors(stack)
     finally:
         shutil.rmtree(state_folder(name), ignore_errors=True)
