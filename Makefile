@@ -8,6 +8,7 @@ SAM := .darkroom/tools/sam/bin/sam
 PROJECT := .venv/.installed
 EMULATOR := .darkroom/tools/ministack/.installed
 SAM_CLI := .darkroom/tools/sam/.installed
+CHECKOV := .darkroom/tools/checkov/.installed
 
 export SAM_CLI_TELEMETRY := 0
 # For what looks at the template only: it asks for credentials and a region, and uses neither.
@@ -24,19 +25,20 @@ install: $(PROJECT) $(EMULATOR) ## Install what the local stack needs (every tar
 demo: $(PROJECT) $(EMULATOR) ## Photos through the whole pipeline to a contact sheet; PHOTOS=folder OUT=folder
 	@$(DARKROOM) demo $${PHOTOS:+--photos "$$PHOTOS"} $${OUT:+--out "$$OUT"}
 
-test: $(PROJECT) $(EMULATOR) $(SAM_CLI) ## All tests; ARGS="-k name" for some
+test: $(PROJECT) $(EMULATOR) $(SAM_CLI) $(CHECKOV) ## All tests; ARGS="-k name" for some
 	@$(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 soak: $(PROJECT) $(EMULATOR) ## Delivery and faults in figures, under 30 minutes; ARGS="--seed 2"
 	@$(PYTHON) -m tests.soak $(ARGS)
 
-check: $(PROJECT) $(SAM_CLI) ## Style, types, template and state machine
+check: $(PROJECT) $(SAM_CLI) $(CHECKOV) ## Style, types, template, its house rules and state machine
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/cfn-lint template.yaml
 	$(NO_AWS) $(SAM) validate --lint
 	$(PYTHON) -m statemachine.check
+	$(PYTHON) -m pytest --quiet tests/template
 
 up: $(PROJECT) $(EMULATOR) ## Start the local stack, or update the running one
 	@$(DARKROOM) up $(ARGS)
@@ -116,4 +118,10 @@ $(SAM_CLI): pyproject.toml $(PROJECT)
 	@echo 'Installing the SAM CLI into .darkroom/tools/sam'
 	@test -x .darkroom/tools/sam/bin/python || $(PYTHON) -m venv --without-pip .darkroom/tools/sam
 	@$(call INSTALL,.darkroom/tools/sam,--group pyproject.toml:sam)
+	@touch $@
+
+$(CHECKOV): pyproject.toml $(PROJECT)
+	@echo 'Installing checkov into .darkroom/tools/checkov'
+	@test -x .darkroom/tools/checkov/bin/python || $(PYTHON) -m venv --without-pip .darkroom/tools/checkov
+	@$(call INSTALL,.darkroom/tools/checkov,--group pyproject.toml:checkov)
 	@touch $@

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -130,8 +131,8 @@ def _next_steps(stack: Stack) -> str:
 
     run = command(stack.name)
     settings = stack.environment()
-    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL")
-    exports = " ".join(f"{name}={settings[name]}" for name in names)
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE")
+    exports = " ".join(f"{name}={shlex.quote(settings[name])}" for name in names)
     return f"""\
 The local stack {stack.name!r} is up at {stack.endpoint}. Functions run from functions/: an edit is live at once.
 
