@@ -224,7 +224,7 @@ def _newest(stack: Stack, key: str) -> Record | None:
     """The record of a source's newest version (only its key, if it has none), or None if there is no source."""
     s3: S3Client = stack.client("s3")
     try:
-        version = s3.head_object(Bucket=stack.outputs["SourceBucketName"], Key=key)["VersionId"]
+        version = s3.head_object(Bucket=stack.outputs["SourceBucketName"], Key=key).get("VersionId", "null")
     except ClientError as error:
         if error.response["Error"]["Code"] in ("404", "NoSuchKey"):
             return None
@@ -381,7 +381,7 @@ def _report(returns: list[Return], *, dry_run: bool) -> None:
 
 
 def _table(returns: list[Return]) -> Table:
-    shown = Table("Source", "Status", "Changed", "Found by", "What happened", box=None, pad_edge=False)
+    shown = Table("Source", "Status", "Code", "Changed", "Found by", box=None, pad_edge=False)
     shown.columns[0].overflow = "fold"
     for item in returns:
         record = item.record
@@ -389,9 +389,9 @@ def _table(returns: list[Return]) -> Table:
         shown.add_row(
             Text(printable(" ".join(keys))),
             jobs.status_text(record.get("status", "no job")),
+            Text(printable(record.get("code") or record.get("last_failure", {}).get("code") or "")),
             jobs.ago(record.get("updated_at")),
             item.origin,
-            Text(printable(jobs.story(record) if "status" in record else "")),
         )
     return shown
 

@@ -161,8 +161,8 @@ def test_a_dry_run_changes_nothing(cloud: Cloud, capsys: pytest.CaptureFixture[s
     assert command(dry_run=True) == 0
     text = capsys.readouterr().out
     assert "Would be sent to the upload queue: 1 dead letter, 1 FAILED job without a dead letter." in text
-    assert "Broken: it broke" in text
-    assert "Jammed: it broke" in text
+    assert "raw/a.jpg  FAILED  Broken" in text
+    assert "raw/b.jpg  FAILED  Jammed" in text
     assert cloud.sent() == []
     assert len(cloud.take(cloud.dead)) == 1
 
