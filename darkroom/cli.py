@@ -24,6 +24,7 @@ COMMANDS = {
     "upload": "upload",
     "watch": "watch",
     "jobs": "jobs",
+    "status": "intake",
     "redrive": "redrive",
     "pause": "intake",
     "resume": "intake",

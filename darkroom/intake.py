@@ -20,10 +20,19 @@ PAUSED, RUNNING = "Disabled", "Enabled"
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `darkroom pause` and `darkroom resume`."""
+    """Add `darkroom status`, `darkroom pause` and `darkroom resume`."""
+    subparsers.add_parser("status", help="show whether the intake runs, and what waits").set_defaults(run=_status)
     parser = subparsers.add_parser("pause", help="stop the intake: uploads wait in the queue")
     parser.set_defaults(run=_pause)
     subparsers.add_parser("resume", help="start the intake again").set_defaults(run=_resume)
+
+
+def _status(args: argparse.Namespace) -> int:
+    stack = Stack.open(args.stack, aws=args.aws)
+    print(f"Intake is {'paused' if is_paused(stack) else 'running'}: {_counts(_queue(stack))}.")
+    attributes = _queue(stack, "UploadDeadLetterQueueUrl")
+    print(f"Dead letters: {attributes['ApproximateNumberOfMessages']}.")
+    return 0
 
 
 def _pause(args: argparse.Namespace) -> int:
@@ -97,8 +106,8 @@ def _mapping(stack: Stack) -> Mapping[str, Any]:
     raise StackError("the trigger is not connected to the upload queue: deploy the template again")
 
 
-def _queue(stack: Stack) -> dict[str, str]:
-    answer = stack.client("sqs").get_queue_attributes(QueueUrl=stack.outputs["UploadQueueUrl"], AttributeNames=["All"])
+def _queue(stack: Stack, url: str = "UploadQueueUrl") -> dict[str, str]:
+    answer = stack.client("sqs").get_queue_attributes(QueueUrl=stack.outputs[url], AttributeNames=["All"])
     attributes: dict[str, str] = answer["Attributes"]
     return attributes
 

@@ -389,11 +389,17 @@ def _table(returns: list[Return]) -> Table:
         shown.add_row(
             Text(printable(" ".join(keys))),
             jobs.status_text(record.get("status", "no job")),
-            Text(printable(record.get("code") or record.get("last_failure", {}).get("code") or "")),
+            Text(printable(_code(record))),
             jobs.ago(record.get("updated_at")),
             item.origin,
         )
     return shown
+
+
+def _code(record: Record) -> str:
+    """Why it is as it is: the code of the end, or of the last attempt while it is open."""
+    why = record if "code" in record else record.get("last_failure", {})
+    return "" if record.get("status") == "SUCCEEDED" else str(why.get("code", ""))
 
 
 def _show_unreadable(letters: list[Letter], stack: Stack) -> None:

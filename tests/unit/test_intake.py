@@ -11,7 +11,11 @@ import pytest
 from darkroom import intake
 from darkroom.stack import Stack, StackError
 
-OUTPUTS = {"TriggerFunctionName": "trigger", "UploadQueueUrl": "https://sqs/1/uploads"}
+OUTPUTS = {
+    "TriggerFunctionName": "trigger",
+    "UploadQueueUrl": "https://sqs/1/uploads",
+    "UploadDeadLetterQueueUrl": "https://sqs/1/dead-letters",
+}
 
 
 class Lambda:
@@ -48,6 +52,18 @@ def stack_with(monkeypatch: pytest.MonkeyPatch, *states: str) -> tuple[Stack, La
 
 
 ARGS = argparse.Namespace(stack="darkroom", aws=True)
+
+
+@pytest.mark.parametrize(("state", "word"), [("Enabled", "running"), ("Disabling", "paused"), ("Disabled", "paused")])
+def test_status_tells_and_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], state: str, word: str
+) -> None:
+    _, function = stack_with(monkeypatch, state)
+    assert intake._status(ARGS) == 0
+    assert function.updates == []
+    text = capsys.readouterr().out
+    assert f"Intake is {word}: 5 wait in the queue, 2 in flight" in text
+    assert "Dead letters: 5." in text
 
 
 def test_pausing_waits_until_it_took_effect(
