@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from darkroom import cli
+from darkroom import cli, jobs, local
+from darkroom.stack import ROOT
 from tests.workflow.conftest import Pipeline, deployed, picture
 
 
@@ -47,6 +49,19 @@ def delete_dead_letter(pipeline: Pipeline, key: str) -> None:
             pipeline.sqs.change_message_visibility(
                 QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
             )
+
+
+def test_the_manual_has_every_alarm_status_code_and_command() -> None:
+    from common.rejection import SENTENCES
+
+    manual = (ROOT / "docs" / "OPERATIONS.md").read_text(encoding="utf-8")
+    template = local.load_template()["Resources"]
+    alarms = {name for name, resource in template.items() if resource["Type"] == "AWS::CloudWatch::Alarm"}
+    named = {*alarms, *jobs.OPEN, *jobs.FINAL, *SENTENCES, "RUN_LOST"}
+    assert {name for name in named if name not in manual} == set()
+    parser = cli._parser([])
+    for line in re.findall(r"^darkroom (.+?)(?: +#.*)?$", manual, re.MULTILINE):
+        parser.parse_args(line.split())  # exits for a command or an option that does not exist
 
 
 def test_a_drill_recovers_everything(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
