@@ -377,7 +377,7 @@ def _report(returns: list[Return], *, dry_run: bool) -> None:
         + "."
     )
     if errors := [item.error for item in returns if item.error]:
-        print(f"Not sent, or not removed from the dead-letter queue: {len(errors)}. The first: {errors[0]}")
+        print(f"Not sent, or not removed from the dead-letter queue: {len(errors)}. The first: {printable(errors[0])}")
 
 
 def _table(returns: list[Return]) -> Table:
