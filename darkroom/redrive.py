@@ -98,6 +98,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     which.add_argument("key", nargs="?", metavar="KEY", help="only this source, whatever its job's status")
     which.add_argument("--code", help="only jobs that FAILED with this code, as Sandbox.Timedout")
     which.add_argument("--unreadable", action="store_true", help="only show the dead letters that nobody can read")
+    parser.add_argument("--delete", action="store_true", help="with --unreadable: delete those that it shows")
     parser.add_argument("--dry-run", action="store_true", help="show what would be brought back, and change nothing")
     parser.add_argument(
         "--stuck",
@@ -111,11 +112,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Bring back, and print what was; 1 if something could not be sent."""
+    if args.delete and not args.unreadable:
+        raise StackError("--delete goes with --unreadable only: what can be read is brought back, not deleted")
     stack = Stack.open(args.stack, aws=args.aws)
     with dead_letters(stack) as letters:
         unreadable = [letter for letter in letters if letter.notices is None]
         if args.unreadable:
-            _show_unreadable(unreadable, stack)
+            _show_unreadable(unreadable)
+            if args.delete and not args.dry_run:
+                _delete(stack, unreadable)
+                print("They were deleted.")
             return 0
         returns, passed = plan(stack, letters, key=args.key, code=args.code, stuck_hours=args.stuck)
         if not args.dry_run:
@@ -337,12 +343,16 @@ def _send(stack: Stack, item: Return) -> None:
     sqs: SQSClient = stack.client("sqs")
     try:
         sqs.send_message(QueueUrl=stack.outputs["UploadQueueUrl"], MessageBody=item.body)
-        for letter in item.letters:
-            url = stack.outputs["UploadDeadLetterQueueUrl"]
-            sqs.delete_message(QueueUrl=url, ReceiptHandle=letter.receipt)
-            letter.deleted = True
+        _delete(stack, item.letters)
     except (ClientError, BotoCoreError) as error:
         item.error = str(error)
+
+
+def _delete(stack: Stack, letters: Iterable[Letter]) -> None:
+    sqs: SQSClient = stack.client("sqs")
+    for letter in letters:
+        sqs.delete_message(QueueUrl=stack.outputs["UploadDeadLetterQueueUrl"], ReceiptHandle=letter.receipt)
+        letter.deleted = True
 
 
 def _paused(stack: Stack) -> bool:
@@ -402,12 +412,11 @@ def _code(record: Record) -> str:
     return "" if record.get("status") == "SUCCEEDED" else str(why.get("code", ""))
 
 
-def _show_unreadable(letters: list[Letter], stack: Stack) -> None:
+def _show_unreadable(letters: list[Letter]) -> None:
     for letter in letters:
         print(f"{letter.id}, sent {letter.sent_at:%Y-%m-%d %H:%M:%S} UTC: {printable(letter.reason)}")
         print(f"  {printable(letter.body[:BODY_LIMIT])}")
-    print(f"{_count(len(letters), *COUNTED[LETTER])} that nobody can read. Whatever is in the queue is deleted by")
-    print(f"  aws sqs purge-queue --queue-url {stack.outputs['UploadDeadLetterQueueUrl']}")
+    print(f"{_count(len(letters), *COUNTED[LETTER])} that nobody can read.")
 
 
 def _count(number: int, one: str, many: str) -> str:

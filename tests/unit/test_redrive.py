@@ -95,7 +95,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
 
 
 def command(**options: Any) -> int:
-    defaults = {"stack": "darkroom", "aws": False, "key": None, "code": None, "unreadable": False}
+    defaults = {"stack": "darkroom", "aws": False, "key": None, "code": None, "unreadable": False, "delete": False}
     return redrive.run(argparse.Namespace(**(defaults | {"dry_run": False, "stuck": 1.0} | options)))
 
 
@@ -169,7 +169,7 @@ def test_a_dry_run_changes_nothing(cloud: Cloud, capsys: pytest.CaptureFixture[s
     assert len(cloud.take(cloud.dead)) == 1
 
 
-def test_what_nobody_can_read_stays_and_can_be_seen(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_nobody_can_read_stays_until_it_is_deleted(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
     poison = [
         "no notification",
         json.dumps({"Records": [{"s3": {}}]}),
@@ -187,8 +187,14 @@ def test_what_nobody_can_read_stays_and_can_be_seen(cloud: Cloud, capsys: pytest
     assert command(unreadable=True) == 0
     text = capsys.readouterr().out
     assert all(body in text for body in poison)
-    assert "purge-queue" in text
-    assert sorted(cloud.take(cloud.dead)) == sorted(poison)
+    cloud.fail("raw/a.jpg")
+    assert command(unreadable=True, delete=True, dry_run=True) == 0
+    assert "deleted" not in capsys.readouterr().out
+    assert command(unreadable=True, delete=True) == 0
+    assert "6 dead letters that nobody can read.\nThey were deleted." in capsys.readouterr().out
+    assert [subjects(body).pop()[0] for body in cloud.take(cloud.dead)] == ["raw/a.jpg"]
+    with pytest.raises(StackError, match="with --unreadable only"):
+        command(delete=True)
 
 
 def test_redrive_sends_back_exactly_what_the_trigger_can_read() -> None:
