@@ -25,6 +25,10 @@ COMMANDS = {
     "upload": "upload",
     "watch": "watch",
     "jobs": "jobs",
+    "status": "intake",
+    "redrive": "redrive",
+    "pause": "intake",
+    "resume": "intake",
     "report": "report",
     "invoke": "invoke",
     "logs": "logs",
@@ -97,11 +101,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _up(args: argparse.Namespace) -> int:
-    from darkroom import local
+    from darkroom import intake, local
 
     _local_only(args)
     parameters = dict(_parameter(text) for text in args.parameter)
-    print(_next_steps(local.up(args.stack, parameters=parameters, keep=True)))
+    stack = local.up(args.stack, parameters=parameters, keep=True)
+    print(_next_steps(stack))
+    if intake.is_paused(stack):
+        print(f"\nIntake is paused: uploads wait until `{intake.command(args)} resume`.")
     return 0
 
 
