@@ -10,7 +10,7 @@ import pytest
 
 from darkroom import cli, jobs, local
 from darkroom.stack import ROOT
-from tests.workflow.conftest import Pipeline, deployed, picture
+from tests.workflow.pipeline import Pipeline, deployed, picture
 
 
 @pytest.fixture(scope="module")
