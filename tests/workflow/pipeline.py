@@ -187,6 +187,14 @@ class Pipeline:
         return {entry["key"].rpartition("/")[2] for entry in self.manifest(key)["renditions"]} - self.set_of(key)
 
 
+def tidied(pipeline: Pipeline) -> Iterator[Pipeline]:
+    """The pipeline for one test of several, which leaves nothing to the next."""
+    yield pipeline
+    pipeline.faults.clear()
+    pipeline.drained()
+    pipeline.dead_letters()
+
+
 def notification(pipeline: Pipeline, key: str, version: str) -> dict[str, Any]:
     """The record of an S3 notification that a version was created."""
     about = {"key": quote_plus(key, safe="/"), "versionId": version}

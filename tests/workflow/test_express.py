@@ -7,15 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.workflow.pipeline import Pipeline, notification, picture
+from tests.workflow.pipeline import Pipeline, notification, picture, tidied
 
 
 @pytest.fixture
 def pipeline(express: Pipeline) -> Iterator[Pipeline]:
-    yield express
-    express.faults.clear()
-    express.drained()
-    express.dead_letters()
+    yield from tidied(express)
 
 
 def test_success_and_refusal(pipeline: Pipeline) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from darkroom import cli, jobs, local
 from darkroom.stack import ROOT
-from tests.workflow.pipeline import Pipeline, deployed, picture
+from tests.workflow.pipeline import Pipeline, deployed, picture, tidied
 
 
 @pytest.fixture(scope="module")
@@ -20,11 +20,9 @@ def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
 
 @pytest.fixture
 def pipeline(operated: Pipeline) -> Iterator[Pipeline]:
-    yield operated
-    operated.faults.clear()
-    darkroom(operated, "resume")
-    operated.drained()
-    operated.dead_letters()
+    for each in tidied(operated):
+        yield each
+        darkroom(operated, "resume")
 
 
 def darkroom(pipeline: Pipeline, *arguments: str) -> int:

@@ -8,17 +8,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.workflow.pipeline import Pipeline, notification, picture
+from tests.workflow.pipeline import Pipeline, notification, picture, tidied
 
 COMPLETE = 14  # 13 renditions and the manifest
 
 
 @pytest.fixture
 def pipeline(standard: Pipeline) -> Iterator[Pipeline]:
-    yield standard
-    standard.faults.clear()
-    standard.drained()
-    standard.dead_letters()
+    yield from tidied(standard)
 
 
 def test_success(pipeline: Pipeline) -> None:
