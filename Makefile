@@ -9,6 +9,7 @@ PROJECT := .venv/.installed
 SHARP := sharp@0.35.5
 EMULATOR := .darkroom/tools/ministack/.installed
 SAM_CLI := .darkroom/tools/sam/.installed
+CHECKOV := .darkroom/tools/checkov/.installed
 BENCH := .darkroom/tools/bench/.installed
 
 export SAM_CLI_TELEMETRY := 0
@@ -16,7 +17,7 @@ export SAM_CLI_TELEMETRY := 0
 NO_AWS := AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null AWS_ACCESS_KEY_ID=none \
   AWS_SECRET_ACCESS_KEY=none AWS_DEFAULT_REGION=us-east-1 AWS_EC2_METADATA_DISABLED=true
 
-.PHONY: help install demo test check up down invoke build deploy bench clean
+.PHONY: help install demo test soak bench check up down invoke build deploy clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s%s\n", $$1, $$2 }' Makefile
@@ -26,16 +27,20 @@ install: $(PROJECT) $(EMULATOR) ## Install what the local stack needs (every tar
 demo: $(PROJECT) $(EMULATOR) ## Photos through the whole pipeline to a contact sheet; PHOTOS=folder OUT=folder
 	@$(DARKROOM) demo $${PHOTOS:+--photos "$$PHOTOS"} $${OUT:+--out "$$OUT"}
 
-test: $(PROJECT) $(EMULATOR) $(SAM_CLI) ## All tests; ARGS="-k name" for some
+test: $(PROJECT) $(EMULATOR) $(SAM_CLI) $(CHECKOV) ## All tests; ARGS="-k name" for some
 	@$(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
-check: $(PROJECT) $(SAM_CLI) ## Style, types, template and state machine
+soak: $(PROJECT) $(EMULATOR) ## Delivery and faults in figures, under 30 minutes; ARGS="--seed 2"
+	@$(PYTHON) -m tests.soak $(ARGS)
+
+check: $(PROJECT) $(SAM_CLI) $(CHECKOV) ## Style, types, template, its house rules and state machine
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/cfn-lint template.yaml
 	$(NO_AWS) $(SAM) validate --lint
 	$(PYTHON) -m statemachine.check
+	$(PYTHON) -m pytest --quiet tests/template
 
 up: $(PROJECT) $(EMULATOR) ## Start the local stack, or update the running one
 	@$(DARKROOM) up $(ARGS)
@@ -128,4 +133,10 @@ $(BENCH): pyproject.toml Makefile $(PROJECT)
 	@mkdir -p .darkroom/tools/bench/node
 	@! command -v npm >/dev/null || npm install --silent --no-audit --no-fund --no-package-lock \
 	  --prefix .darkroom/tools/bench/node $(SHARP) || echo 'make bench: sharp could not be installed' >&2
+	@touch $@
+
+$(CHECKOV): pyproject.toml $(PROJECT)
+	@echo 'Installing checkov into .darkroom/tools/checkov'
+	@test -x .darkroom/tools/checkov/bin/python || $(PYTHON) -m venv --without-pip .darkroom/tools/checkov
+	@$(call INSTALL,.darkroom/tools/checkov,--group pyproject.toml:checkov)
 	@touch $@

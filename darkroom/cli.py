@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -24,6 +25,10 @@ COMMANDS = {
     "upload": "upload",
     "watch": "watch",
     "jobs": "jobs",
+    "status": "intake",
+    "redrive": "redrive",
+    "pause": "intake",
+    "resume": "intake",
     "report": "report",
     "invoke": "invoke",
     "logs": "logs",
@@ -96,11 +101,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _up(args: argparse.Namespace) -> int:
-    from darkroom import local
+    from darkroom import intake, local
 
     _local_only(args)
     parameters = dict(_parameter(text) for text in args.parameter)
-    print(_next_steps(local.up(args.stack, parameters=parameters, keep=True)))
+    stack = local.up(args.stack, parameters=parameters, keep=True)
+    print(_next_steps(stack))
+    if intake.is_paused(stack):
+        print(f"\nIntake is paused: uploads wait until `{intake.command(args)} resume`.")
     return 0
 
 
@@ -130,8 +138,8 @@ def _next_steps(stack: Stack) -> str:
 
     run = command(stack.name)
     settings = stack.environment()
-    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL")
-    exports = " ".join(f"{name}={settings[name]}" for name in names)
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE")
+    exports = " ".join(f"{name}={shlex.quote(settings[name])}" for name in names)
     return f"""\
 The local stack {stack.name!r} is up at {stack.endpoint}. Functions run from functions/: an edit is live at once.
 

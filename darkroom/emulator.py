@@ -9,19 +9,22 @@ merely inherited an old id is ever taken for it.
 from __future__ import annotations
 
 import contextlib
+import datetime
 import fcntl
 import http.client
+import ipaddress
 import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 
-from darkroom.stack import ROOT, STATE, StackError, local_environment, state_folder
+from darkroom.stack import ROOT, STATE, StackError, certificate, local_environment, state_folder
 
 PROGRAM = STATE / "tools" / "ministack" / "bin" / "ministack"
 HEALTH = "/_ministack/health"
@@ -49,15 +52,16 @@ def start(name: str, settings: dict[str, str] | None = None) -> str:
     folder = state_folder(name)
     _clear(folder)
     (folder / "tmp").mkdir(parents=True)
+    make_certificate(certificate(name), folder / "key.pem")
     port = free_port()
-    endpoint = f"http://127.0.0.1:{port}"
+    endpoint = f"https://127.0.0.1:{port}"
     with (folder / "lock").open("ab") as lock, (folder / "emulator.log").open("wb") as log:
         if not _locked(lock.fileno()):
             raise StackError(f"another process is starting the local stack {name!r}: try again in a moment")
         process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "darkroom.emulator", str(lock.fileno()), str(PROGRAM)],
             cwd=ROOT,
-            env={**emulator_environment(folder, port), **(settings or {})},
+            env={**emulator_environment(name, port), **(settings or {})},
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -66,7 +70,7 @@ def start(name: str, settings: dict[str, str] | None = None) -> str:
         )
     _started[name] = process
     try:
-        _wait_until_healthy(process, port, folder / "emulator.log")
+        _wait_until_healthy(process, port, name)
     except BaseException:
         stop(name)
         raise
@@ -105,10 +109,43 @@ def free_port() -> int:
         return port
 
 
-def emulator_environment(folder: Path, port: int) -> dict[str, str]:
+def make_certificate(path: Path, key_path: Path) -> None:
+    """Write a new certificate for 127.0.0.1 to `path` and its private key to `key_path`, both PEM.
+
+    It signs itself and no other, so trusting it trusts one local stack and nothing else.
+    """
+    # Here, because it takes longer to import than `darkroom down` to run.
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Darkroom on this computer")])
+    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=365))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(identifier, critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    key_path.touch(mode=0o600, exist_ok=False)
+    key_path.write_bytes(secret)
+    path.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+
+
+def emulator_environment(name: str, port: int) -> dict[str, str]:
     """All that MiniStack, and so every function, finds in its environment: nothing of the user's."""
-    endpoint = f"http://127.0.0.1:{port}"
-    aws = {key: value for key, value in local_environment(endpoint).items() if key.startswith("AWS_")}
+    folder, endpoint = state_folder(name), f"https://127.0.0.1:{port}"
+    aws = {key: value for key, value in local_environment(name, endpoint).items() if key.startswith("AWS_")}
     return {
         **aws,
         "PATH": os.defpath,
@@ -120,6 +157,9 @@ def emulator_environment(folder: Path, port: int) -> dict[str, str]:
         "BIND_HOST": "127.0.0.1",
         "MINISTACK_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
+        "USE_SSL": "1",  # the template's policies refuse plain HTTP, here as on AWS
+        "MINISTACK_SSL_CERT": str(certificate(name)),
+        "MINISTACK_SSL_KEY": str(folder / "key.pem"),
         "AUTH": "true",  # IAM policies are enforced
         "IOT_MTLS_ENABLED": "0",  # these two would listen on every interface
         "SFTP_ENABLED": "0",
@@ -141,10 +181,12 @@ def _locked(descriptor: int) -> bool:
     return True
 
 
-def _wait_until_healthy(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _wait_until_healthy(process: subprocess.Popen[bytes], port: int, name: str) -> None:
     deadline = time.monotonic() + START_SECONDS
+    trust = ssl.create_default_context(cafile=certificate(name))
+    log = state_folder(name) / "emulator.log"
     while time.monotonic() < deadline and process.poll() is None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=5, context=trust)
         with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
             connection.request("GET", HEALTH)
             if connection.getresponse().status == 200:
@@ -170,7 +212,8 @@ def _kill_group(group: int) -> None:
 def _clear(folder: Path) -> None:
     """Forget what an ended stack left behind, except its logs."""
     shutil.rmtree(folder / "tmp", ignore_errors=True)
-    (folder / "stack.json").unlink(missing_ok=True)
+    for name in ("stack.json", "certificate.pem", "key.pem"):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _supervise(lock: int, program: str) -> None:

@@ -2,7 +2,8 @@
 
 The events in events/ name the buckets `darkroom-source` and `darkroom-output`; a stack's own names take their place.
 A source photo that an event names and that is not there is uploaded first, a generated one, and the version, etag and
-size that the event gives for it become those of the object as it is.
+size that the event gives for it become those of the object as it is. On a local stack, what earlier states would have
+left is made too: the intermediates that OptimizeFunction reads, the open record that NotifyFunction closes.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus
 
+from boto3.dynamodb.types import TypeSerializer
 from botocore.exceptions import ClientError
 
 from darkroom import samples
@@ -37,11 +39,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Print the function's answer as JSON; 1 if it raised."""
     stack = Stack.open(args.stack, aws=args.aws)
-    function = function_name(stack, args.function)
-    client = stack.client("lambda")
-    handler = client.get_function_configuration(FunctionName=function)["Handler"]
-    event = read_event(args.event or ROOT / "events" / f"{handler.partition('.')[0]}.json", stack)
-    answer = client.invoke(FunctionName=function, Payload=json.dumps(event), LogType="Tail")
+    event = read_event(args.event, stack) if args.event else sample_event(stack, args.function)
+    if stack.endpoint:
+        _prepare(stack, args.function, event)
+    answer = _invoke(stack, args.function, event)
     payload = json.load(answer["Payload"])
     if args.log:
         print(base64.b64decode(answer.get("LogResult", "")).decode(errors="replace"), file=sys.stderr)
@@ -49,6 +50,45 @@ def run(args: argparse.Namespace) -> int:
     if "FunctionError" in answer:
         raise StackError(f"{args.function} raised {payload.get('errorType')}: {payload.get('errorMessage')}")
     return 0
+
+
+def sample_event(stack: Stack, function: str) -> Any:
+    """The event in events/ that is named as the function's folder, made true for the stack."""
+    client = stack.client("lambda")
+    handler = client.get_function_configuration(FunctionName=function_name(stack, function))["Handler"]
+    return read_event(ROOT / "events" / f"{handler.partition('.')[0]}.json", stack)
+
+
+def _invoke(stack: Stack, function: str, event: Any) -> Any:
+    return stack.client("lambda").invoke(
+        FunctionName=function_name(stack, function), Payload=json.dumps(event), LogType="Tail"
+    )
+
+
+def _prepare(stack: Stack, function: str, event: Any) -> None:
+    """Make what the states before `function` leave, by running them on their own sample events."""
+    match function, event:
+        case "OptimizeFunction", {"intermediates": list()}:
+            for earlier in ("ResizeFunction", "FilterFunction"):
+                _invoke(stack, earlier, sample_event(stack, earlier))
+        case "NotifyFunction", {"job": dict(job)}:
+            optimize = sample_event(stack, "OptimizeFunction")
+            _prepare(stack, "OptimizeFunction", optimize)
+            _invoke(stack, "OptimizeFunction", optimize)
+            _open_record(stack, job)
+
+
+def _open_record(stack: Stack, job: dict[str, Any]) -> None:
+    """Let the event's execution own the job's record, as if the trigger had just started it."""
+    record = {
+        **{name: job[name] for name in ("job_id", "execution_name", "round", "attempt", "source", "recipe")},
+        "source_key": job["source"]["key"],
+        "item": f"job#{job['source']['version_id']}",
+        "status": "PROCESSING",
+    }
+    serialize = TypeSerializer().serialize
+    item = {name: serialize(value) for name, value in record.items()}
+    stack.client("dynamodb").put_item(TableName=stack.outputs["JobsTableName"], Item=item)
 
 
 def function_name(stack: Stack, logical_id: str) -> str:

@@ -40,7 +40,7 @@ class Stack:
 
     def client(self, service: str) -> Any:
         """The boto3 client of `service`; one per process, safe to share between threads."""
-        return _client(service, self.region, self.endpoint)
+        return _client(service, self.region, self.endpoint, str(certificate(self.name)))
 
     def environment(self) -> dict[str, str]:
         """The environment in which a child process (`aws`, `sam`, a script) reaches this stack.
@@ -49,7 +49,7 @@ class Stack:
         """
         if self.endpoint is None:
             return {**os.environ, "AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
-        return local_environment(self.endpoint, self.region)
+        return local_environment(self.name, self.endpoint, self.region)
 
 
 def state_folder(name: str) -> Path:
@@ -59,12 +59,18 @@ def state_folder(name: str) -> Path:
     return STATE / name
 
 
-def local_environment(endpoint: str, region: str = REGION) -> dict[str, str]:
-    """This process's environment, with every AWS setting replaced by those of the emulator at `endpoint`."""
+def certificate(name: str) -> Path:
+    """The certificate of the local stack `name`: clients trust it, and for this stack nothing else."""
+    return state_folder(name) / "certificate.pem"
+
+
+def local_environment(name: str, endpoint: str, region: str = REGION) -> dict[str, str]:
+    """This process's environment, with every AWS setting replaced by those of the stack `name`, at `endpoint`."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
     return {
         **kept,
         "AWS_ENDPOINT_URL": endpoint,
+        "AWS_CA_BUNDLE": str(certificate(name)),
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,
         "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
         "AWS_REGION": region,
@@ -116,7 +122,7 @@ def _deployed(name: str) -> Stack:
 
 
 @cache
-def _client(service: str, region: str, endpoint: str | None) -> Any:
+def _client(service: str, region: str, endpoint: str | None, ca_bundle: str) -> Any:
     import boto3  # here and below, because it takes longer to import than `darkroom down` to run
     from botocore.config import Config
 
@@ -134,6 +140,7 @@ def _client(service: str, region: str, endpoint: str | None) -> Any:
         service,
         region_name=region,
         endpoint_url=endpoint,
+        verify=ca_bundle,
         aws_access_key_id=ACCESS_KEY,
         aws_secret_access_key=SECRET_KEY,
         config=config,

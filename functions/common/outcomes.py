@@ -28,7 +28,7 @@ REASON_LIMIT = 1_000
 def succeed(job: dict[str, Any], result: dict[str, Any], manifest: dict[str, Any], topic_arn: str) -> str:
     """Tell of a finished set and close the job. `result`: renditions, bytes_in, bytes_out, manifest_key."""
     saved = f"{result['renditions']} renditions, {_kilobytes(result['bytes_out'])} in all"
-    text = f"{job['source']['key']} is ready: {saved}.\nManifest: {result['manifest_key']}\n"
+    text = f"{_name(job)} is ready: {saved}.\nManifest: {result['manifest_key']}\n"
     carried = manifest if len(json.dumps(manifest)) <= MANIFEST_LIMIT else None
     publish(job, topic_arn, "SUCCEEDED", text, {"result": result, "manifest": carried})
     jobs.close(job, "SUCCEEDED", result=result, recipe=manifest["recipe"])
@@ -38,7 +38,7 @@ def succeed(job: dict[str, Any], result: dict[str, Any], manifest: dict[str, Any
 def reject(job: dict[str, Any], rejection: dict[str, str], topic_arn: str) -> str:
     """Tell of a refused upload and close the job as REJECTED. `rejection`: code and a reason for the uploader."""
     code, reason = rejection["code"], rejection["reason"]
-    text = f"{job['source']['key']} was not accepted.\n{reason}\nThe set that an earlier version had is still there.\n"
+    text = f"{_name(job)} was not accepted.\n{reason}\nThe set that an earlier version had is still there.\n"
     publish(job, topic_arn, "REJECTED", text, {"code": code, "reason": reason})
     jobs.close(job, "REJECTED", code=code, reason=reason)
     return "REJECTED"
@@ -56,11 +56,10 @@ def fail(job: dict[str, Any], failure: dict[str, Any], topic_arn: str) -> str:
         return "QUEUED"
     code, reason = failure["code"], failure["reason"]
     text = (
-        f"{job['source']['key']} could not be processed after {job['attempt']} attempts.\n"
+        f"{_name(job)} could not be processed after {job['attempt']} attempts.\n"
         f"Failed state: {failure['state'] or 'none (the run was cut off)'}\nError: {code}: {reason}\n"
         f"Execution: {job['execution_name']}\n"
-        "Its message is in the dead-letter queue. Mend the cause, then move it back to the upload queue: "
-        "that opens a new round.\n"
+        "Its message is in the dead-letter queue. Mend the cause, then bring it back with `darkroom redrive`.\n"
     )
     publish(job, topic_arn, "FAILED", text, {"code": code, "reason": reason, "state": failure["state"]})
     jobs.close(job, "FAILED", code=code, reason=reason, last_failure=last_failure)
@@ -102,6 +101,11 @@ def publish(job: dict[str, Any], topic_arn: str, status: str, text: str, facts: 
         Message=json.dumps({"default": json.dumps(message, ensure_ascii=False), "email": text}),
         MessageAttributes={name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()},
     )
+
+
+def _name(job: dict[str, Any]) -> str:
+    """The source's key on one line: a line break in it would forge lines of the mail."""
+    return one_line(job["source"]["key"])
 
 
 def _subject(status: str, key: str, code: str | None) -> str:

@@ -26,7 +26,8 @@ def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     if record is None or record.get("execution_name") != job["execution_name"]:
         raise jobs.NotOwnerError(f"{job['execution_name']} no longer owns the job: another attempt has taken over")
     if record["status"] != "PROCESSING":  # an earlier call of ours got this far, and only its answer was lost
-        return {"status": record["status"], "code": record.get("code"), "reason": record.get("reason")}
+        facts = record.get("last_failure", record) if record["status"] == "QUEUED" else record
+        return {"status": record["status"], "code": facts.get("code"), "reason": facts.get("reason")}
     ended = _close(job, outcome)
     logger.info("attempt closed", **ended)
     return ended

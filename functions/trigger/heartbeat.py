@@ -38,8 +38,9 @@ logger = Logger()
 def beating(messages: list[Message]) -> Iterator[None]:
     """Keep the messages ours until the block is left. Messages without a receipt came from no queue."""
     receipts = [message.receipt for message in messages if message.receipt]
+    _beat(receipts)  # before anything else: until then they are hidden for as long as the queue says
     stopped = threading.Event()
-    beat = threading.Thread(target=_beat, args=(receipts, stopped), daemon=True)
+    beat = threading.Thread(target=_beat_until, args=(stopped, receipts), daemon=True)
     beat.start()
     try:
         yield
@@ -54,12 +55,14 @@ def come_back_in(message: Message, seconds: float) -> None:
         _hide(message.receipt, min(int(seconds), VISIBILITY_LIMIT))
 
 
-def _beat(receipts: list[str], stopped: threading.Event) -> None:
-    while receipts:
-        for receipt in receipts:
-            _hide(receipt, VISIBILITY_SECONDS)
-        if stopped.wait(HEARTBEAT_SECONDS):
-            return
+def _beat_until(stopped: threading.Event, receipts: list[str]) -> None:
+    while not stopped.wait(HEARTBEAT_SECONDS):
+        _beat(receipts)
+
+
+def _beat(receipts: list[str]) -> None:
+    for receipt in receipts:
+        _hide(receipt, VISIBILITY_SECONDS)
 
 
 def _hide(receipt: str, seconds: int) -> None:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 # An attempt's longest run and the slowest function that can outlive it: until then a forgotten run may still write.
 LEASE_SECONDS = float(os.environ["LEASE_SECONDS"])
-# Enough to look at the source and to remove a set. What takes longer renews the lease first.
-LOOK_SECONDS = 60.0
+# Enough to look at the source, or to remove a set. A run renews the lease first.
+LOOK_SECONDS = 20.0
 POLL_SECONDS = 0.5
 # How long a holder may stay silent after its run was closed before it counts as dead.
 GRACE_SECONDS = 5.0
@@ -42,7 +42,11 @@ class LostError(Exception):
 
 @dataclass
 class Lease:
-    """The lease on `key` that we hold. `unfinished`: version of a job that an earlier holder left open."""
+    """The lease on `key` that we hold.
+
+    `unfinished`: version of a job that is open, ours or an earlier holder's. `keep`: let it run out instead of letting
+    go, because somebody may still be writing.
+    """
 
     key: str
     holder: str

@@ -68,7 +68,7 @@ def read(message: Message, bucket: str) -> list[Notice]:
         notices = [_notice(record, message, bucket) for record in body["Records"]]
     except UnreadableError:
         raise
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UnreadableError(f"not an S3 notification ({type(error).__name__}: {error})") from error
     return [notice for notice in notices if is_source(notice.key)]
 

@@ -108,7 +108,7 @@ def _reconcile(held: lease.Lease, notices: list[Notice], deadline: float) -> Ver
                 _remove_set(held)
             return DONE
         verdict, ran = _bring_in_line(held, source, notices, deadline)
-        if not ran:
+        if not ran or held.keep:  # what may still be writing must not get a successor
             return verdict
         before, source = source, storage.head(SOURCE_BUCKET, held.key)
         if source is not None and source["version_id"] == before["version_id"]:
@@ -128,8 +128,10 @@ def _bring_in_line(
     if record and record["status"] == "PROCESSING":
         record["last_failure"] = LOST_RUN | {"at": clock.now()}
     if step == "nothing":
+        held.finish()
         return DONE, False
     if step == "park":
+        held.finish()
         return _parked(record), False
     if step == "give up":
         job = _job(source, recipe, record or {}, notices)
@@ -147,17 +149,20 @@ def _run(held: lease.Lease, job: dict[str, Any], record: dict[str, Any] | None) 
     jobs.begin(job, record)
     facts = {"job_id": job["job_id"], "execution_name": job["execution_name"]}
     logger.info("attempt started", **facts)
+    held.keep = True  # whatever happens here: until we know that the run has ended, it may be writing
     try:
         record = executions.run(job)
+        held.keep = False
     except executions.UnknownError as unknown:
         logger.warning("end of attempt unknown", reason=str(unknown), **facts)
-        held.keep = True
         return Verdict("later", lease.LEASE_SECONDS, str(unknown))
     except executions.CutOffError as cut:
         logger.warning("attempt cut off", reason=str(cut), **facts)
-        outcomes.fail(job, cut.failure, ERROR_TOPIC)
         if cut.started:
             held.settle(SETTLE_SECONDS)
+        else:
+            held.keep = False
+        outcomes.fail(job, cut.failure, ERROR_TOPIC)
         record = jobs.get(held.key, job["source"]["version_id"])
     return _verdict(held, record or {})
 

@@ -285,7 +285,7 @@ def test_a_failed_attempt_is_queued_again_in_silence(cloud: Any) -> None:
 
 
 def test_the_last_failed_attempt_is_told_with_its_state(cloud: Any) -> None:
-    the_job = begun(cloud, job(cloud, b"x", attempt=3))
+    the_job = begun(cloud, job(cloud, b"x", attempt=4))
     assert call("notify", {"job": the_job, "outcome": failure()})["status"] == "FAILED"
     (told,) = cloud.told()
     body = told["body"]

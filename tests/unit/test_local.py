@@ -6,6 +6,7 @@ import copy
 import json
 import os
 import socket
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from cfnlint.decode import cfn_yaml
 
 from darkroom import cli, emulator, local, stack
-from darkroom.stack import Stack, StackError
+from darkroom.stack import Stack, StackError, certificate
 
 
 @pytest.fixture
@@ -80,29 +81,63 @@ def test_a_free_port_can_be_listened_on() -> None:
         server.bind(("127.0.0.1", emulator.free_port()))
 
 
-def test_nothing_of_the_user_reaches_the_emulator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_nothing_of_the_user_reaches_the_emulator(monkeypatch: pytest.MonkeyPatch, state: Path) -> None:
     monkeypatch.setenv("AWS_PROFILE", "production")
     monkeypatch.setenv("SECRET", "of the user")
-    environment = emulator.emulator_environment(tmp_path, 4000)
+    environment = emulator.emulator_environment("own", 4000)
     assert "AWS_PROFILE" not in environment
     assert "SECRET" not in environment
     assert environment["BIND_HOST"] == "127.0.0.1"
     assert environment["AUTH"] == "true"
-    assert environment["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4000"
-    assert Path(environment["TMPDIR"]).is_relative_to(tmp_path)
+    assert environment["AWS_ENDPOINT_URL"] == "https://127.0.0.1:4000"
+    assert environment["AWS_CA_BUNDLE"] == environment["MINISTACK_SSL_CERT"] == str(state / "own" / "certificate.pem")
+    assert Path(environment["TMPDIR"]).is_relative_to(state / "own")
+
+
+def test_clients_trust_the_certificate_of_their_stack_and_no_other(state: Path) -> None:
+    certificates = []
+    for name in ("own", "other"):
+        (state / name).mkdir()
+        certificates.append(certificate(name))
+        emulator.make_certificate(certificates[-1], state / name / "key.pem")
+        assert (state / name / "key.pem").stat().st_mode & 0o777 == 0o600
+    own, other = certificates
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(own, own.with_name("key.pem"))
+    assert handshakes(server, ssl.create_default_context(cafile=own))
+    assert not handshakes(server, ssl.create_default_context(cafile=other))
+    assert not handshakes(server, ssl.create_default_context())
+
+
+def handshakes(server: ssl.SSLContext, client: ssl.SSLContext) -> bool:
+    """Whether a client reaches 127.0.0.1 by TLS; both sides run in memory."""
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    sides = [
+        client.wrap_bio(to_client, to_server, server_hostname="127.0.0.1"),
+        server.wrap_bio(to_server, to_client, server_side=True),
+    ]
+    while sides:
+        try:
+            sides[0].do_handshake()
+            sides.pop(0)
+        except ssl.SSLWantReadError:
+            sides.reverse()
+        except ssl.SSLCertVerificationError:
+            return False
+    return True
 
 
 def test_a_local_client_ignores_the_users_profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_PROFILE", "absent")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-    client = Stack("x", {}, "eu-central-1", "http://127.0.0.1:4001").client("s3")
-    assert client.meta.endpoint_url == "http://127.0.0.1:4001"
+    client = Stack("x", {}, "eu-central-1", "https://127.0.0.1:4001").client("s3")
+    assert client.meta.endpoint_url == "https://127.0.0.1:4001"
     assert client.meta.region_name == "eu-central-1"
 
 
 def test_a_child_process_of_a_local_stack_sees_no_profile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "production")
-    environment = Stack("x", {}, "us-east-1", "http://127.0.0.1:4001").environment()
+    environment = Stack("x", {}, "us-east-1", "https://127.0.0.1:4001").environment()
     assert "AWS_PROFILE" not in environment
     assert environment["AWS_CONFIG_FILE"] == os.devnull
     assert environment["PATH"] == os.environ["PATH"]

@@ -67,7 +67,17 @@ def test_removals_are_told_from_the_rest() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    ["", "hello", "[]", "{}", "null", '{"Records": 1}', '{"Records": [{}]}', '{"Records": [{"s3": null}]}'],
+    [
+        "",
+        "hello",
+        "[]",
+        "{}",
+        "null",
+        '{"Records": 1}',
+        '{"Records": [{}]}',
+        '{"Records": [{"s3": null}]}',
+        pytest.param("[" * 100_000, id="deep"),
+    ],
 )
 def test_what_is_no_notification_is_unreadable(body: str) -> None:
     with pytest.raises(notices.UnreadableError, match="not an S3 notification"):

@@ -347,6 +347,30 @@ def test_a_run_of_unknown_end_keeps_its_lease_and_is_lost_at_last(
     assert len(cloud.dead_letters()) == 1
 
 
+def test_a_fault_while_waiting_keeps_the_lease_of_what_may_be_running(cloud: Any, workflow: Workflow) -> None:
+    def throttled(job: dict[str, Any]) -> None:
+        raise RuntimeError("DynamoDB is throttling")
+
+    workflow.script = [throttled]
+    version = cloud.upload(KEY)
+    assert len(deliver(message(record(KEY, version)))) == 1
+    lease = next(item for item in cloud.records(KEY) if item["item"] == "lease")
+    assert lease["execution_name"] == workflow.started[0]["execution_name"]
+    assert lease["held_until"] > time.time() + 20
+
+
+def test_a_run_of_unknown_end_gets_no_successor(cloud: Any, workflow: Workflow) -> None:
+    from trigger.executions import UnknownError
+
+    def overwritten(job: dict[str, Any]) -> None:
+        cloud.upload(KEY, b"2")
+        raise UnknownError("no answer")
+
+    workflow.script = [overwritten]
+    assert len(deliver(message(record(KEY, cloud.upload(KEY, b"1"))))) == 1
+    assert len(workflow.started) == 1
+
+
 def test_a_dead_holder_whose_run_was_closed_is_taken_over_at_once(
     cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:

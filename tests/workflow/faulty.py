@@ -1,42 +1,93 @@
-"""Runs a function's real handler, after the next fault that a test has laid out for it: see conftest.Faults.
+"""Runs a function's real handler, with the next fault that a test has laid out for it: see conftest.Faults.
 
-The functions of a stack under test have this as their handler, REAL_MODULE names theirs, FAULTS the folder of faults.
+The functions of a stack under test have this as their handler, REAL_MODULE names theirs, FAULTS the folder of faults,
+RECIPES a file in place of recipes.json.
 """
 
 import importlib
+import itertools
 import json
 import os
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
 
 MODULE = os.environ["REAL_MODULE"]
 FAULTS = Path(os.environ["FAULTS"], MODULE.partition(".")[0])
 
+if os.environ["RECIPES"]:
+    from common import recipes
+
+    recipes.load.__defaults__ = (Path(os.environ["RECIPES"]),)
+
 
 def lambda_handler(event: Any, context: Any) -> Any:
-    for kind, argument in _next(json.dumps(event)):
-        if kind == "raise":
-            raise type(argument, (Exception,), {})("a fault that a test laid out")
-        if kind == "exit":
-            os._exit(int(argument))
-        if kind == "exit after":
-            threading.Timer(float(argument), os._exit, (1,)).start()
-        if kind == "sleep":
-            time.sleep(float(argument))
-    return importlib.import_module(MODULE).lambda_handler(event, context)
+    fault = _next(json.dumps(event))
+    with _met(fault) if fault else _nothing():
+        return importlib.import_module(MODULE).lambda_handler(event, context)
 
 
-def _next(event: str) -> list[tuple[str, str]]:
+def _next(event: str) -> dict[str, Any] | None:
     """The oldest fault that is for this event: taken by whoever removes its file first."""
     for path in sorted(FAULTS.glob("*.json")):
         try:
-            fault = json.loads(path.read_text(encoding="utf-8"))
+            fault: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             if fault["when"] in event:
                 if not fault["stays"]:
                     path.unlink()
-                return [(fault["kind"], fault["argument"])]
+                return fault
         except FileNotFoundError:
             continue
-    return []
+    return None
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def _met(fault: dict[str, Any]) -> Iterator[None]:
+    """Meet the fault now or, with `at`, around the nth call of an AWS operation: ["PutObject", 3, "after"]."""
+    if fault["at"] is None:
+        _meet(fault)
+        yield
+        return
+    operation, nth, side = fault["at"]
+    calls, original = itertools.count(1), BaseClient._make_api_call
+
+    def call(client: Any, name: str, arguments: Any) -> Any:
+        hit = name == operation and next(calls) == nth
+        if hit and side == "before":
+            _meet(fault, name)
+        answer = original(client, name, arguments)
+        if hit and side == "after":
+            _meet(fault, name)
+        return answer
+
+    BaseClient._make_api_call = call
+    try:
+        yield
+    finally:
+        BaseClient._make_api_call = original
+
+
+def _meet(fault: dict[str, Any], operation: str = "") -> None:
+    argument = fault["argument"]
+    if fault["kind"] == "raise":
+        raise type(argument, (Exception,), {})("a fault that a test laid out")
+    if fault["kind"] == "unavailable":
+        answer = {"Error": {"Code": "SlowDown", "Message": "laid out"}, "ResponseMetadata": {"HTTPStatusCode": 503}}
+        raise ClientError(answer, operation)  # what is left when the SDK has tried three times
+    if fault["kind"] == "exit":
+        os._exit(int(argument))
+    if fault["kind"] == "exit after":
+        threading.Timer(float(argument), os._exit, (1,)).start()
+    if fault["kind"] == "sleep":
+        time.sleep(float(argument))

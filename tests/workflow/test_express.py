@@ -7,15 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.workflow.conftest import Pipeline, picture
+from tests.workflow.pipeline import Pipeline, notification, picture, tidied
 
 
 @pytest.fixture
 def pipeline(express: Pipeline) -> Iterator[Pipeline]:
-    yield express
-    express.faults.clear()
-    express.drained()
-    express.dead_letters()
+    yield from tidied(express)
 
 
 def test_success_and_refusal(pipeline: Pipeline) -> None:
@@ -30,9 +27,7 @@ def test_duplicates_make_one_run_and_one_message(pipeline: Pipeline) -> None:
     key = "raw/five times.jpg"
     pipeline.faults.add("validate", "sleep", 1)
     version = pipeline.upload(key, picture())
-    about = {"key": "raw/five+times.jpg", "versionId": version}
-    bucket = {"name": pipeline.outputs["SourceBucketName"]}
-    body = {"Records": [{"eventName": "ObjectCreated:Put", "s3": {"bucket": bucket, "object": about}}]}
+    body = {"Records": [notification(pipeline, key, version)]}
     for _ in range(4):
         pipeline.sqs.send_message(QueueUrl=pipeline.outputs["UploadQueueUrl"], MessageBody=json.dumps(body))
     record = pipeline.finished(key, version)

@@ -5,21 +5,17 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from tests.workflow.conftest import Pipeline, picture
+from tests.workflow.pipeline import Pipeline, notification, picture, tidied
 
 COMPLETE = 14  # 13 renditions and the manifest
 
 
 @pytest.fixture
 def pipeline(standard: Pipeline) -> Iterator[Pipeline]:
-    yield standard
-    standard.faults.clear()
-    standard.drained()
-    standard.dead_letters()
+    yield from tidied(standard)
 
 
 def test_success(pipeline: Pipeline) -> None:
@@ -147,13 +143,6 @@ def test_duplicates_make_one_run_and_one_message(pipeline: Pipeline) -> None:
     pipeline.drained()
     assert pipeline.executions(record) == ["SUCCEEDED"]
     assert len(pipeline.told(key)) == 1
-
-
-def notification(pipeline: Pipeline, key: str, version: str, event: str = "ObjectCreated:Put") -> dict[str, Any]:
-    from urllib.parse import quote_plus
-
-    about = {"key": quote_plus(key, safe="/"), "versionId": version}
-    return {"eventName": event, "s3": {"bucket": {"name": pipeline.outputs["SourceBucketName"]}, "object": about}}
 
 
 def test_a_poison_message_goes_alone(pipeline: Pipeline) -> None:

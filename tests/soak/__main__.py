@@ -1,0 +1,179 @@
+"""`make soak`: delivery, faults and back-pressure in figures, on local stacks of its own.
+
+Ends with a line a figure:
+
+    BAR <name> <value> <limit> ok|short
+
+Seeded: the same seed lays out the same uploads, copies and faults. What could not be measured is short.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.workflow.pipeline import FINAL, Pipeline, deployed, notification, picture
+from tests.workflow.points import POINTS
+
+RECIPES = Path(__file__).with_name("recipes.json")
+BATCH_SIZE, CONCURRENCY = 2, 4
+Bar = tuple[str, float, float, Callable[[float, float], bool]]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="make soak", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--uploads", type=int, default=1000, help="uploads that are delivered 1 to 5 times each")
+    parser.add_argument("--faults", type=int, default=200, help="uploads that meet a fault each")
+    parser.add_argument("--outage", type=int, default=50, help="uploads that meet an outage of all")
+    args = parser.parse_args()
+    bars: list[Bar] = []
+    for measure in (
+        lambda: delivery(args.uploads, random.Random(args.seed)),
+        lambda: faults(args.faults, random.Random(args.seed)),
+        lambda: outage(args.outage),
+    ):
+        began = time.monotonic()
+        bars += measure()
+        print(f"  took {time.monotonic() - began:.0f} s", flush=True)
+    for name, value, limit, holds in bars:
+        print(f"BAR {name} {value:g} {limit:g} {'ok' if holds(value, limit) else 'short'}")
+    return 0 if all(holds(value, limit) for _, value, limit, holds in bars) else 1
+
+
+def at_most(value: float, limit: float) -> bool:
+    return value <= limit
+
+
+def at_least(value: float, limit: float) -> bool:
+    return value >= limit
+
+
+@contextmanager
+def stack(haste: dict[str, str], recipes: Path | None = None, **parameters: str) -> Iterator[Pipeline]:
+    """A local stack of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield from deployed(Path(folder), haste, recipes, **parameters)
+
+
+def delivery(count: int, chance: random.Random) -> list[Bar]:
+    """Uploads, each delivered 1 to 5 times, shuffled: how many are lost, how many done or told twice."""
+    print(f"{count} uploads, each delivered 1 to 5 times", flush=True)
+    lease = {"LEASE_SECONDS": "100", "WAIT_SECONDS": "90"}
+    parameters = {"BatchSize": str(BATCH_SIZE), "MaximumConcurrency": str(CONCURRENCY)}
+    with stack(lease, RECIPES, **parameters) as pipeline:
+        body = picture(size=(64, 48))
+        versions = {f"raw/{number}.jpg": pipeline.upload(f"raw/{number}.jpg", body) for number in range(count)}
+        copies = [key for key in versions for _ in range(chance.randrange(5))]
+        chance.shuffle(copies)
+        url = pipeline.outputs["UploadQueueUrl"]
+        for start in range(0, len(copies), 10):
+            entries = [
+                {"Id": str(index), "MessageBody": json.dumps({"Records": [notification(pipeline, key, versions[key])]})}
+                for index, key in enumerate(copies[start : start + 10])
+            ]
+            pipeline.sqs.send_message_batch(QueueUrl=url, Entries=entries)
+        in_flight = finish(pipeline, versions, 900)
+        runs = Counter(name.partition("-")[0] for name in executions(pipeline))
+        told = Counter(message["body"]["job_id"] for message in pipeline.all_told())
+        records = pipeline.records(versions)
+    lost = sum(record.get("status") != "SUCCEEDED" for record in records.values())
+    return [
+        ("delivery.uploads", count, 1000, at_least),
+        ("delivery.deliveries", count + len(copies), 2 * count, at_least),
+        ("delivery.lost", lost, 0, at_most),
+        ("delivery.run_twice", sum(number > 1 for number in runs.values()), 0, at_most),
+        ("delivery.told_twice", sum(number > 1 for number in told.values()), 0, at_most),
+        ("delivery.not_told", count - len(told), 0, at_most),
+        ("delivery.in_flight", max(in_flight), BATCH_SIZE * CONCURRENCY, at_most),
+    ]
+
+
+def faults(count: int, chance: random.Random) -> list[Bar]:
+    """Uploads that meet one fault each, somewhere between two effects of some function."""
+    print(f"{count} uploads, each with a fault at one of {len(POINTS)} points", flush=True)
+    lease = {"LEASE_SECONDS": "20", "WAIT_SECONDS": "15"}
+    # One upload a trigger, so that a fault is its own; most triggers only wait for a lease to run out.
+    parameters = {"BatchSize": "1", "MaximumConcurrency": str(2 * CONCURRENCY)}
+    with stack(lease, **parameters) as pipeline:
+        versions, points = {}, [*POINTS, *chance.choices(POINTS, k=count - len(POINTS))][:count]
+        chance.shuffle(points)
+        for number, (function, kind, operation, nth, side) in enumerate(points):
+            key = f"raw/{number}-{function}-{kind}-{operation}-{nth}-{side}.jpg"
+            pipeline.faults.add(function, kind, 1, when=key, at=(operation, nth, side))
+            versions[key] = pipeline.upload(key, picture(size=(64, 48)))
+        finish(pipeline, versions, 900)
+        left = pipeline.faults.left()
+        records = pipeline.records(versions)
+        missing = sum(bool(pipeline.missing(key)) for key in versions if records[key].get("status") == "SUCCEEDED")
+        told = {message["body"]["source"]["key"] for message in pipeline.all_told()}
+    unfinished = [key for key, record in records.items() if record.get("status") not in FINAL]
+    return [
+        ("faults.points", len(set(points)), 20, at_least),
+        ("faults.met", count - len(left), 200, at_least),
+        ("faults.unfinished", len(unfinished), 0, at_most),
+        ("faults.not_succeeded", sum(record.get("status") != "SUCCEEDED" for record in records.values()), 0, at_most),
+        ("faults.incomplete_sets", missing, 0, at_most),
+        ("faults.not_told", len(set(versions) - told), 0, at_most),
+    ]
+
+
+def outage(count: int) -> list[Bar]:
+    """Everything that writes outputs is down for a while, then heals: what it cost."""
+    print(f"{count} uploads, while nothing can be written for 10 s", flush=True)
+    slower = {"LEASE_SECONDS": "100", "WAIT_SECONDS": "90", "BACKOFF_SECONDS": "5,20,60"}
+    with stack(slower, RECIPES, MaximumConcurrency=str(CONCURRENCY)) as pipeline:
+        pipeline.finished("raw/first.jpg", pipeline.upload("raw/first.jpg", picture()))  # its workers are warm now
+        pipeline.faults.add("optimize", "unavailable", at=("PutObject", 1, "before"), stays=True)
+        keys = [f"raw/{number}.jpg" for number in range(count)]
+        versions = {key: pipeline.upload(key, picture(size=(64, 48))) for key in keys}
+        time.sleep(10)
+        pipeline.faults.clear()
+        finish(pipeline, versions, 300)
+        records = pipeline.records(versions)
+        letters = len(pipeline.dead_letters())
+    return [
+        ("outage.hit", sum("last_failure" in record for record in records.values()), 1, at_least),
+        ("outage.not_succeeded", sum(record.get("status") != "SUCCEEDED" for record in records.values()), 0, at_most),
+        ("outage.dead_letters", letters, 0, at_most),
+    ]
+
+
+def finish(pipeline: Pipeline, versions: dict[str, str], seconds: float) -> list[int]:
+    """Wait until every job has ended and the queue is empty, or the time is over; executions in flight at each look."""
+    deadline, in_flight = time.monotonic() + seconds, [0]
+    while time.monotonic() < deadline:
+        running = pipeline.stepfunctions.list_executions(
+            stateMachineArn=pipeline.outputs["StateMachineArn"], statusFilter="RUNNING"
+        )
+        in_flight.append(len(running["executions"]))
+        records = pipeline.records(versions)
+        done = sum(record.get("status") in FINAL for record in records.values())
+        print(f"\r  {done}/{len(versions)} ended, {pipeline.waiting('UploadQueueUrl')} messages waiting ", end="")
+        if done == len(versions) and pipeline.waiting("UploadQueueUrl") == 0:
+            break
+        time.sleep(0.5)
+    print(flush=True)
+    return in_flight
+
+
+def executions(pipeline: Pipeline) -> list[str]:
+    """The names of all executions: <job id>-<round>-<attempt>."""
+    pages: Any = pipeline.stepfunctions.get_paginator("list_executions")
+    found = pages.paginate(stateMachineArn=pipeline.outputs["StateMachineArn"])
+    return [each["name"] for page in found for each in page["executions"]]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+"""Pausing and resuming, against a Lambda that takes its time."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from darkroom import intake
+from darkroom.stack import Stack, StackError
+
+OUTPUTS = {
+    "TriggerFunctionName": "trigger",
+    "UploadQueueUrl": "https://sqs/1/uploads",
+    "UploadDeadLetterQueueUrl": "https://sqs/1/dead-letters",
+}
+
+
+class Lambda:
+    """A mapping that is in `states`, one after the other at each look, and stays in the last."""
+
+    def __init__(self, *states: str) -> None:
+        self.states = list(states)
+        self.updates: list[bool] = []
+
+    def list_event_source_mappings(self, FunctionName: str) -> dict[str, Any]:  # noqa: N803
+        state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+        moment = datetime(2026, 1, 31, 12, tzinfo=UTC)
+        other = {"UUID": "other", "State": "Enabled", "EventSourceArn": "arn:aws:sqs:eu-west-1:1:another"}
+        uploads = {"UUID": "ours", "State": state, "EventSourceArn": "arn:aws:sqs:eu-west-1:1:uploads"}
+        return {"EventSourceMappings": [other, uploads | {"LastModified": moment}]}
+
+    def update_event_source_mapping(self, UUID: str, Enabled: bool) -> None:  # noqa: N803
+        assert UUID == "ours"
+        self.updates.append(Enabled)
+
+
+class Queue:
+    def get_queue_attributes(self, **_request: Any) -> dict[str, Any]:
+        numbers = {"ApproximateNumberOfMessages": "5", "ApproximateNumberOfMessagesNotVisible": "2"}
+        return {"Attributes": {"MessageRetentionPeriod": "604800"} | numbers}
+
+
+def stack_with(monkeypatch: pytest.MonkeyPatch, *states: str) -> tuple[Stack, Lambda]:
+    stack, function = Stack("darkroom", OUTPUTS, "eu-west-1"), Lambda(*states)
+    object.__setattr__(stack, "client", {"lambda": function, "sqs": Queue()}.__getitem__)
+    monkeypatch.setattr(Stack, "open", lambda *_args, **_options: stack)
+    monkeypatch.setattr(intake, "POLL_SECONDS", 0)
+    return stack, function
+
+
+ARGS = argparse.Namespace(stack="darkroom", aws=True)
+
+
+@pytest.mark.parametrize(("state", "word"), [("Enabled", "running"), ("Disabling", "paused"), ("Disabled", "paused")])
+def test_status_tells_and_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], state: str, word: str
+) -> None:
+    _, function = stack_with(monkeypatch, state)
+    assert intake._status(ARGS) == 0
+    assert function.updates == []
+    text = capsys.readouterr().out
+    assert f"Intake is {word}: 5 wait in the queue, 2 in flight" in text
+    assert "Dead letters: 5." in text
+
+
+def test_pausing_waits_until_it_took_effect(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, function = stack_with(monkeypatch, "Enabled", "Disabling", "Disabling", "Disabled")
+    assert intake._pause(ARGS) == 0
+    assert (function.updates, function.states) == ([False], ["Disabled"])
+    text = capsys.readouterr().out
+    assert "Intake is paused: 5 wait in the queue, 2 in flight" in text
+    assert "07 February 2026" in text, "the day on which the queue deletes what came right after the pause"
+    assert "darkroom --aws resume" in text
+
+
+def test_pausing_twice_changes_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    _, function = stack_with(monkeypatch, "Disabled")
+    assert intake._pause(ARGS) == 0
+    assert function.updates == []
+    assert "was already paused" in capsys.readouterr().out
+
+
+def test_resuming_what_is_still_being_paused_waits_for_that(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, function = stack_with(monkeypatch, "Disabling", "Disabled", "Enabling", "Enabled")
+    assert intake._resume(ARGS) == 0
+    assert function.updates == [True]
+    assert "running again" in capsys.readouterr().out
+
+
+def test_a_switch_that_does_not_come_about_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    stack, _ = stack_with(monkeypatch, "Enabled")
+    with pytest.raises(StackError, match="is Enabled, not Disabled"):
+        intake.switch(stack, on=False)
+    monkeypatch.setattr(intake, "PATIENCE_SECONDS", 0)
+    stack, _ = stack_with(monkeypatch, "Updating")
+    with pytest.raises(StackError, match="stays Updating"):
+        intake.switch(stack, on=False)
+
+
+def test_a_trigger_without_its_queue_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    stack, _ = stack_with(monkeypatch, "Enabled")
+    elsewhere = Stack("x", OUTPUTS | {"UploadQueueUrl": "https://sqs/1/nowhere"}, "eu-west-1")
+    object.__setattr__(elsewhere, "client", stack.client)
+    with pytest.raises(StackError, match="deploy the template again"):
+        intake.is_paused(elsewhere)

@@ -1,0 +1,82 @@
+"""Three puts, a delete and a restore of one key in every order, with events late, twice and out of order."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from typing import Any
+
+import pytest
+
+from tests.unit.test_reconcile import FOLDER, KEY, Workflow, deliver, message, record, workflow
+
+__all__ = ["workflow"]  # the fixture
+
+PUTS = ["put 1", "put 2", "put 3"]
+ORDERS = [
+    order
+    for steps in ([*PUTS, "delete", "restore"], [*PUTS, "delete"])
+    for order in itertools.permutations(steps)
+    if [step for step in order if step in PUTS] == PUTS
+    and order[0] == "put 1"
+    and [step for step in order if step not in PUTS] == steps[3:]
+]
+
+
+class History:
+    """Does to the source what `order` says, one at a time, and keeps the events that S3 would send."""
+
+    def __init__(self, cloud: Any, order: tuple[str, ...]) -> None:
+        self.cloud, self.left, self.events = cloud, list(order), []
+        self.marker = ""
+
+    events: list[dict[str, Any]]
+
+    def go_on(self) -> None:
+        what = self.left.pop(0)
+        if what == "delete":
+            self.marker = self.cloud.s3.delete_object(Bucket="darkroom-source", Key=KEY)["VersionId"]
+            self.events.append(record(KEY, self.marker, "ObjectRemoved:DeleteMarkerCreated"))
+        elif what == "restore":
+            self.cloud.s3.delete_object(Bucket="darkroom-source", Key=KEY, VersionId=self.marker)
+            self.events.append(record(KEY, self.marker, "ObjectRemoved:Delete"))
+        else:
+            self.events.append(record(KEY, self.cloud.upload(KEY, what.encode())))
+
+
+@pytest.mark.parametrize("order", ORDERS, ids=", ".join)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_outputs_end_as_the_newest_state_demands(
+    cloud: Any, workflow: Workflow, order: tuple[str, ...], seed: int
+) -> None:
+    chance = random.Random(f"{seed} {order}")
+    history = History(cloud, order)
+
+    def meanwhile(job: dict[str, Any]) -> None:
+        if history.left and chance.random() < 0.5:
+            history.go_on()
+        workflow.succeed(job)
+
+    workflow.script = [meanwhile] * 20
+    while history.left or history.events:
+        if history.left and (not history.events or chance.random() < 0.4):
+            history.go_on()
+            continue
+        event = chance.choice(history.events)
+        if chance.random() < 0.75:  # else it comes once more
+            history.events.remove(event)
+        assert deliver(message(event)) == []
+    newest = cloud.s3.list_object_versions(Bucket="darkroom-source", Prefix=KEY).get("Versions", [])
+    current = [version["VersionId"] for version in newest if version["IsLatest"]]
+    if current:
+        body = cloud.s3.get_object(Bucket="darkroom-output", Key=f"{FOLDER}/large.jpg")["Body"].read()
+        assert body.decode() == f"set of {current[0]}"
+        assert cloud.exists(f"{FOLDER}/manifest.json")
+    else:
+        assert not cloud.exists(f"{FOLDER}/large.jpg")
+        assert not cloud.exists(f"{FOLDER}/manifest.json")
+    statuses = {item["item"]: item["status"] for item in cloud.records(KEY) if item["item"] != "lease"}
+    assert set(statuses.values()) <= {"SUCCEEDED", "SUPERSEDED", "DELETED"}
+    assert [item for item in cloud.records(KEY) if item["item"] == "lease"] == []
+    if current:
+        assert statuses[f"job#{current[0]}"] == "SUCCEEDED"

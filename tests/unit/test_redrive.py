@@ -1,0 +1,310 @@
+"""What redrive finds, sends and leaves, on queues, bucket and table in moto."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote_plus
+
+import boto3
+import pytest
+from boto3.dynamodb.types import TypeSerializer
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from darkroom import intake, redrive
+from darkroom.stack import Stack, StackError
+from tests.unit import pipeline
+
+KEY = "raw/summer 100% fun + größe.jpg"
+
+
+class Cloud:
+    """A stack's bucket, table and queues, and what an operator does with them."""
+
+    def __init__(self) -> None:
+        names = ("s3", "dynamodb", "sqs")
+        clients: dict[str, Any] = {name: boto3.client(name, "us-east-1") for name in names}
+        self.s3, self.table, self.sqs = clients.values()
+        urls = [self.sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("uploads", "dead-letters")]
+        self.uploads, self.dead = urls
+        outputs = {"UploadQueueUrl": self.uploads, "UploadDeadLetterQueueUrl": self.dead}
+        self.stack = Stack("darkroom", pipeline.OUTPUTS | outputs, "us-east-1")
+        object.__setattr__(self.stack, "client", clients.__getitem__)
+        pipeline._create(self.stack)
+
+    def upload(self, key: str = KEY) -> str:
+        return str(self.s3.put_object(Bucket="darkroom-source", Key=key, Body=b"photo")["VersionId"])
+
+    def record(self, version: str, status: str, key: str = KEY, *, hours: float = 0, **facts: str) -> None:
+        moment = (datetime.now(UTC) - timedelta(hours=hours)).isoformat(timespec="milliseconds")
+        item = {"source_key": key, "item": f"job#{version}", "status": status, "attention": status}
+        item |= {"updated_at": moment.replace("+00:00", "Z"), **facts}
+        self.table.put_item(TableName="jobs", Item={n: TypeSerializer().serialize(v) for n, v in item.items()})
+
+    def fail(self, key: str = KEY, code: str = "Broken", *, letter: bool = True) -> str:
+        """Upload a photo whose job FAILED, and park its message. Returns the version."""
+        version = self.upload(key)
+        self.record(version, "FAILED", key, code=code, reason="it broke")
+        if letter:
+            self.park(notification(key, version))
+        return version
+
+    def park(self, body: str, reason: str = "job FAILED") -> None:
+        attributes = {"reason": {"DataType": "String", "StringValue": reason}}
+        self.sqs.send_message(QueueUrl=self.dead, MessageBody=body, MessageAttributes=attributes)
+
+    def take(self, url: str) -> list[str]:
+        """The bodies of all visible messages of a queue, which are deleted."""
+        found = []
+        while batch := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            for message in batch:
+                found.append(message["Body"])
+                self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return found
+
+    def sent(self) -> list[str]:
+        """Takes the keys that the messages in the upload queue name, in order."""
+        return sorted(key for body in self.take(self.uploads) for key, _ in subjects(body))
+
+
+def notification(key: str, version: str, event: str = "ObjectCreated:Put", bucket: str = "darkroom-source") -> str:
+    about = {"key": quote_plus(key, safe="/"), "versionId": version}
+    return json.dumps({"Records": [{"eventName": event, "s3": {"bucket": {"name": bucket}, "object": about}}]})
+
+
+def subjects(body: str) -> set[tuple[str, str | None]]:
+    """What the trigger itself makes of a message."""
+    from trigger import notices
+
+    return {(notice.key, notice.version_id) for notice in notices.read(notices.Message(body), "darkroom-source")}
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(redrive, "POLL_SECONDS", 0)
+    monkeypatch.setattr(intake, "is_paused", lambda _: False)
+    with mock_aws():
+        cloud = Cloud()
+        monkeypatch.setattr(Stack, "open", lambda *_args, **_options: cloud.stack)
+        yield cloud
+
+
+def command(**options: Any) -> int:
+    defaults = {"stack": "darkroom", "aws": False, "key": None, "code": None, "unreadable": False, "delete": False}
+    return redrive.run(argparse.Namespace(**(defaults | {"dry_run": False, "stuck": 1.0} | options)))
+
+
+def test_dead_letters_go_back_as_they_are(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    bodies = [notification(f"raw/{number}.jpg", cloud.fail(f"raw/{number}.jpg")) for number in range(12)]
+    assert command() == 0
+    assert sorted(cloud.take(cloud.uploads)) == sorted(bodies)
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    left = cloud.sqs.get_queue_attributes(QueueUrl=cloud.dead, AttributeNames=names)["Attributes"]
+    assert set(left.values()) == {"0"}, "deleted, not only held"
+    assert "Sent to the upload queue: 12 dead letters." in capsys.readouterr().out
+
+
+def test_a_failed_job_without_a_dead_letter_is_sent_too_and_none_twice(cloud: Cloud) -> None:
+    cloud.fail("raw/with letter.jpg")
+    version = cloud.fail(KEY, letter=False)
+    assert command() == 0
+    bodies = cloud.take(cloud.uploads)
+    assert len(bodies) == 2
+    assert (KEY, version) in [subject for body in bodies for subject in subjects(body)]
+
+
+def test_copies_of_a_dead_letter_are_sent_once(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    version = cloud.fail()
+    cloud.park(notification(KEY, version))
+    cloud.park(notification(KEY, version, "ObjectRemoved:DeleteMarkerCreated"))  # says something else
+    assert command() == 0
+    assert cloud.sent() == [KEY, KEY]
+    assert cloud.take(cloud.dead) == []
+    assert "2 dead letters (and 1 copy: not sent, but removed)" in capsys.readouterr().out
+
+
+def test_by_code_only_those(cloud: Cloud) -> None:
+    cloud.fail("raw/a.jpg", "Broken")
+    cloud.fail("raw/b.jpg", "Jammed")
+    cloud.fail("raw/c.jpg", "Jammed", letter=False)
+    cloud.fail("raw/d.jpg", "Broken", letter=False)
+    cloud.record(cloud.upload("raw/e.jpg"), "QUEUED", "raw/e.jpg", hours=2)
+    assert command(code="Jammed") == 0
+    assert cloud.sent() == ["raw/b.jpg", "raw/c.jpg"]
+    assert [subjects(body).pop()[0] for body in cloud.take(cloud.dead)] == ["raw/a.jpg"], "visible again, at once"
+
+
+def test_one_source_by_its_dead_letter(cloud: Cloud) -> None:
+    cloud.fail("raw/a.jpg")
+    cloud.fail()
+    assert command(key=KEY.removeprefix("raw/")) == 0
+    assert cloud.sent() == [KEY]
+    assert len(cloud.take(cloud.dead)) == 1
+
+
+def test_one_source_is_looked_at_again_whatever_its_status(cloud: Cloud) -> None:
+    cloud.fail("raw/a.jpg")
+    cloud.upload()  # its event was lost, so there is not even a record
+    assert command(key=KEY) == 0
+    assert cloud.sent() == [KEY]
+    with pytest.raises(StackError, match=r"no source raw/nobody\.jpg"):
+        command(key="nobody.jpg")
+    assert cloud.sent() == []
+
+
+def test_a_dry_run_changes_nothing(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    cloud.fail("raw/a.jpg", "Broken")
+    cloud.fail("raw/b.jpg", "Jammed", letter=False)
+    assert command(dry_run=True) == 0
+    text = capsys.readouterr().out
+    assert "Would be sent to the upload queue: 1 dead letter, 1 FAILED job without a dead letter." in text
+    assert "raw/a.jpg  FAILED  Broken" in text
+    assert "raw/b.jpg  FAILED  Jammed" in text
+    assert cloud.sent() == []
+    assert len(cloud.take(cloud.dead)) == 1
+
+
+def test_what_nobody_can_read_stays_until_it_is_deleted(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    poison = [
+        "no notification",
+        json.dumps({"Records": [{"s3": {}}]}),
+        json.dumps([1]),
+        "[",
+        notification("raw/a.jpg", "v", bucket="somebody-elses"),
+        notification("raw/%FF", "v").replace("%25FF", "%FF"),
+    ]
+    for body in poison:
+        cloud.park(body, "not an S3 notification")
+    version = cloud.fail()
+    assert command() == 0
+    assert "6 that nobody can read" in capsys.readouterr().out
+    assert [subjects(body) for body in cloud.take(cloud.uploads)] == [{(KEY, version)}]
+    assert command(unreadable=True) == 0
+    text = capsys.readouterr().out
+    assert all(body in text for body in poison)
+    cloud.fail("raw/a.jpg")
+    assert command(unreadable=True, delete=True, dry_run=True) == 0
+    assert "deleted" not in capsys.readouterr().out
+    assert command(unreadable=True, delete=True) == 0
+    assert "6 dead letters that nobody can read.\nThey were deleted." in capsys.readouterr().out
+    assert [subjects(body).pop()[0] for body in cloud.take(cloud.dead)] == ["raw/a.jpg"]
+    with pytest.raises(StackError, match="with --unreadable only"):
+        command(delete=True)
+
+
+def test_redrive_sends_back_exactly_what_the_trigger_can_read() -> None:
+    from trigger import notices
+
+    bodies = [
+        json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent"}),
+        notification("raw/folder/", "v"),
+        "{}",
+        "null",
+        '{"Records": null}',
+        '{"Records": []}',
+        notification(KEY, "v", bucket="another"),
+        notification(KEY, "v", "s3:ObjectRemoved:Delete"),
+    ]
+    for body in bodies:
+        try:
+            found = notices.read(notices.Message(body), "darkroom-source")
+        except notices.UnreadableError:
+            assert redrive._read(body, "darkroom-source") is None, body
+        else:
+            read = redrive._read(body, "darkroom-source")
+            assert read is not None, body
+            assert {((each.key, each.version_id), each.removed) for each in found} <= read
+
+
+def test_a_message_that_json_cannot_take_is_unreadable() -> None:
+    assert redrive._read("[" * 100_000, "darkroom-source") is None
+
+
+def test_jobs_that_stay_open_without_a_message_are_brought_back(cloud: Cloud) -> None:
+    versions = {key: cloud.upload(key) for key in ("raw/old.jpg", "raw/crashed.jpg", "raw/young.jpg")}
+    cloud.record(versions["raw/old.jpg"], "QUEUED", "raw/old.jpg", hours=2)
+    cloud.record(versions["raw/crashed.jpg"], "PROCESSING", "raw/crashed.jpg", hours=2)
+    cloud.record(versions["raw/young.jpg"], "PROCESSING", "raw/young.jpg", hours=0.5)
+    assert command() == 0
+    assert cloud.sent() == ["raw/crashed.jpg", "raw/old.jpg"]
+    assert command(stuck=0.1) == 0
+    assert cloud.sent() == ["raw/crashed.jpg", "raw/old.jpg", "raw/young.jpg"]
+
+
+def test_a_stuck_job_of_an_older_version_is_named_so_that_it_is_closed(cloud: Cloud) -> None:
+    old, new = cloud.upload(), cloud.upload()
+    cloud.record(old, "PROCESSING", hours=2)
+    cloud.record(new, "SUCCEEDED")
+    assert command() == 0
+    assert [subjects(body) for body in cloud.take(cloud.uploads)] == [{(KEY, old)}]
+
+
+def test_failed_jobs_of_versions_that_are_history_are_left(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    cloud.fail(KEY, letter=False)
+    cloud.record(cloud.upload(), "SUCCEEDED")
+    cloud.fail("raw/gone.jpg", letter=False)
+    cloud.s3.delete_object(Bucket="darkroom-source", Key="raw/gone.jpg")
+    assert command() == 0
+    assert cloud.sent() == []
+    assert "Left alone: 2 FAILED jobs" in capsys.readouterr().out
+
+
+def test_a_job_that_has_moved_on_since_the_index_saw_it_is_left(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = cloud.upload()
+    cloud.record(version, "SUCCEEDED")
+    monkeypatch.setattr(redrive, "_listed", lambda *_args, **_options: [(KEY, f"job#{version}")])
+    assert command() == 0
+    assert cloud.sent() == []
+    cloud.record(version, "PROCESSING")
+    assert command() == 0
+    assert cloud.sent() == []
+
+
+def test_what_cannot_be_sent_stays_and_is_said(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cloud.fail("raw/a.jpg")
+    cloud.fail("raw/b.jpg")
+    send = cloud.sqs.send_message
+
+    def sometimes(**request: Any) -> Any:
+        if "b.jpg" in request["MessageBody"]:
+            raise ClientError({"Error": {"Code": "Throttled", "Message": "too fast"}}, "SendMessage")
+        return send(**request)
+
+    monkeypatch.setattr(cloud.sqs, "send_message", sometimes)
+    assert command() == 1
+    text = capsys.readouterr().out
+    assert "Sent to the upload queue: 1 dead letter." in text
+    assert "too fast" in text
+    assert cloud.sent() == ["raw/a.jpg"]
+    assert len(cloud.take(cloud.dead)) == 1
+
+
+def test_an_interrupted_redrive_lets_go_of_what_it_held(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud.fail()
+
+    def interrupted(*_args: Any, **_options: Any) -> None:
+        assert cloud.take(cloud.dead) == [], "held"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(redrive, "plan", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        command()
+    assert len(cloud.take(cloud.dead)) == 1
+
+
+def test_it_says_when_intake_is_paused(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(intake, "is_paused", lambda _: True)
+    assert command() == 0
+    assert capsys.readouterr().out == "Nothing to bring back.\n"
+    cloud.fail()
+    assert command() == 0
+    assert "resume" in capsys.readouterr().out

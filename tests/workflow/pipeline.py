@@ -1,0 +1,239 @@
+"""A deployed local stack under test: what a user and an operator do and see, and the faults that its functions meet."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote_plus
+
+from PIL import Image
+
+from darkroom import jobs, local
+from darkroom.stack import Stack, state_folder
+
+FINAL = set(jobs.FINAL)
+# As in the template, only sooner: what takes minutes there takes seconds here.
+HASTE = {
+    "BACKOFF_SECONDS": "1,1,1",
+    "HEARTBEAT_SECONDS": "1",
+    "SETTLE_SECONDS": "2",
+    "LEASE_SECONDS": "100",
+    "WAIT_SECONDS": "90",
+}
+
+
+class Faults:
+    """Lays out faults for functions to meet: each is a file that the function's wrapper, faulty.py, takes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.number = itertools.count()
+
+    def add(
+        self,
+        function: str,
+        kind: str,
+        argument: object = "",
+        *,
+        when: str = "",
+        at: tuple[str, int, str] | None = None,
+        stays: bool = False,
+    ) -> None:
+        """`function` (its folder's name) meets the fault in its next call whose event contains `when`, or in all.
+
+        `at` puts it before or after the nth call of an AWS operation in there.
+        """
+        folder = self.folder / function
+        folder.mkdir(parents=True, exist_ok=True)
+        fault = {"kind": kind, "argument": str(argument), "when": when, "at": at, "stays": stays}
+        draft = folder / f"{next(self.number):04}.draft"
+        draft.write_text(json.dumps(fault), encoding="utf-8")
+        draft.rename(draft.with_suffix(".json"))
+
+    def left(self) -> list[Path]:
+        """The faults that nobody has met."""
+        return sorted(self.folder.glob("*/*.json"))
+
+    def clear(self) -> None:
+        for path in self.folder.glob("*/*"):
+            path.unlink(missing_ok=True)
+
+
+class Pipeline:
+    """What a user and an operator of a deployed stack do and see."""
+
+    def __init__(self, stack: Stack, faults: Faults) -> None:
+        self.stack, self.faults, self.outputs = stack, faults, stack.outputs
+        for service in ("s3", "sqs", "sns", "dynamodb", "stepfunctions", "iam", "lambda"):
+            setattr(self, service, stack.client(service))
+        self.inbox = self.sqs.create_queue(QueueName="inbox")["QueueUrl"]
+        found = self.sqs.get_queue_attributes(QueueUrl=self.inbox, AttributeNames=["QueueArn"])
+        arn = found["Attributes"]["QueueArn"]
+        allowed = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:*", "Resource": arn}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+        self.sqs.set_queue_attributes(QueueUrl=self.inbox, Attributes={"Policy": policy})
+        for topic in ("SuccessTopicArn", "ErrorTopicArn"):
+            self.sns.subscribe(TopicArn=self.outputs[topic], Protocol="sqs", Endpoint=arn)
+        self.messages: list[dict[str, Any]] = []
+
+    s3: Any
+    sqs: Any
+    sns: Any
+    dynamodb: Any
+    stepfunctions: Any
+    iam: Any
+
+    def upload(self, key: str, body: bytes) -> str:
+        return str(self.s3.put_object(Bucket=self.outputs["SourceBucketName"], Key=key, Body=body)["VersionId"])
+
+    def delete(self, key: str, version: str | None = None) -> str:
+        more = {"VersionId": version} if version else {}
+        answer = self.s3.delete_object(Bucket=self.outputs["SourceBucketName"], Key=key, **more)
+        return str(answer.get("VersionId"))
+
+    def record(self, key: str, version: str) -> dict[str, Any]:
+        return self.records({key: version})[key]
+
+    def records(self, versions: dict[str, str]) -> dict[str, dict[str, Any]]:
+        """The record of each key's version; empty where there is none yet."""
+        wanted = {(key, f"job#{version}"): key for key, version in versions.items()}
+        found = jobs.fetch(self.stack, wanted)
+        return {key: found.get(name, {}) for name, key in wanted.items()}
+
+    def finished(self, key: str, version: str, *, unless: tuple[str, ...] = (), seconds: float = 60) -> dict[str, Any]:
+        """The record once it is final (and none of `unless`)."""
+        wanted = FINAL - set(unless)
+
+        def final() -> dict[str, Any] | None:
+            found = self.record(key, version)
+            return found if found.get("status") in wanted else None
+
+        return self.until(final, seconds, lambda: f"{key} did not end: {self.record(key, version)}")
+
+    def until(self, look: Callable[[], Any], seconds: float = 60, say: Callable[[], str] = lambda: "") -> Any:
+        """What `look` returns as soon as that is true."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if found := look():
+                return found
+            time.sleep(0.1)
+        raise AssertionError(say() or f"not within {seconds} s: {look}")
+
+    def drained(self, seconds: float = 60) -> None:
+        """Wait until every message has left the upload queue."""
+        self.until(lambda: self.waiting("UploadQueueUrl") == 0, seconds, lambda: "messages stay in the upload queue")
+
+    def waiting(self, queue: str) -> int:
+        """Messages in a queue, seen or not."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        found = self.sqs.get_queue_attributes(QueueUrl=self.outputs[queue], AttributeNames=names)["Attributes"]
+        return sum(int(found[name]) for name in names)
+
+    def told(self, key: str) -> list[dict[str, Any]]:
+        """The messages about a key so far."""
+        return [told for told in self.all_told() if told["body"]["source"]["key"] == key]
+
+    def all_told(self) -> list[dict[str, Any]]:
+        """The messages on both topics so far: their envelopes, with `body` for the JSON in `default`."""
+        while batch := self.sqs.receive_message(QueueUrl=self.inbox, MaxNumberOfMessages=10).get("Messages"):
+            for message in batch:
+                envelope = json.loads(message["Body"])
+                self.messages.append(envelope | {"body": json.loads(envelope["Message"])})
+                self.sqs.delete_message(QueueUrl=self.inbox, ReceiptHandle=message["ReceiptHandle"])
+        return self.messages
+
+    def dead_letters(self) -> list[str]:
+        """Takes the bodies in the dead-letter queue."""
+        url, found = self.outputs["UploadDeadLetterQueueUrl"], []
+        while batch := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            for message in batch:
+                found.append(message["Body"])
+                self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return found
+
+    def executions(self, record: dict[str, Any]) -> list[str]:
+        """How each execution of a record's job ended, oldest first (STANDARD). They end just after their record."""
+        return self.until(lambda: self._ended(record))  # type: ignore[no-any-return]
+
+    def _ended(self, record: dict[str, Any]) -> list[str] | None:
+        pages = self.stepfunctions.get_paginator("list_executions").paginate(
+            stateMachineArn=self.outputs["StateMachineArn"]
+        )
+        found = [each for page in pages for each in page["executions"] if each["name"].startswith(record["job_id"])]
+        statuses = [each["status"] for each in sorted(found, key=lambda each: each["name"])]
+        return None if "RUNNING" in statuses else statuses
+
+    def set_of(self, key: str) -> set[str]:
+        """The objects that stand for a source key, by name."""
+        folder = "processed/" + key.removeprefix("raw/") + "/"
+        found = self.s3.list_objects_v2(Bucket=self.outputs["OutputBucketName"], Prefix=folder).get("Contents", [])
+        return {item["Key"].removeprefix(folder) for item in found}
+
+    def manifest(self, key: str) -> dict[str, Any]:
+        name = "processed/" + key.removeprefix("raw/") + "/manifest.json"
+        body = self.s3.get_object(Bucket=self.outputs["OutputBucketName"], Key=name)["Body"].read()
+        document: dict[str, Any] = json.loads(body)
+        return document
+
+    def missing(self, key: str) -> set[str]:
+        """The renditions that a key's manifest names and that are not there."""
+        return {entry["key"].rpartition("/")[2] for entry in self.manifest(key)["renditions"]} - self.set_of(key)
+
+
+def tidied(pipeline: Pipeline) -> Iterator[Pipeline]:
+    """The pipeline for one test of several, which leaves nothing to the next."""
+    yield pipeline
+    pipeline.faults.clear()
+    pipeline.drained()
+    pipeline.dead_letters()
+
+
+def notification(pipeline: Pipeline, key: str, version: str) -> dict[str, Any]:
+    """The record of an S3 notification that a version was created."""
+    about = {"key": quote_plus(key, safe="/"), "versionId": version}
+    bucket = {"name": pipeline.outputs["SourceBucketName"]}
+    return {"eventName": "ObjectCreated:Put", "s3": {"bucket": bucket, "object": about}}
+
+
+def picture(color: str = "#336699", size: tuple[int, int] = (160, 120), kind: str = "JPEG") -> bytes:
+    """A small picture: the work on it takes no time."""
+    body = io.BytesIO()
+    Image.new("RGB", size, color).save(body, kind)
+    return body.getvalue()
+
+
+def deployed(
+    folder: Path, haste: dict[str, str] | None = None, recipes: Path | None = None, **parameters: str
+) -> Iterator[Pipeline]:
+    """A local stack of its own for the tests of one module, whose functions meet the faults laid out in `folder`.
+
+    `haste` are further settings of the trigger, `recipes` a file in place of functions/recipes.json.
+    """
+
+    def under_test(template: dict[str, Any]) -> None:
+        for resource in template["Resources"].values():
+            if resource["Type"] == "AWS::Serverless::Function":
+                properties = resource["Properties"]
+                variables = properties.setdefault("Environment", {}).setdefault("Variables", {})
+                variables |= {
+                    "REAL_MODULE": properties["Handler"].rpartition(".")[0],
+                    "FAULTS": str(folder),
+                    "PYTHONPATH": str(Path(__file__).parent),
+                    "RECIPES": str(recipes or ""),
+                }
+                properties["Handler"] = "faulty.lambda_handler"
+        template["Resources"]["TriggerFunction"]["Properties"]["Environment"]["Variables"] |= HASTE | (haste or {})
+
+    name = f"test-{os.getpid()}"
+    try:
+        with local.running(name, parameters=parameters, edit=under_test) as stack:
+            yield Pipeline(stack, Faults(folder))
+    finally:
+        shutil.rmtree(state_folder(name), ignore_errors=True)

@@ -1,0 +1,64 @@
+"""A fault between every two effects of every function: each upload still ends, is told, and leaves nothing half done.
+
+All points are met at once, by one upload each, so that they meet each other too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.workflow.pipeline import Pipeline, deployed, picture
+from tests.workflow.points import POINTS
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    # A lease that is left behind counts as long as a run can take: here that is seconds.
+    haste = {"LEASE_SECONDS": "20", "WAIT_SECONDS": "15"}
+    folder = tmp_path_factory.mktemp("faults")
+    yield from deployed(folder, haste, WorkflowType="STANDARD", MaxAttempts="3", BatchSize="1", MaximumConcurrency="4")
+
+
+def test_every_upload_survives_every_fault(pipeline: Pipeline) -> None:
+    uploads = {}
+    for point in POINTS:
+        function, kind, operation, nth, side = point
+        key = f"raw/{function}/{kind}-{operation}-{nth}-{side}.jpg"
+        pipeline.faults.add(function, kind, 1, when=key, at=(operation, nth, side))
+        uploads[key] = pipeline.upload(key, picture())
+    for key, version in uploads.items():
+        record = pipeline.finished(key, version, seconds=240)
+        assert (key, record["status"]) == (key, "SUCCEEDED"), record
+    pipeline.drained(seconds=120)
+    assert pipeline.faults.left() == []  # every point was met
+    assert pipeline.dead_letters() == []
+    for key, version in uploads.items():
+        assert pipeline.record(key, version)["status"] == "SUCCEEDED"
+        assert pipeline.missing(key) == set()
+        assert {told["body"]["status"] for told in pipeline.told(key)} == {"SUCCEEDED"}
+    assert leases(pipeline) == []
+    left = pipeline.s3.list_objects_v2(Bucket=pipeline.outputs["OutputBucketName"], Prefix="work/").get("Contents", [])
+    assert len(left) <= len(POINTS)  # intermediates of attempts that died: the bucket's lifecycle rule removes them
+
+
+def leases(pipeline: Pipeline) -> list[dict[str, Any]]:
+    pages = pipeline.dynamodb.get_paginator("scan").paginate(TableName=pipeline.outputs["JobsTableName"])
+    return [item for page in pages for item in page["Items"] if item["item"]["S"] == "lease"]
+
+
+def test_a_fault_that_stays_is_told_once_wherever_it_is(pipeline: Pipeline) -> None:
+    keys = {}
+    for function in ("validate", "resize", "filters", "optimize"):
+        key = f"raw/stays/{function}.jpg"
+        pipeline.faults.add(function, "exit", 1, when=key, stays=True)
+        keys[key] = pipeline.upload(key, picture())
+    for key, version in keys.items():
+        assert pipeline.finished(key, version)["status"] == "FAILED"
+        assert [told["body"]["status"] for told in pipeline.told(key)] == ["FAILED"]
+    pipeline.drained()
+    letters = [json.loads(letter)["Records"][0]["s3"]["object"]["key"] for letter in pipeline.dead_letters()]
+    assert sorted(letters) == sorted(keys)
