@@ -113,16 +113,11 @@ $(PROJECT): functions/requirements.txt pyproject.toml
 	@$(call INSTALL,.venv,-r functions/requirements.txt --group pyproject.toml:dev)
 	@touch $@
 
-$(EMULATOR): pyproject.toml $(PROJECT)
-	@echo 'Installing the local AWS emulator into .darkroom/tools/ministack'
-	@test -x .darkroom/tools/ministack/bin/python || $(PYTHON) -m venv --without-pip .darkroom/tools/ministack
-	@$(call INSTALL,.darkroom/tools/ministack,--group pyproject.toml:emulator)
-	@touch $@
-
-$(SAM_CLI): pyproject.toml $(PROJECT)
-	@echo 'Installing the SAM CLI into .darkroom/tools/sam'
-	@test -x .darkroom/tools/sam/bin/python || $(PYTHON) -m venv --without-pip .darkroom/tools/sam
-	@$(call INSTALL,.darkroom/tools/sam,--group pyproject.toml:sam)
+# Programs that cannot share the project's environment, each in one of its own: pyproject.toml has a group for each.
+$(EMULATOR) $(SAM_CLI) $(CHECKOV): .darkroom/tools/%/.installed: pyproject.toml $(PROJECT)
+	@echo 'Installing $* into .darkroom/tools/$*'
+	@test -x .darkroom/tools/$*/bin/python || $(PYTHON) -m venv --without-pip .darkroom/tools/$*
+	@$(call INSTALL,.darkroom/tools/$*,--group pyproject.toml:$*)
 	@touch $@
 
 # Without Node.js the bench runs all the same, and says what it could not measure.
@@ -133,10 +128,4 @@ $(BENCH): pyproject.toml Makefile $(PROJECT)
 	@mkdir -p .darkroom/tools/bench/node
 	@! command -v npm >/dev/null || npm install --silent --no-audit --no-fund --no-package-lock \
 	  --prefix .darkroom/tools/bench/node $(SHARP) || echo 'make bench: sharp could not be installed' >&2
-	@touch $@
-
-$(CHECKOV): pyproject.toml $(PROJECT)
-	@echo 'Installing checkov into .darkroom/tools/checkov'
-	@test -x .darkroom/tools/checkov/bin/python || $(PYTHON) -m venv --without-pip .darkroom/tools/checkov
-	@$(call INSTALL,.darkroom/tools/checkov,--group pyproject.toml:checkov)
 	@touch $@
