@@ -23,7 +23,7 @@ PEERS: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
     "sharp, same speed": (
         "sharp",
         {
-            "avif": {"quality": 61, "efforts": EFFORTS, "chromaSubsampling": "4:2:0"},
+            "avif": {"quality": 57, "efforts": EFFORTS},
             "webp": {"quality": 82},
             "jpeg": {"quality": 75},
         },
@@ -32,7 +32,7 @@ PEERS: dict[str, tuple[str, dict[str, dict[str, Any]]]] = {
     "libvips, same speed": (
         "vips",
         {
-            "avif": {"Q": 61, "efforts": EFFORTS, "subsample_mode": "on"},
+            "avif": {"Q": 57, "efforts": EFFORTS, "subsample_mode": "off"},
             "webp": {"Q": 82},
             "jpeg": {"Q": 75},
         },

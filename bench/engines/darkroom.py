@@ -8,6 +8,7 @@ imports included.
 import importlib
 import json
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -42,7 +43,7 @@ def keep_objects_in(folder: Path) -> ModuleType:
 
     vars(storage).update(
         read_source=lambda source, _limit: path(source["key"]).read_bytes(),
-        get=lambda _bucket, key: path(key).read_bytes(),
+        download=lambda _bucket, key, folder: Path(shutil.copy(path(key), folder)),
         get_json=get_json,
         put=put,
         put_work=put_work,

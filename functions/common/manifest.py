@@ -9,10 +9,11 @@ from typing import Any
 from urllib.parse import quote
 
 from common import recipes
-from common.encoding import CONTENT_TYPES, EXTENSIONS
 from common.rejection import reject
 
 SCHEMA_VERSION = 1
+CONTENT_TYPES = {"avif": "image/avif", "webp": "image/webp", "jpeg": "image/jpeg", "png": "image/png"}
+EXTENSIONS = {"avif": "avif", "webp": "webp", "jpeg": "jpg", "png": "png"}
 LONGEST_KEY = 1024
 """Bytes of UTF-8 that S3 allows."""
 

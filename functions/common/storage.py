@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -11,6 +12,7 @@ from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from types_boto3_s3 import S3Client
 
@@ -63,15 +65,18 @@ def read_source(source: dict[str, Any], limit: int) -> bytes:
     return found["Body"].read(limit + 1)
 
 
-def get(bucket: str, key: str) -> bytes:
-    """The bytes of an object that must be there."""
-    return s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+def download(bucket: str, key: str, folder: Path) -> Path:
+    """An object that must be there, as a file of its own in `folder`: for what is too large to be held in memory."""
+    file = folder / key.rpartition("/")[2]
+    with file.open("wb") as written:
+        shutil.copyfileobj(s3.get_object(Bucket=bucket, Key=key)["Body"], written)
+    return file
 
 
 def get_json(bucket: str, key: str) -> dict[str, Any] | None:
     """A JSON object, or None if there is none under this key."""
     try:
-        document: dict[str, Any] = json.loads(get(bucket, key))
+        document: dict[str, Any] = json.load(s3.get_object(Bucket=bucket, Key=key)["Body"])
     except ClientError as error:
         if error.response["Error"]["Code"] in ABSENT:
             return None

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import math
 import os
-from typing import Any
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
 from common import clock, encoding, manifest, placeholder, recipes, storage
 
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
 OUTPUT_BUCKET = os.environ["OUTPUT_BUCKET"]
 PUBLIC_BASE_URL = os.environ["PUBLIC_BASE_URL"]
 logger = Logger()
 
+_MB_A_PROCESSOR = 1769
+"""Lambda gives a function one processor for each of these that it has of memory."""
+
 
 @logger.inject_lambda_context(clear_state=True)
-def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """`job`, `image`, `recipe` and `intermediates` → manifest_key, the number of renditions, bytes_in and bytes_out."""
     job = event["job"]
     logger.append_keys(job_id=job["job_id"])
@@ -25,8 +33,10 @@ def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     finished = storage.get_json(OUTPUT_BUCKET, key)
     # If it is ours, an earlier call of this attempt got to the end, and only its answer was lost.
     if finished is None or not _is_ours(finished, job):
-        images = encoding.Unpacked(*(storage.get(OUTPUT_BUCKET, key) for key in work))
-        finished = _finish(job, event["image"], event["recipe"], images, finished)
+        threads = max(1, int(context.memory_limit_in_mb) // _MB_A_PROCESSOR)
+        with TemporaryDirectory() as folder:
+            images = encoding.Unpacked(*(storage.download(OUTPUT_BUCKET, key, Path(folder)) for key in work))
+            finished = _finish(job, event["image"], event["recipe"], images, finished, threads)
         storage.put_json(OUTPUT_BUCKET, key, finished)
     storage.delete(OUTPUT_BUCKET, [*finished["obsolete"], *work])
     result = {
@@ -49,10 +59,12 @@ def _finish(
     recipe: dict[str, Any],
     images: encoding.Unpacked,
     previous: dict[str, Any] | None,
+    threads: int,
 ) -> dict[str, Any]:
     """Write the encoded outputs, each as soon as it is made, and return the manifest that lists them."""
     entries = []
-    for name, kind, data in encoding.encode_all(images, recipes.outputs(recipe), recipe, facts.get("rights")):
+    encoded = encoding.encode_all(images, recipes.outputs(recipe), recipe, facts.get("rights"), threads)
+    for name, kind, data in encoded:
         entry = manifest.rendition(job["source"]["key"], name, kind, images.sizes[name], data)
         storage.put(OUTPUT_BUCKET, entry["key"], data, entry["content_type"])
         entries.append(entry)

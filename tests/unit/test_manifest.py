@@ -57,6 +57,11 @@ def test_keys():
         manifest.manifest_key("cats/tom.jpg")
 
 
+def test_every_format_has_a_content_type_and_an_extension():
+    formats = json.loads(recipes.SCHEMA.read_text())["definitions"]["formats"]["items"]["enum"]
+    assert set(manifest.CONTENT_TYPES) == set(manifest.EXTENSIONS) == set(formats)
+
+
 def test_the_longest_key_counts_bytes(recipe):
     assert manifest.longest_key_bytes("raw/ü", recipe) == len("processed/ü/thumbnail.avif".encode())
     rest = len("processed//thumbnail.avif")
