@@ -40,4 +40,4 @@ def test_what_was_not_measured_has_no_value():
 
 
 def test_peers_encode_each_size_at_our_speed():
-    assert settings.EFFORTS == dict.fromkeys(["thumbnail", "small", "medium", "large"], 3)
+    assert dict.fromkeys(["thumbnail", "small", "medium", "large"], 3) == settings.EFFORTS
