@@ -19,8 +19,6 @@ s3: S3Client = boto3.client("s3", config=Config(retries={"mode": "standard", "to
 # What S3 answers for a key, a version or a delete marker that is no longer there.
 ABSENT = {"404", "NoSuchKey", "NoSuchVersion", "405", "MethodNotAllowed"}
 
-KEY_LIMIT = 1024  # bytes
-
 # Keys are predictable and an overwrite keeps them: caches ask again after five minutes.
 CACHE_CONTROL = "public, max-age=300"
 

@@ -202,6 +202,7 @@ def test_a_delete_and_a_restore(pipeline: Pipeline) -> None:
     pipeline.finished(key, version)
     marker = pipeline.delete(key)
     pipeline.until(lambda: pipeline.record(key, version).get("status") == "DELETED")
+    pipeline.drained()
     assert pipeline.set_of(key) == set()
     pipeline.delete(key, marker)
     record = pipeline.finished(key, version, unless=("DELETED",))
