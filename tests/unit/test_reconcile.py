@@ -321,6 +321,22 @@ def test_a_delete_removes_exactly_the_set(cloud: Any, workflow: Workflow) -> Non
     assert statuses(cloud, KEY + "/large.jpg") == ["SUCCEEDED"]
 
 
+def test_no_key_is_removed_that_no_bucket_can_hold(
+    cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S3 refuses it, for ever: where the manifest's key is just short enough, that of a rendition may not be."""
+    from common import storage
+
+    removed: list[str] = []
+    monkeypatch.setattr(storage, "delete", lambda _, keys: removed.extend(keys))
+    key = "raw/" + "x" * (1024 - len("processed//manifest.json"))
+    cloud.upload(key)
+    marker = cloud.s3.delete_object(Bucket="darkroom-source", Key=key)["VersionId"]
+    assert deliver(message(record(key, marker, "ObjectRemoved:DeleteMarkerCreated"))) == []
+    assert "large.avif" in {name.rpartition("/")[2] for name in removed}
+    assert max(len(name) for name in removed) <= 1024
+
+
 def test_a_restore_brings_the_set_back(cloud: Any, workflow: Workflow) -> None:
     version = cloud.upload(KEY)
     deliver(message(record(KEY, version)))
@@ -560,6 +576,14 @@ def test_an_unreadable_message_alone_is_parked(cloud: Any, workflow: Workflow) -
     assert deliver(poison, message(record(KEY, cloud.upload(KEY)))) == []
     assert [letter["Body"] for letter in cloud.dead_letters()] == ["not json"]
     assert statuses(cloud) == ["SUCCEEDED"]
+
+
+def test_the_reason_why_a_message_is_parked_can_be_sent(cloud: Any, workflow: Workflow) -> None:
+    forged = record(KEY, "v1")
+    forged["s3"]["bucket"]["name"] = "a\ud800\n\uffff\u202eb"
+    assert deliver(message(forged)) == []
+    (letter,) = cloud.dead_letters()
+    assert letter["MessageAttributes"]["reason"]["StringValue"] == "about the bucket a b, not darkroom-source"
 
 
 def test_a_fault_with_one_key_is_its_own(cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
