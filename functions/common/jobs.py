@@ -29,9 +29,9 @@ SCHEMA_VERSION = 1
 OPEN = {"QUEUED", "PROCESSING"}
 KEEP_RETIRED_SECONDS = 90 * 86400  # a SUPERSEDED or DELETED record is history only; the table's TTL removes it
 
-dynamodb: DynamoDBClient = boto3.client(
-    "dynamodb", config=Config(retries={"mode": "standard", "total_max_attempts": 3})
-)
+# Impatient, as what the lease bounds must have begun by then: see LEASE_SECONDS.
+_config = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
+dynamodb: DynamoDBClient = boto3.client("dynamodb", config=_config)
 _serializer, _deserializer = TypeSerializer(), TypeDeserializer()
 
 

@@ -20,7 +20,8 @@ from common import jobs
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# An attempt's longest run and the slowest function that can outlive it: until then a forgotten run may still write.
+# The calls that start an attempt, its longest run and the slowest function that can outlive it: until then a forgotten
+# run may still write.
 LEASE_SECONDS = float(os.environ["LEASE_SECONDS"])
 # Enough to look at the source, or to remove a set. A run renews the lease first.
 LOOK_SECONDS = 20.0
