@@ -233,6 +233,40 @@ def test_a_delete_while_running(pipeline: Pipeline) -> None:
     assert pipeline.set_of(key) == set()
 
 
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_source_that_vanishes_before_it_is_read_never_fails(pipeline: Pipeline, replaced: bool) -> None:
+    key = f"raw/vanished-{replaced}.jpg"
+    pipeline.faults.add("validate", "sleep", 2, when=key)
+    version = pipeline.upload(key, picture())
+    pipeline.until(lambda: pipeline.record(key, version).get("status") == "PROCESSING")
+    pipeline.delete(key, version)
+    if replaced:
+        second = pipeline.upload(key, picture("#ffffff"))
+        assert pipeline.finished(key, second)["status"] == "SUCCEEDED"
+    record = pipeline.finished(key, version)
+    assert (record["status"], record["last_failure"]["code"]) == (
+        "SUPERSEDED" if replaced else "DELETED",
+        "SourceGoneError",
+    )
+    pipeline.drained()
+    assert [told["body"]["status"] for told in pipeline.told(key)] == ["SUCCEEDED"] * replaced
+    assert pipeline.dead_letters() == []
+
+
+def test_the_same_bytes_are_not_processed_again(pipeline: Pipeline) -> None:
+    key = "raw/again.jpg"
+    first = pipeline.finished(key, pipeline.upload(key, picture()))
+    second = pipeline.finished(key, pipeline.upload(key, picture()))
+    assert (second["status"], second["result"]) == ("SUCCEEDED", first["result"])
+    pipeline.drained()
+    assert pipeline.executions(first) == ["SUCCEEDED"]
+    pages = pipeline.stepfunctions.get_paginator("list_executions").paginate(
+        stateMachineArn=pipeline.outputs["StateMachineArn"]
+    )
+    assert not [each for page in pages for each in page["executions"] if each["name"].startswith(second["job_id"])]
+    assert len(pipeline.told(key)) == 1
+
+
 def test_a_delete_and_a_restore(pipeline: Pipeline) -> None:
     key = "raw/restored.jpg"
     version = pipeline.upload(key, picture())
