@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # The calls that start an attempt, its longest run and the slowest function that can outlive it: until then a forgotten
 # run may still write.
 LEASE_SECONDS = float(os.environ["LEASE_SECONDS"])
-# Enough to look at the source, or to remove a set. A run renews the lease first.
+# Enough to look at the source. A run or a removal renews the lease first.
 LOOK_SECONDS = 20.0
 POLL_SECONDS = 0.5
 # How long a holder may stay silent after its run was closed before it counts as dead.
@@ -63,9 +63,9 @@ class Lease:
         self._write(time.time() + LEASE_SECONDS, execution_name)
 
     def tear(self) -> None:
-        """Hold on for as long as it takes to remove a set. To be called before that."""
+        """Hold on for as long as this invocation can remove anything. To be called before it does."""
         self.torn = True
-        self._write(time.time() + LOOK_SECONDS, None)
+        self._write(time.time() + LEASE_SECONDS, None)
 
     def settle(self, seconds: float) -> None:
         """Keep everybody off the key for so long after our leaving: a run that was cut off may still be writing."""

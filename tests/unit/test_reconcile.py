@@ -321,6 +321,22 @@ def test_a_delete_removes_exactly_the_set(cloud: Any, workflow: Workflow) -> Non
     assert statuses(cloud, KEY + "/large.jpg") == ["SUCCEEDED"]
 
 
+def test_while_a_set_is_being_removed_nobody_else_works_on_the_key(
+    cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from common import storage
+    from trigger import lease
+
+    deliver(message(record(KEY, cloud.upload(KEY))))
+    marker = cloud.s3.delete_object(Bucket="darkroom-source", Key=KEY)["VersionId"]
+    seen = []
+    monkeypatch.setattr(storage, "delete", lambda *_: seen.extend(cloud.records(KEY)))
+    deliver(message(record(KEY, marker, "ObjectRemoved:DeleteMarkerCreated")))
+    held = [item for item in seen if item["item"] == "lease"]
+    assert len(held) == 2
+    assert all(item["held_until"] > time.time() + lease.LEASE_SECONDS - 5 for item in held)
+
+
 def test_no_key_is_removed_that_no_bucket_can_hold(
     cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
