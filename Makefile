@@ -4,6 +4,8 @@
 UV := uv==0.13.8
 PYTHON := .venv/bin/python
 DARKROOM := $(PYTHON) -m darkroom
+# A wrong recipes.json is told before it is deployed: no function that needs it could even start.
+RECIPES := PYTHONPATH=functions $(PYTHON) -m common.recipes
 SAM := .darkroom/tools/sam/bin/sam
 PROJECT := .venv/.installed
 SHARP := sharp@0.35.5
@@ -33,13 +35,14 @@ test: $(PROJECT) $(EMULATOR) $(SAM_CLI) $(CHECKOV) ## All tests; ARGS="-k name" 
 soak: $(PROJECT) $(EMULATOR) ## Delivery and faults in figures, under 30 minutes; ARGS="--seed 2"
 	@$(PYTHON) -m tests.soak $(ARGS)
 
-check: $(PROJECT) $(SAM_CLI) $(CHECKOV) ## Style, types, template, its house rules and state machine
+check: $(PROJECT) $(SAM_CLI) $(CHECKOV) ## Style, types, recipes, template, its house rules and state machine
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/cfn-lint template.yaml
 	$(NO_AWS) $(SAM) validate --lint
 	$(PYTHON) -m statemachine.check
+	$(RECIPES)
 	$(PYTHON) -m pytest --quiet tests/template
 
 up: $(PROJECT) $(EMULATOR) ## Start the local stack, or update the running one
@@ -53,6 +56,7 @@ invoke: $(PROJECT) $(EMULATOR) ## Run one function of the local stack: FUNCTION=
 	@$(DARKROOM) invoke "$$FUNCTION" $${EVENT:+--event "$$EVENT"}
 
 build: $(PROJECT) $(SAM_CLI) ## Build for AWS
+	@$(RECIPES)
 	@PATH="$(CURDIR)/.venv/bin:$$PATH"; python3.13 -c '' 2>/dev/null || { \
 	  echo 'make build: sam build needs python3.13 on PATH, the functions'\'' runtime: install Python 3.13' >&2; exit 1; }; \
 	$(SAM) build $(ARGS)

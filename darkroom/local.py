@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import shlex
+import subprocess
 import sys
 import time
 import zipfile
@@ -22,6 +23,7 @@ from darkroom import emulator
 from darkroom.stack import NAME, REGION, ROOT, Stack, StackError, state_folder
 
 TEMPLATE = ROOT / "template.yaml"
+FUNCTIONS = ROOT / "functions"
 ARTIFACTS = "darkroom-artifacts"  # the bucket that takes the place of `sam deploy --resolve-s3`'s
 RUNTIME = "provided.al2023"
 
@@ -42,6 +44,7 @@ def up(
     are environment variables of an emulator that is started. Without `keep` the stack ends with this process.
     Raises StackError, and leaves nothing running that was not running before.
     """
+    _check_recipes()
     template = load_template()
     localize(template, parameters or {})
     if edit is not None:
@@ -63,6 +66,15 @@ def up(
 def down(name: str = NAME) -> bool:
     """End the local stack `name` with all its processes and data, and say whether it was running."""
     return emulator.stop(name)
+
+
+def _check_recipes() -> None:
+    """Raises StackError for a recipes.json that the functions cannot use: none that needs it would start."""
+    # In a process of its own, as the functions' modules are none of ours.
+    command = [sys.executable, "-m", "common.recipes"]
+    run = subprocess.run(command, cwd=FUNCTIONS, capture_output=True, text=True, check=False)  # noqa: S603
+    if run.returncode:
+        raise StackError(run.stderr.strip())
 
 
 @contextmanager
@@ -139,7 +151,7 @@ def _code() -> bytes:
     """The code package: a `bootstrap` that runs the working tree under the real runtime client, and live.py."""
     bootstrap = f"""#!/bin/sh
 export PYTHONPATH="$PWD${{PYTHONPATH:+:$PYTHONPATH}}" DARKROOM_HANDLER="$_HANDLER"
-export LAMBDA_TASK_ROOT={shlex.quote(str(ROOT / "functions"))}
+export LAMBDA_TASK_ROOT={shlex.quote(str(FUNCTIONS))}
 cd "$LAMBDA_TASK_ROOT" && exec {shlex.quote(sys.executable)} -m awslambdaric live.handler
 """
     package = io.BytesIO()

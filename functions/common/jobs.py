@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -28,9 +29,9 @@ SCHEMA_VERSION = 1
 OPEN = {"QUEUED", "PROCESSING"}
 KEEP_RETIRED_SECONDS = 90 * 86400  # a SUPERSEDED or DELETED record is history only; the table's TTL removes it
 
-dynamodb: DynamoDBClient = boto3.client(
-    "dynamodb", config=Config(retries={"mode": "standard", "total_max_attempts": 3})
-)
+# Impatient, as what the lease bounds must have begun by then: see LEASE_SECONDS.
+_config = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
+dynamodb: DynamoDBClient = boto3.client("dynamodb", config=_config)
 _serializer, _deserializer = TypeSerializer(), TypeDeserializer()
 
 
@@ -69,14 +70,34 @@ def begin(job: dict[str, Any], previous: dict[str, Any] | None) -> None:
 
     Raises NotOwnerError if the record has changed since.
     """
+    _replace(job, previous, {"status": "PROCESSING", "attention": "PROCESSING"})
+
+
+def adopt(job: dict[str, Any], previous: dict[str, Any] | None, maker: str, result: dict[str, Any]) -> None:
+    """Record a version as SUCCEEDED without a run: the set that stands was made of the same bytes by the same recipe.
+
+    `maker`: the version whose set that is; its record remembers the heir, so that both end when the set is removed.
+    Raises NotOwnerError if the record has changed since it was seen.
+    """
+    heir = job["source"]["version_id"]
+    with suppress(dynamodb.exceptions.ConditionalCheckFailedException):  # where nothing is to end: it has no record
+        dynamodb.update_item(
+            TableName=TABLE,
+            Key=_key(job["source"]["key"], maker),
+            UpdateExpression="ADD heirs :heir",
+            ConditionExpression="attribute_exists(job_id)",
+            ExpressionAttributeValues={":heir": {"SS": [heir]}},
+        )
+    _replace(job, previous, {"status": "SUCCEEDED", "result": result, "finished_at": clock.now()})
+
+
+def _replace(job: dict[str, Any], previous: dict[str, Any] | None, facts: dict[str, Any]) -> None:
     started = clock.now()
     record = {
         "source_key": job["source"]["key"],
         "item": item(job["source"]["version_id"]),
         "schema_version": SCHEMA_VERSION,
         "job_id": job["job_id"],
-        "status": "PROCESSING",
-        "attention": "PROCESSING",
         "source": job["source"],
         "recipe": job["recipe"],
         "round": job["round"],
@@ -85,6 +106,7 @@ def begin(job: dict[str, Any], previous: dict[str, Any] | None) -> None:
         "queued_at": started,
         "started_at": started,
         "updated_at": started,
+        **facts,
     }
     condition, seen = "attribute_not_exists(execution_name)", {}
     if previous:
@@ -143,11 +165,12 @@ def close(job: dict[str, Any], status: str, **facts: Any) -> None:
 def retire(source: dict[str, Any], status: str, *, finished: bool = False) -> None:
     """Record that a version is SUPERSEDED (never finished, and no longer the newest) or DELETED.
 
-    Writes a record if the version never had one, so that each upload can be accounted for. A version that has ended
-    keeps its record, but for a SUCCEEDED one whose set was removed (`finished`).
+    Writes a record if the version never had one, so that each upload can be accounted for. One that was given up
+    (FAILED) needs nobody's attention any more. One that was refused keeps its record; so does one that SUCCEEDED,
+    unless its set was removed (`finished`).
     """
     moment = clock.now()
-    replaceable = [*sorted(OPEN), *(["SUCCEEDED"] if finished else [])]
+    replaceable = [*sorted(OPEN), "FAILED", *(["SUCCEEDED"] if finished else [])]
     placeholders = {f":s{index}": value for index, value in enumerate(replaceable)}
     try:
         _update(

@@ -33,6 +33,11 @@ def manifest_key(source_key: str) -> str:
     return f"{_folder(source_key)}/manifest.json"
 
 
+def fits(key: str) -> bool:
+    """Whether S3 can hold an object of this key."""
+    return len(key.encode()) <= LONGEST_KEY
+
+
 def longest_key_bytes(source_key: str, recipe: recipes.Recipe) -> int:
     """Length in UTF-8 of the longest key of the set."""
     keys = [output_key(source_key, name, format_) for name, format_ in recipes.outputs(recipe)]
@@ -110,6 +115,16 @@ def build(
         "srcset": srcset,
         "picture": _picture(responsive, srcset, public_base_url),
         "obsolete": sorted(set(set_keys(previous)) - keys) if previous else [],
+    }
+
+
+def result(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What a job record says of a finished set: its manifest's key, its number of renditions, bytes in and out."""
+    return {
+        "manifest_key": manifest_key(manifest["source"]["key"]),
+        "renditions": len(manifest["renditions"]),
+        "bytes_in": manifest["source"]["size"],
+        "bytes_out": sum(rendition["bytes"] for rendition in manifest["renditions"]),
     }
 
 

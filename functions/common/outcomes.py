@@ -23,12 +23,13 @@ SUBJECT_LIMIT = 100
 # SNS takes 256 KiB in all; JSON inside JSON escapes its quotes, and the e-mail's text needs room too.
 MANIFEST_LIMIT = 100_000
 REASON_LIMIT = 1_000
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]+")
 
 
 def succeed(job: dict[str, Any], result: dict[str, Any], manifest: dict[str, Any], topic_arn: str) -> str:
     """Tell of a finished set and close the job. `result`: renditions, bytes_in, bytes_out, manifest_key."""
     saved = f"{result['renditions']} renditions, {_kilobytes(result['bytes_out'])} in all"
-    text = f"{_name(job)} is ready: {saved}.\nManifest: {result['manifest_key']}\n"
+    text = f"{_name(job)} is ready: {saved}.\nManifest: {one_line(result['manifest_key'])}\n"
     carried = manifest if len(json.dumps(manifest)) <= MANIFEST_LIMIT else None
     publish(job, topic_arn, "SUCCEEDED", text, {"result": result, "manifest": carried})
     jobs.close(job, "SUCCEEDED", result=result, recipe=manifest["recipe"])
@@ -98,7 +99,7 @@ def publish(job: dict[str, Any], topic_arn: str, status: str, text: str, facts: 
         TopicArn=topic_arn,
         Subject=_subject(status, job["source"]["key"], facts.get("code")),
         MessageStructure="json",
-        Message=json.dumps({"default": json.dumps(message, ensure_ascii=False), "email": text}),
+        Message=json.dumps({"default": json.dumps(message), "email": text}),
         MessageAttributes={name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()},
     )
 
@@ -117,8 +118,9 @@ def _subject(status: str, key: str, code: str | None) -> str:
 
 
 def one_line(text: str) -> str:
-    """Text of any origin without control characters and line breaks, which SNS, SQS and logs cannot take."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", text).strip()
+    """Text of any origin without what SNS, SQS and logs cannot take (control characters, line breaks, halves of
+    characters), and without what turns the direction of text around."""
+    return _UNPRINTABLE.sub(" ", text).strip()
 
 
 def _kilobytes(count: int) -> str:

@@ -1,10 +1,14 @@
-"""Recipes: what to make of an upload, read from recipes.json and chosen by the prefix of the source key."""
+"""Recipes: what to make of an upload, read from recipes.json and chosen by the prefix of the source key.
+
+`python -m common.recipes` says whether recipes.json can be used, before it is deployed.
+"""
 
 from __future__ import annotations
 
 import copy
 import hashlib
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -163,3 +167,18 @@ def _file_digests(where: str, recipe: Recipe, watermarks: Path) -> Iterator[tupl
                 missing = f"names {mark[kind]!r}, which is not in the folder {watermarks.name}"
                 raise RecipeError(f"{where}.{field}.{kind} {missing}") from None
             yield mark[kind], hashlib.sha256(content).hexdigest()
+
+
+def main() -> int:
+    """Load recipes.json as the functions do: 0 if they can, 1 if not, with the error on stderr."""
+    try:
+        document = load()
+    except RecipeError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"recipes.json: no complaints ({', '.join(document['recipes'])})")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,8 @@ s3: S3Client = boto3.client("s3", config=Config(retries={"mode": "standard", "to
 # What S3 answers for a key, a version or a delete marker that is no longer there.
 ABSENT = {"404", "NoSuchKey", "NoSuchVersion", "405", "MethodNotAllowed"}
 
-KEY_LIMIT = 1024  # bytes
+# What XML, which DeleteObjects speaks, cannot carry, or not unchanged.
+_NOT_FOR_XML = re.compile(r"[\x00-\x1f\ufffe\uffff]")
 
 # Keys are predictable and an overwrite keeps them: caches ask again after five minutes.
 CACHE_CONTROL = "public, max-age=300"
@@ -106,7 +108,10 @@ def delete(bucket: str, keys: Iterable[str]) -> None:
 
     Raises RuntimeError that names the first key that S3 refused to remove: DeleteObjects answers 200 all the same.
     """
-    pending = sorted(set(keys))
+    named = set(keys)
+    for key in filter(_NOT_FOR_XML.search, named):
+        s3.delete_object(Bucket=bucket, Key=key)
+    pending = sorted(key for key in named if not _NOT_FOR_XML.search(key))
     for start in range(0, len(pending), 1000):  # DeleteObjects takes 1,000 keys
         answer = s3.delete_objects(
             Bucket=bucket,

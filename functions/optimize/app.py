@@ -39,12 +39,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
             finished = _finish(job, event["image"], event["recipe"], images, finished, threads)
         storage.put_json(OUTPUT_BUCKET, key, finished)
     storage.delete(OUTPUT_BUCKET, [*finished["obsolete"], *work])
-    result = {
-        "manifest_key": key,
-        "renditions": len(finished["renditions"]),
-        "bytes_in": job["source"]["size"],
-        "bytes_out": sum(rendition["bytes"] for rendition in finished["renditions"]),
-    }
+    result = manifest.result(finished)
     logger.info("set finished", **result)
     return result
 

@@ -25,8 +25,8 @@ POLL_SECONDS = (0.25, 0.25, 0.5, 0.5, 1.0)
 DESCRIBE_EVERY = 8
 
 # StartSyncExecution answers when the run has ended, and a repeated call would be a second run.
-_once = Config(read_timeout=WAIT_SECONDS, retries={"mode": "standard", "total_max_attempts": 1})
-_retried = Config(retries={"mode": "standard", "total_max_attempts": 3})
+_once = Config(connect_timeout=5, read_timeout=WAIT_SECONDS, retries={"mode": "standard", "total_max_attempts": 1})
+_retried = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
 sfn: SFNClient = boto3.client("stepfunctions", config=_once if EXPRESS else _retried)
 
 

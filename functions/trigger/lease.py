@@ -1,8 +1,9 @@
 """One writer per source key: a lease is an item in JobsTable beside the key's records.
 
-It holds who works on the key (`holder`), the attempt that was started (`version_id`, `execution_name`) and until when
-it can still write (`held_until`, epoch seconds). It is taken and changed by conditional writes only, before anything is
-started or removed. Whoever loses it learns so at the next write, and does nothing more.
+It holds who works on the key (`holder`), the attempt that was started (`version_id`, `execution_name`), until when it
+can still write (`held_until`, epoch seconds), and whether the outputs may be a mix since then (`torn`). It is taken and
+changed by conditional writes only, before anything is started or removed. Whoever loses it learns so at the next write,
+and does nothing more.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from common import jobs
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# An attempt's longest run and the slowest function that can outlive it: until then a forgotten run may still write.
+# The calls that start an attempt, its longest run and the slowest function that can outlive it: until then a forgotten
+# run may still write.
 LEASE_SECONDS = float(os.environ["LEASE_SECONDS"])
-# Enough to look at the source, or to remove a set. A run renews the lease first.
+# Enough to look at the source. A run or a removal renews the lease first.
 LOOK_SECONDS = 20.0
 POLL_SECONDS = 0.5
 # How long a holder may stay silent after its run was closed before it counts as dead.
@@ -44,23 +46,26 @@ class LostError(Exception):
 class Lease:
     """The lease on `key` that we hold.
 
-    `unfinished`: version of a job that is open, ours or an earlier holder's. `keep`: let it run out instead of letting
+    `unfinished`: version of a job that is open or FAILED, ours or an earlier holder's. `torn`: a run or a removal did
+    not come to its end, so that the outputs may be a mix of two versions. `keep`: let it run out instead of letting
     go, because somebody may still be writing.
     """
 
     key: str
     holder: str
-    unfinished: str | None
+    unfinished: str | None = None
+    torn: bool = False
     keep: bool = False
 
     def renew(self, version_id: str, execution_name: str) -> None:
         """Hold on for as long as the named attempt can write. To be called before it is started."""
-        self.unfinished = version_id
+        self.unfinished, self.torn = version_id, True
         self._write(time.time() + LEASE_SECONDS, execution_name)
 
-    def look(self) -> None:
-        """Hold on for as long as it takes to look at a source or to remove a set."""
-        self._write(time.time() + LOOK_SECONDS, None)
+    def tear(self) -> None:
+        """Hold on for as long as this invocation can remove anything. To be called before it does."""
+        self.torn = True
+        self._write(time.time() + LEASE_SECONDS, None)
 
     def settle(self, seconds: float) -> None:
         """Keep everybody off the key for so long after our leaving: a run that was cut off may still be writing."""
@@ -68,15 +73,15 @@ class Lease:
         self.keep = True
 
     def finish(self) -> None:
-        """The job that was open is closed: nothing is left for the next holder to clean up."""
-        self.unfinished = None
+        """The outputs are in line: nothing is left for the next holder to clean up."""
+        self.unfinished, self.torn = None, False
 
     def release(self) -> None:
-        """Let go, leaving behind only the name of a job that is still open."""
+        """Let go, leaving behind only what the next holder has to clean up."""
         if self.keep:
             return
         try:
-            if self.unfinished is None:
+            if self.unfinished is None and not self.torn:
                 jobs.dynamodb.delete_item(
                     TableName=jobs.TABLE,
                     Key=_item_key(self.key),
@@ -90,7 +95,7 @@ class Lease:
 
     def _write(self, until: float, execution_name: str | None) -> None:
         found = jobs.put_if(
-            _record(self.key, self.holder, until, self.unfinished, execution_name),
+            _record(self, until, execution_name),
             "holder = :me",
             {":me": self.holder},
         )
@@ -112,21 +117,18 @@ def hold(key: str, deadline: float) -> Iterator[Lease]:
 
 
 def _acquire(key: str, deadline: float) -> Lease:
-    holder = uuid.uuid4().hex
+    lease = Lease(key, uuid.uuid4().hex)
     closed_since: tuple[str, float] | None = None
     while True:
         found = jobs.put_if(
-            _record(key, holder, time.time() + LOOK_SECONDS, None, None),
+            _record(lease, time.time() + LOOK_SECONDS, None),
             "attribute_not_exists(holder)",
             {},
         )
-        if found is None:
-            return Lease(key, holder, None)
-        if found["holder"] == holder:  # our own write, whose answer was lost
-            return Lease(key, holder, found.get("version_id"))
+        if found is None or found["holder"] == lease.holder:  # the latter: our own write, whose answer was lost
+            return lease
         if found["held_until"] <= time.time() or _silent(found, closed_since):
-            taken = _take_over(key, holder, found)
-            if taken:
+            if taken := _take_over(lease.holder, found):
                 return taken
             continue
         closed_since = _closed(found, closed_since)
@@ -135,14 +137,14 @@ def _acquire(key: str, deadline: float) -> Lease:
         time.sleep(POLL_SECONDS)
 
 
-def _take_over(key: str, holder: str, found: dict[str, Any]) -> Lease | None:
-    unfinished = found.get("version_id")
+def _take_over(holder: str, found: dict[str, Any]) -> Lease | None:
+    taken = Lease(found["source_key"], holder, found.get("version_id"), found.get("torn", False))
     lost = jobs.put_if(
-        _record(key, holder, time.time() + LOOK_SECONDS, unfinished, None),
+        _record(taken, time.time() + LOOK_SECONDS, None),
         "holder = :them AND held_until = :until",
         {":them": found["holder"], ":until": found["held_until"]},
     )
-    return Lease(key, holder, unfinished) if lost is None or lost.get("holder") == holder else None
+    return taken if lost is None or lost.get("holder") == holder else None
 
 
 def _closed(found: dict[str, Any], before: tuple[str, float] | None) -> tuple[str, float] | None:
@@ -169,13 +171,14 @@ def _item_key(key: str) -> dict[str, Any]:
     return jobs.marshal({"source_key": key, "item": "lease"})
 
 
-def _record(key: str, holder: str, until: float, version_id: str | None, execution_name: str | None) -> dict[str, Any]:
+def _record(lease: Lease, until: float, execution_name: str | None) -> dict[str, Any]:
     record = {
-        "source_key": key,
+        "source_key": lease.key,
         "item": "lease",
-        "holder": holder,
+        "holder": lease.holder,
         "held_until": int(until),
-        "version_id": version_id,
+        "version_id": lease.unfinished,
+        "torn": lease.torn or None,
         "execution_name": execution_name,
     }
     return {name: value for name, value in record.items() if value is not None}

@@ -84,8 +84,10 @@ def _notice(record: dict[str, Any], message: Message, bucket: str) -> Notice:
     about = record["s3"]
     if about["bucket"]["name"] != bucket:
         raise UnreadableError(f"about the bucket {about['bucket']['name']}, not {bucket}")
+    key = unquote_plus(about["object"]["key"], errors="strict")  # encoded once by S3, so decoded once
+    key.encode()  # JSON can hold halves of characters: no key has those
     return Notice(
-        key=unquote_plus(about["object"]["key"], errors="strict"),  # encoded once by S3, so decoded once
+        key=key,
         removed=record["eventName"].removeprefix("s3:").startswith("ObjectRemoved:"),
         version_id=about["object"].get("versionId"),
         sequencer=about["object"].get("sequencer"),

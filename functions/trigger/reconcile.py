@@ -70,13 +70,12 @@ def reconcile(key: str, notices: list[Notice], deadline: float) -> Verdict:
 
 
 def decide(
-    record: dict[str, Any] | None, recipe_hash: str, finished: dict[str, Any] | None, sent_at: float
+    record: dict[str, Any] | None, recipe_hash: str, sent_at: float
 ) -> Start | Literal["nothing", "park", "give up"]:
-    """What the newest version of a source needs.
+    """What the newest version of a source needs, if its set does not stand.
 
-    `record`: its job record; `finished`: the manifest that stands for the key; `sent_at`: when the youngest of the
-    messages was sent. A message that was sent after the job FAILED (redriven, or sent again by a person) asks for a
-    new round; so does a changed recipe, and nothing else.
+    `record`: its job record; `sent_at`: when the youngest of the messages was sent. A message that was sent after the
+    job FAILED (redriven, or sent again by a person) asks for a new round; so does a changed recipe, and nothing else.
     """
     if record is None or "round" not in record:
         return Start(1, 1)
@@ -86,17 +85,11 @@ def decide(
     if record["status"] in jobs.OPEN:  # PROCESSING under our lease: a run that nobody waited for to its end
         attempts = int(record["attempt"])
         return Start(int(record["round"]), attempts + 1) if attempts < MAX_ATTEMPTS else "give up"
-    if record["status"] == "SUCCEEDED":
-        stands = finished is not None and (finished["job_id"], finished["recipe"]["hash"]) == (
-            record["job_id"],
-            recipe_hash,
-        )
-        return "nothing" if stands else again
     if record["status"] == "REJECTED":
         return "nothing"
     if record["status"] == "FAILED":
         return again if sent_at > clock.epoch(record["finished_at"]) else "park"
-    return again  # SUPERSEDED or DELETED, and the newest version again
+    return again  # SUCCEEDED, but its set is gone; SUPERSEDED or DELETED, and the newest version again
 
 
 def _reconcile(held: lease.Lease, notices: list[Notice], deadline: float) -> Verdict:
@@ -104,6 +97,7 @@ def _reconcile(held: lease.Lease, notices: list[Notice], deadline: float) -> Ver
     while True:
         _account(held, source, notices)
         if source is None:
+            # Without such a notice it expired, and its set is kept.
             if any(notice.removed for notice in notices):
                 _remove_set(held)
             return DONE
@@ -121,22 +115,22 @@ def _bring_in_line(
     """What the messages' verdict is, and whether a run took place (so that the source may have changed meanwhile)."""
     recipe = recipes.route(RECIPES, held.key)
     record = jobs.get(held.key, source["version_id"])
-    finished = None
-    if record and record["status"] == "SUCCEEDED":
-        finished = storage.get_json(OUTPUT_BUCKET, manifest.manifest_key(held.key))
-    step = decide(record, recipe["hash"], finished, max(notice.sent_at for notice in notices))
+    finished = _standing(held, source, recipe, record)
+    if finished:
+        _adopt(source, recipe, record, finished, notices)
+        return DONE, False
+    step = decide(record, recipe["hash"], max(notice.sent_at for notice in notices))
     if record and record["status"] == "PROCESSING":
         record["last_failure"] = LOST_RUN | {"at": clock.now()}
     if step == "nothing":
-        held.finish()
         return DONE, False
     if step == "park":
-        held.finish()
+        held.unfinished = source["version_id"]
         return _parked(record), False
     if step == "give up":
         job = _job(source, recipe, record or {}, notices)
         outcomes.fail(job, LOST_RUN, ERROR_TOPIC)
-        held.finish()
+        held.unfinished = source["version_id"]
         return _parked(jobs.get(held.key, source["version_id"])), False
     if deadline - time.time() < executions.WAIT_SECONDS:
         return Verdict("later", 0, "not enough time left in this invocation for a run"), False
@@ -144,7 +138,42 @@ def _bring_in_line(
     return _run(held, job, record), True
 
 
+def _standing(
+    held: lease.Lease, source: dict[str, Any], recipe: recipes.Recipe, record: dict[str, Any] | None
+) -> dict[str, Any] | None:
+    """The manifest of the set that stands, if it was made of these very bytes by this recipe, and is whole."""
+    if held.torn or (record and record["status"] in {*jobs.OPEN, "REJECTED", "FAILED"}):
+        return None
+    finished = _manifest(held.key)
+    if finished is None or finished["recipe"]["hash"] != recipe["hash"]:
+        return None
+    same = all(finished["source"][fact] == source[fact] for fact in ("etag", "size"))
+    return finished if same else None
+
+
+def _adopt(
+    source: dict[str, Any],
+    recipe: recipes.Recipe,
+    record: dict[str, Any] | None,
+    finished: dict[str, Any],
+    notices: list[Notice],
+) -> None:
+    """Record, if it is not, that the version's set stands: another version with the same bytes made it."""
+    if record and record["status"] == "SUCCEEDED" and record["recipe"]["hash"] == recipe["hash"]:
+        return
+    job = _job(source, recipe, {"round": int((record or {}).get("round", 0)) + 1, "attempt": 0}, notices)
+    jobs.adopt(job, record, finished["source"]["version_id"], manifest.result(finished))
+    logger.info("same bytes: the set stands already", job_id=job["job_id"])
+
+
+def _manifest(key: str) -> dict[str, Any] | None:
+    """The manifest that stands for a key. None if there is none, or can be none: S3 takes no longer keys."""
+    name = manifest.manifest_key(key)
+    return storage.get_json(OUTPUT_BUCKET, name) if manifest.fits(name) else None
+
+
 def _run(held: lease.Lease, job: dict[str, Any], record: dict[str, Any] | None) -> Verdict:
+    torn_before = held.torn
     held.renew(job["source"]["version_id"], job["execution_name"])
     jobs.begin(job, record)
     facts = {"job_id": job["job_id"], "execution_name": job["execution_name"]}
@@ -164,7 +193,10 @@ def _run(held: lease.Lease, job: dict[str, Any], record: dict[str, Any] | None) 
             held.keep = False
         outcomes.fail(job, cut.failure, ERROR_TOPIC)
         record = jobs.get(held.key, job["source"]["version_id"])
-    return _verdict(held, record or {})
+    record = record or {}
+    if record["status"] == "REJECTED":  # before anything was written
+        held.unfinished, held.torn = None, torn_before
+    return _verdict(held, record)
 
 
 def _verdict(held: lease.Lease, record: dict[str, Any]) -> Verdict:
@@ -177,7 +209,8 @@ def _verdict(held: lease.Lease, record: dict[str, Any]) -> Verdict:
             max(seconds, SETTLE_SECONDS if held.keep else 0),
             f"{failure['code']}: {failure['reason']}",
         )
-    held.finish()
+    if record["status"] == "SUCCEEDED":
+        held.finish()
     return _parked(record) if record["status"] == "FAILED" else DONE
 
 
@@ -188,28 +221,36 @@ def _parked(record: dict[str, Any] | None) -> Verdict:
 
 def _account(held: lease.Lease, source: dict[str, Any] | None, notices: list[Notice]) -> None:
     """Close the records of versions that nobody will work on: no longer the newest, or gone."""
+    if held.unfinished and _succeeded(held.key, held.unfinished):
+        held.finish()  # only its trigger did not live to see it
     newest = source["version_id"] if source else None
     told = {notice.version_id for notice in notices if not notice.removed}
     for version_id in (told | {held.unfinished}) - {None, newest}:
         version = {"bucket": SOURCE_BUCKET, "key": held.key, "version_id": version_id}
         jobs.retire(version, "SUPERSEDED" if source else "DELETED")
     if held.unfinished != newest:
-        held.finish()
+        held.unfinished = None
+
+
+def _succeeded(key: str, version_id: str) -> bool:
+    record = jobs.get(key, version_id)
+    return record is not None and record["status"] == "SUCCEEDED"
 
 
 def _remove_set(held: lease.Lease) -> None:
     """Remove the key's set: what its manifest lists, and what a run may have left that never wrote one."""
-    held.look()
-    manifest_key = manifest.manifest_key(held.key)
-    if len(manifest_key.encode()) > storage.KEY_LIMIT:
-        return  # refused as UNSUPPORTED_KEY: it never had a set
-    finished = storage.get_json(OUTPUT_BUCKET, manifest_key)
+    held.tear()
+    finished = _manifest(held.key)
     recipe = recipes.route(RECIPES, held.key)
     expected = [manifest.output_key(held.key, name, kind) for name, kind in recipes.outputs(recipe)]
-    storage.delete(OUTPUT_BUCKET, [*expected, *(manifest.set_keys(finished) if finished else [])])
-    storage.delete(OUTPUT_BUCKET, [manifest_key])  # last: an interrupted removal can be taken up again
+    doomed = [*filter(manifest.fits, expected), *(manifest.set_keys(finished) if finished else [])]
+    storage.delete(OUTPUT_BUCKET, doomed)
     if finished:
-        jobs.retire(finished["source"], "DELETED", finished=True)
+        maker = jobs.get(held.key, finished["source"]["version_id"]) or {}
+        for version_id in {finished["source"]["version_id"], *maker.get("heirs", [])}:
+            jobs.retire(finished["source"] | {"version_id": version_id}, "DELETED", finished=True)
+        storage.delete(OUTPUT_BUCKET, [manifest.manifest_key(held.key)])  # last: so a removal can be taken up
+    held.finish()
     logger.info("set removed", source_key=held.key)
 
 

@@ -11,6 +11,7 @@ from unittest import mock
 from samtranslator.translator.transform import transform
 
 from darkroom.local import load_template
+from darkroom.stack import ROOT
 
 Template = dict[str, Any]
 Rule = Callable[[Template], bool]
@@ -27,7 +28,10 @@ class _NoManagedPolicies:
 
 
 def expand() -> Template:
-    """The CloudFormation template that template.yaml stands for, with each parameter's default. Works offline."""
+    """The CloudFormation template that template.yaml stands for, with each parameter's default. Works offline.
+
+    The state machine's definition stands in it, as it would if it were not a file of its own.
+    """
     source = load_template()
     # The translator wants uploaded artifacts; which ones is all the same.
     source["Globals"]["Function"]["CodeUri"] = "s3://artifacts/code"
@@ -35,7 +39,11 @@ def expand() -> Template:
     defaults = {name: each["Default"] for name, each in source["Parameters"].items()}
     # The translator asks boto3 for a region: nothing of the user's configuration has a say.
     with mock.patch.dict(os.environ, {"AWS_DEFAULT_REGION": "us-east-1"}, clear=True):
-        return copied(transform(source, defaults, _NoManagedPolicies()))  # type: ignore[arg-type]
+        template = copied(transform(source, defaults, _NoManagedPolicies()))  # type: ignore[arg-type]
+    machine = template["Resources"]["ProcessImage"]["Properties"]
+    del machine["DefinitionS3Location"]
+    machine["Definition"] = json.loads((ROOT / "statemachine/process_image.asl.json").read_text(encoding="utf-8"))
+    return template
 
 
 def copied(template: Template) -> Template:

@@ -219,7 +219,7 @@ def _names_its_source(statement: dict[str, Any]) -> bool:
 
 
 def services_name_whom_they_act_for(template: Template) -> bool:
-    """S3 may send for our bucket, CloudWatch for our alarm."""
+    """S3 may send for our bucket, CloudWatch for our alarms."""
     allowed = [
         statement
         for kind in ("SQS::QueuePolicy", "SNS::TopicPolicy")
@@ -385,7 +385,7 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
             change("UploadQueuePolicy", "SourceBucketTellsOfUploads", Condition={}),
             change(
                 "ErrorTopicPolicy",
-                "DeadLetterAlarmTells",
+                "AlarmsTell",
                 Condition={"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}},
             ),
         ],
@@ -394,7 +394,7 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
         services_may_send_and_nothing_else,
         [
             change("UploadQueuePolicy", "SourceBucketTellsOfUploads", Action="sqs:*"),
-            change("ErrorTopicPolicy", "DeadLetterAlarmTells", Principal="*"),
+            change("ErrorTopicPolicy", "AlarmsTell", Principal="*"),
         ],
     ),
     (the_queue_is_for_the_source_bucket, [put("SourceBucket.Properties.BucketName.Fn::Sub.0", "photos-${Suffix}")]),

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from darkroom.stack import ROOT
-from tests.template.expanded import Rule, Template, Weakening, drop, of_type, properties, put
+from tests.template import clients
+from tests.template.expanded import (
+    Rule,
+    Template,
+    Weakening,
+    change,
+    drop,
+    of_type,
+    place,
+    properties,
+    put,
+    statements,
+)
 
-DEFINITION = json.loads((ROOT / "statemachine/process_image.asl.json").read_text(encoding="utf-8"))
+CLIENTS = {client.service: client for client in clients.in_functions()}
+MOST_ATTEMPTS = 60
 
 
 def seconds(template: Template, variable: str) -> float:
@@ -17,35 +29,98 @@ def seconds(template: Template, variable: str) -> float:
     return float(properties(template, "TriggerFunction")["Environment"]["Variables"][variable])
 
 
+def definition(template: Template) -> Any:
+    return properties(template, "ProcessImage")["Definition"]
+
+
+def tasks(machine: dict[str, Any], times: int = 1) -> Iterator[tuple[dict[str, Any], int]]:
+    """Each Task with how often one run may call its function: once, and once more for each retry of it or around it."""
+    for state in machine["States"].values():
+        tries = times * (1 + sum(retry.get("MaxAttempts", 3) for retry in state.get("Retry", [])))
+        if state["Type"] == "Task":
+            yield state, tries
+        for inner in [*state.get("Branches", []), *([state["ItemProcessor"]] if "ItemProcessor" in state else [])]:
+            yield from tasks(inner, tries)
+
+
+def called(task: dict[str, Any]) -> str:
+    """The logical id of a Task's function."""
+    name: str = task["Arguments"]["FunctionName"]
+    return name.strip("${}").removesuffix("Arn")
+
+
+def attempts(template: Template) -> Counter[str]:
+    """How often each function may do one thing for one upload at worst: put one object, publish one message, ...
+
+    An upload has one message, which is received until its job is closed. An attempt is one run of the state machine;
+    `MaxAttempts` are all that a job gets, counted in its record. In a run a function is called by one state or several
+    (NotifyFunction by NotifySuccess and, if that fails, by NotifyError), each as often as its Retry says. In one call
+    the SDK tries each of its calls several times. The three do not multiply in one and the same trouble: a state is
+    tried again for what Lambda itself could not do, the SDK's attempts are for what AWS refused the function, and what
+    is left of both is an attempt. That they multiply is a bound for all troubles at once. The trigger is called once a
+    receive, which the queue bounds. A redrive opens a new round, which is a person's wish, not a retry.
+    """
+    sdk = max(client.tries for client in CLIENTS.values())
+    calls: Counter[str] = Counter()
+    for task, tries in tasks(definition(template)):
+        calls[called(task)] += tries * template["Parameters"]["MaxAttempts"]["MaxValue"]
+    calls["TriggerFunction"] = properties(template, "UploadQueue")["RedrivePolicy"]["maxReceiveCount"]
+    return Counter({name: sdk * times for name, times in calls.items()})
+
+
+def attempts_are_bounded(template: Template) -> bool:
+    return max(attempts(template).values()) <= MOST_ATTEMPTS
+
+
 def timeouts_nest(template: Template) -> bool:
-    """Execution < the trigger's wait < its timeout <= visibility / 6; lease > execution + slowest function."""
-    execution = DEFINITION["TimeoutSeconds"]
-    functions = of_type(template, "Lambda::Function")
-    slowest = max(each["Timeout"] for name, each in functions.items() if name != "TriggerFunction")
-    timeout = functions["TriggerFunction"]["Timeout"]
-    return (
+    """Execution < the trigger's wait < its timeout <= visibility / 6.
+
+    The execution's timeout ends the longest attempt, retries included. Messages stay hidden for three heartbeats: one
+    may take as long as the SDK lets it, and what a killed trigger held comes back within a minute.
+    """
+    heartbeat = seconds(template, "HEARTBEAT_SECONDS")
+    execution = definition(template)["TimeoutSeconds"]
+    timeout = properties(template, "TriggerFunction")["Timeout"]
+    return bool(
         execution < seconds(template, "WAIT_SECONDS") < timeout - 10
         and 6 * timeout <= properties(template, "UploadQueue")["VisibilityTimeout"]
-        and seconds(template, "LEASE_SECONDS") > execution + slowest
+        and CLIENTS["sqs"].seconds + heartbeat < 3 * heartbeat <= 60
+    )
+
+
+def leases_outlast_what_can_write(template: Template) -> bool:
+    """From the lease's own write on: the record's write and the start, each as slow as the SDK lets it be, the longest
+    run, and the slowest function, which goes on when its execution is cut off. Or the trigger itself, which removes
+    sets."""
+    functions = of_type(template, "Lambda::Function")
+    slowest = max(each["Timeout"] for name, each in functions.items() if name != "TriggerFunction")
+    start = CLIENTS["dynamodb"].seconds + CLIENTS["stepfunctions"].seconds
+    execution = definition(template)["TimeoutSeconds"]
+    return bool(
+        seconds(template, "LEASE_SECONDS") > start + execution + slowest
+        and seconds(template, "LEASE_SECONDS") > functions["TriggerFunction"]["Timeout"]
         and seconds(template, "SETTLE_SECONDS") > slowest
-        and 3 * seconds(template, "HEARTBEAT_SECONDS") <= 60
     )
 
 
 def tasks_outlast_their_functions(template: Template) -> bool:
     """A Task outlasts its function, so that a slow function ends by itself; a run fits into what EXPRESS allows."""
-
-    def tasks(machine: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        for state in machine["States"].values():
-            if state["Type"] == "Task":
-                yield state
-            for branch in state.get("Branches", []):
-                yield from tasks(branch)
-
-    pairs = [(task["TimeoutSeconds"], task["Arguments"]["FunctionName"].strip("${}")) for task in tasks(DEFINITION)]
-    return DEFINITION["TimeoutSeconds"] < 300 and all(
-        limit > properties(template, name.removesuffix("Arn"))["Timeout"] for limit, name in pairs
+    return definition(template)["TimeoutSeconds"] < 300 and all(
+        task["TimeoutSeconds"] > properties(template, called(task))["Timeout"]
+        for task, _ in tasks(definition(template))
     )
+
+
+def slow_runs_come_to_their_end(template: Template) -> bool:
+    """A run in which each step takes as long as it may, and nothing is tried again, is not cut off."""
+    machine = definition(template)
+    name, taken = machine["StartAt"], 0
+    while name:
+        state = machine["States"][name]
+        inner = [sum(task["TimeoutSeconds"] for task, _ in tasks(branch)) for branch in state.get("Branches", [])]
+        taken += state.get("TimeoutSeconds", max(inner, default=0))
+        name = state["Choices"][0]["Next"] if state["Type"] == "Choice" else state.get("Next")
+    return bool(0 < taken < machine["TimeoutSeconds"])
 
 
 def attempts_stay_below_the_crash_bound(template: Template) -> bool:
@@ -101,14 +176,65 @@ def dead_letters_ring_an_alarm(template: Template) -> bool:
     )
 
 
-def the_alarm_tells_the_error_topic(template: Template) -> bool:
-    return {"Ref": "ErrorTopic"} in properties(template, "DeadLetterAlarm")["AlarmActions"]
+def a_trigger_that_crashes_rings_an_alarm(template: Template) -> bool:
+    """One that cannot be imported, above all: its messages take hours to the dead-letter queue."""
+    alarm = properties(template, "TriggerAlarm")
+    function = {"Name": "FunctionName", "Value": {"Ref": "TriggerFunction"}}
+    return (
+        (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("AWS/Lambda", "Errors", "Sum")
+        and (alarm["Threshold"], alarm["ComparisonOperator"]) == (1, "GreaterThanOrEqualToThreshold")
+        and alarm["Dimensions"] == [function]
+    )
 
 
-def the_alarm_reaches_the_mail(template: Template) -> bool:
-    """ErrorTopic's filter would drop it: it has no attributes."""
+def uploads_that_wait_long_ring_an_alarm(template: Template) -> bool:
+    """Later than all attempts take (30 s, 2 min and 8 min lie between them), sooner than the queue forgets."""
+    alarm = properties(template, "WaitingAlarm")
+    queue = {"Name": "QueueName", "Value": {"Fn::GetAtt": ["UploadQueue", "QueueName"]}}
+    backoffs = properties(template, "TriggerFunction")["Environment"]["Variables"]["BACKOFF_SECONDS"].split(",")
+    attempt = sum(map(float, backoffs)) + 4 * seconds(template, "WAIT_SECONDS")
+    return (
+        (alarm["MetricName"], alarm["Statistic"]) == ("ApproximateAgeOfOldestMessage", "Maximum")
+        and alarm["Dimensions"] == [queue]
+        and alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+        and attempt < alarm["Threshold"] <= 86400
+    )
+
+
+def alarms_ring_at_once(template: Template) -> bool:
+    """In the first period that has something, and not for want of data."""
+    return all(
+        each["EvaluationPeriods"] == 1 and each["Period"] <= 300 and each["TreatMissingData"] == "notBreaching"
+        for each in of_type(template, "CloudWatch::Alarm").values()
+    )
+
+
+def alarms_tell_the_error_topic(template: Template) -> bool:
+    return all(
+        {"Ref": "ErrorTopic"} in each.get("AlarmActions", [])
+        for each in of_type(template, "CloudWatch::Alarm").values()
+    )
+
+
+def alarms_reach_the_mail(template: Template) -> bool:
+    """ErrorTopic's filter would drop them: they have no attributes."""
     reached = {"Fn::If": ["HasAlertEmail", {"Ref": "AlarmTopic"}, {"Ref": "AWS::NoValue"}]}
-    return reached in properties(template, "DeadLetterAlarm")["AlarmActions"]
+    return all(reached in each.get("AlarmActions", []) for each in of_type(template, "CloudWatch::Alarm").values())
+
+
+def topics_let_every_alarm_in(template: Template) -> bool:
+    """And nothing else: an alarm that may not publish is dropped silently."""
+    alarms = sorted(of_type(template, "CloudWatch::Alarm"))
+    allowed = [
+        statement
+        for name in ("ErrorTopicPolicy", "AlarmTopicPolicy")
+        for statement in statements(template, name)
+        if statement["Effect"] == "Allow"
+    ]
+    return len(allowed) == 2 and all(
+        sorted(place(each) for each in statement["Condition"]["ArnEquals"]["aws:SourceArn"]) == alarms
+        for statement in allowed
+    )
 
 
 def mails_are_for_failures_only(template: Template) -> bool:
@@ -145,6 +271,8 @@ def outputs_start_nothing(template: Template) -> bool:
 VARIABLES = "TriggerFunction.Properties.Environment.Variables"
 MAPPING = "TriggerFunctionUploads.Properties"
 ALARM = "DeadLetterAlarm.Properties"
+MACHINE = "ProcessImage.Properties.Definition"
+LET_IN = "Properties.PolicyDocument.Statement.0.Condition"
 TOLD = "SourceBucket.Properties.NotificationConfiguration.QueueConfigurations"
 RULES: list[tuple[Rule, list[Weakening]]] = [
     (
@@ -152,14 +280,45 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
         [
             put("TriggerFunction.Properties.Timeout", 250),
             put(f"{VARIABLES}.WAIT_SECONDS", "240"),
-            put(f"{VARIABLES}.LEASE_SECONDS", "300"),
-            put(f"{VARIABLES}.SETTLE_SECONDS", "60"),
             put(f"{VARIABLES}.HEARTBEAT_SECONDS", "60"),
+            put(f"{VARIABLES}.HEARTBEAT_SECONDS", "10"),
             put("UploadQueue.Properties.VisibilityTimeout", 300),
-            put("OptimizeFunction.Properties.Timeout", 90),
+            put(f"{MACHINE}.TimeoutSeconds", 250),
         ],
     ),
-    (tasks_outlast_their_functions, [put("ResizeFunction.Properties.Timeout", 65)]),
+    (
+        leases_outlast_what_can_write,
+        [
+            put(f"{VARIABLES}.LEASE_SECONDS", "340"),
+            put(f"{VARIABLES}.SETTLE_SECONDS", "60"),
+            put("OptimizeFunction.Properties.Timeout", 90),
+            put("TriggerFunction.Properties.Timeout", 360),
+            put(f"{MACHINE}.TimeoutSeconds", 260),
+        ],
+    ),
+    (
+        attempts_are_bounded,
+        [
+            put("Parameters.MaxAttempts.MaxValue", 6),
+            put(f"{MACHINE}.States.NotifyError.Retry.0.MaxAttempts", 2),
+            put(f"{MACHINE}.States.OptimizeImage.Retry.0.MaxAttempts", 4),
+            drop(f"{MACHINE}.States.NotifySuccess.Retry.0.MaxAttempts"),
+            put(f"{MACHINE}.States.ProcessImage.Retry", [{"ErrorEquals": ["States.ALL"], "MaxAttempts": 1}]),
+            put("UploadQueue.Properties.RedrivePolicy.maxReceiveCount", 21),
+        ],
+    ),
+    (
+        tasks_outlast_their_functions,
+        [put("ResizeFunction.Properties.Timeout", 65), put(f"{MACHINE}.States.NotifyError.TimeoutSeconds", 30)],
+    ),
+    (
+        slow_runs_come_to_their_end,
+        [
+            put(f"{MACHINE}.States.OptimizeImage.TimeoutSeconds", 75),
+            put(f"{MACHINE}.States.ProcessImage.Branches.1.States.ApplyFilters.TimeoutSeconds", 75),
+            put(f"{MACHINE}.TimeoutSeconds", 230),
+        ],
+    ),
     (attempts_stay_below_the_crash_bound, [put("UploadQueue.Properties.RedrivePolicy.maxReceiveCount", 5)]),
     (images_in_flight_are_bounded, [drop(f"{MAPPING}.ScalingConfig"), put(f"{MAPPING}.BatchSize", 10)]),
     (a_new_account_is_enough, [put("Parameters.BatchSize.Default", 10)]),
@@ -180,8 +339,40 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
         dead_letters_ring_an_alarm,
         [put(f"{ALARM}.Threshold", 100), put(f"{ALARM}.Dimensions.0.Value.Fn::GetAtt.0", "UploadQueue")],
     ),
-    (the_alarm_tells_the_error_topic, [drop(f"{ALARM}.AlarmActions.0")]),
-    (the_alarm_reaches_the_mail, [drop(f"{ALARM}.AlarmActions.1")]),
+    (
+        a_trigger_that_crashes_rings_an_alarm,
+        [
+            put("TriggerAlarm.Properties.MetricName", "Throttles"),
+            put("TriggerAlarm.Properties.Threshold", 10),
+            put("TriggerAlarm.Properties.Dimensions.0.Value.Ref", "NotifyFunction"),
+        ],
+    ),
+    (
+        uploads_that_wait_long_ring_an_alarm,
+        [
+            put("WaitingAlarm.Properties.Threshold", 600),
+            put("WaitingAlarm.Properties.Threshold", 604800),
+            put("WaitingAlarm.Properties.Dimensions.0.Value.Fn::GetAtt.0", "UploadDeadLetterQueue"),
+        ],
+    ),
+    (
+        alarms_ring_at_once,
+        [
+            put("TriggerAlarm.Properties.TreatMissingData", "breaching"),
+            put("WaitingAlarm.Properties.EvaluationPeriods", 12),
+            put(f"{ALARM}.Period", 3600),
+        ],
+    ),
+    (alarms_tell_the_error_topic, [drop(f"{ALARM}.AlarmActions.0"), drop("TriggerAlarm.Properties.AlarmActions")]),
+    (alarms_reach_the_mail, [drop(f"{ALARM}.AlarmActions.1"), drop("WaitingAlarm.Properties.AlarmActions.1")]),
+    (
+        topics_let_every_alarm_in,
+        [
+            put(f"ErrorTopicPolicy.{LET_IN}.ArnEquals.aws:SourceArn", [{"Fn::GetAtt": ["DeadLetterAlarm", "Arn"]}]),
+            drop(f"AlarmTopicPolicy.{LET_IN}.ArnEquals.aws:SourceArn.1"),
+            change("AlarmTopicPolicy", "AlarmsTell", Effect="Deny"),
+        ],
+    ),
     (mails_are_for_failures_only, [drop("AlertSubscription.Properties.FilterPolicy")]),
     (uploads_and_removals_are_told, [drop(f"{TOLD}.1"), put(f"{TOLD}.1.Event", "s3:LifecycleExpiration:*")]),
     (only_raw_is_told, [drop(f"{TOLD}.0.Filter")]),

@@ -5,8 +5,11 @@ The rules and their weakenings stand in rules_access, rules_data and rules_deliv
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from darkroom.local import TEMPLATE as TEMPLATE_FILE
 from tests.template import rules_access, rules_data, rules_delivery
 from tests.template.expanded import Rule, Weakening, copied, expand
 
@@ -17,6 +20,24 @@ WEAKENINGS = [
     for rule, weakenings in RULES
     for number, weaken in enumerate(weakenings)
 ]
+
+
+def test_there_are_40_rules_and_40_weakenings_and_no_rule_without() -> None:
+    assert len({rule for rule, _ in RULES}) == len(RULES) >= 40
+    assert len(WEAKENINGS) >= 40
+    assert [rule.__name__ for rule, weakenings in RULES if not weakenings] == []
+
+
+def unexplained(text: str) -> list[str]:
+    """Lines of a template that name every resource and do not say why."""
+    return [line for line in text.splitlines() if re.search(r"Resource: .*[\"']\*[\"']", line) and "#" not in line]
+
+
+def test_a_star_for_a_resource_has_a_comment() -> None:
+    text = TEMPLATE_FILE.read_text(encoding="utf-8")
+    assert unexplained(text) == []
+    weakened = re.sub(r'(Resource: "\*") #.*', r"\1", text)
+    assert len(unexplained(weakened)) == 3
 
 
 @pytest.mark.parametrize("rule", [pytest.param(rule, id=rule.__name__) for rule, _ in RULES])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import shutil
 import socket
 import ssl
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 from cfnlint.decode import cfn_yaml
 
 from darkroom import cli, emulator, local, stack
-from darkroom.stack import Stack, StackError, certificate
+from darkroom.stack import ROOT, Stack, StackError, certificate
 
 
 @pytest.fixture
@@ -195,6 +196,32 @@ def test_an_expected_failure_is_one_sentence_and_exit_code_1(state: Path, capsys
 def test_down_without_a_stack_is_no_error(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["down"]) == 0
     assert capsys.readouterr().out == "The local stack 'darkroom' was not running.\n"
+
+
+def test_a_wrong_recipe_is_told_before_anything_is_started(
+    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    functions = tmp_path / "functions"
+    shutil.copytree(local.FUNCTIONS, functions)
+    document = json.loads((functions / "recipes.json").read_text(encoding="utf-8"))
+    document["recipes"]["default"]["sizes"]["large"]["width"] = "wide"
+    (functions / "recipes.json").write_text(json.dumps(document), encoding="utf-8")
+    monkeypatch.setattr(local, "FUNCTIONS", functions)
+    monkeypatch.setattr(emulator, "start", lambda *_: pytest.fail("it was started"))
+    assert cli.main(["up"]) == 1
+    said = capsys.readouterr().err
+    assert said == "darkroom: recipes.json: recipes.default.sizes.large.width must be integer\n"
+
+
+@pytest.mark.parametrize("target", ["check", "build"])
+def test_make_tells_of_a_wrong_recipe_before_it_is_deployed(target: str) -> None:
+    commands = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "PYTHONPATH=functions .venv/bin/python -m common.recipes" in commands
+    run = subprocess.run(
+        [sys.executable, "-m", "common.recipes"], cwd=local.FUNCTIONS, capture_output=True, text=True, check=False
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout.startswith("recipes.json: no complaints (default")
 
 
 def test_an_edit_is_live_on_the_next_call(tmp_path: Path) -> None:

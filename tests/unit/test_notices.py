@@ -94,6 +94,9 @@ def test_a_key_that_is_not_utf8_is_unreadable() -> None:
     body["Records"][0]["s3"]["object"]["key"] = "raw/%FF.jpg"
     with pytest.raises(notices.UnreadableError, match="UnicodeDecodeError"):
         notices.read(message(body), "darkroom-source")
+    body["Records"][0]["s3"]["object"]["key"] = "raw/\ud83d.jpg"
+    with pytest.raises(notices.UnreadableError, match="UnicodeEncodeError"):
+        notices.read(message(body), "darkroom-source")
 
 
 def test_an_sqs_batch_and_a_bare_event_become_messages() -> None:

@@ -59,7 +59,7 @@ class Workflow:
         self.cloud.s3.put_object(Bucket="darkroom-output", Key=rendition, Body=body)
         document = {
             **{name: job[name] for name in ("job_id", "round", "attempt", "source", "recipe")},
-            "renditions": [{"key": rendition}],
+            "renditions": [{"key": rendition, "bytes": len(body)}],
             "obsolete": [],
         }
         storage.put_json("darkroom-output", manifest.manifest_key(key), document)
@@ -166,6 +166,148 @@ def test_a_version_that_failed_and_was_overwritten_is_superseded(cloud: Any, wor
     }
 
 
+@pytest.mark.parametrize("then", ["SUPERSEDED", "DELETED"])
+def test_a_version_that_was_given_up_and_replaced_needs_nobody_any_more(
+    cloud: Any, workflow: Workflow, then: str
+) -> None:
+    first = cloud.upload(KEY, b"1")
+    workflow.script = [workflow.fail] * 3
+    for _ in range(3):
+        deliver(message(record(KEY, first), sent_at=time.time() - 5))
+    assert statuses(cloud) == ["FAILED"]
+    if then == "SUPERSEDED":
+        event = record(KEY, cloud.upload(KEY, b"2"))
+    else:
+        marker = cloud.s3.delete_object(Bucket="darkroom-source", Key=KEY)["VersionId"]
+        event = record(KEY, marker, "ObjectRemoved:DeleteMarkerCreated")
+    assert deliver(message(event)) == []
+    ended = job_records(cloud)[first]
+    assert (ended["status"], ended["attention"], ended["code"]) == (then, then, "Broken")
+    assert [item for item in cloud.records(KEY) if item["item"] == "lease"] == []
+    assert deliver(message(record(KEY, first), sent_at=time.time() + 5)) == []  # its dead letter, sent back
+    assert job_records(cloud)[first]["status"] == then
+
+
+def test_the_same_bytes_are_not_processed_again(cloud: Any, workflow: Workflow) -> None:
+    first = cloud.upload(KEY)
+    deliver(message(record(KEY, first)))
+    second = cloud.upload(KEY)
+    for _ in range(2):
+        assert deliver(message(record(KEY, second))) == []
+    assert len(workflow.started) == 1
+    made, adopted = (job_records(cloud)[version] for version in (first, second))
+    assert (adopted["status"], adopted["result"]["renditions"]) == ("SUCCEEDED", 1)
+    assert (adopted["job_id"] != made["job_id"], "attention" in adopted) == (True, False)
+    deliver(message(record(KEY, cloud.upload(KEY, b"other bytes"))))
+    assert len(workflow.started) == 2
+
+
+def test_the_same_bytes_are_worth_a_run_where_the_recipe_has_changed(
+    cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from common import recipes
+
+    deliver(message(record(KEY, cloud.upload(KEY))))
+    route = recipes.route
+    monkeypatch.setattr(recipes, "route", lambda document, key: route(document, key) | {"hash": "another"})
+    deliver(message(record(KEY, cloud.upload(KEY))))
+    assert len(workflow.started) == 2
+
+
+def test_who_shares_a_set_ends_and_comes_back_with_it(cloud: Any, workflow: Workflow) -> None:
+    versions = []
+    for _ in range(3):
+        versions.append(cloud.upload(KEY))
+        deliver(message(record(KEY, versions[-1])))
+    assert (statuses(cloud), len(workflow.started)) == (["SUCCEEDED"] * 3, 1)
+    marker = cloud.s3.delete_object(Bucket="darkroom-source", Key=KEY)["VersionId"]
+    deliver(message(record(KEY, marker, "ObjectRemoved:DeleteMarkerCreated")))
+    assert statuses(cloud) == ["DELETED"] * 3
+    cloud.s3.delete_object(Bucket="darkroom-source", Key=KEY, VersionId=marker)
+    deliver(message(record(KEY, marker, "ObjectRemoved:Delete")))
+    assert job_records(cloud)[versions[-1]]["status"] == "SUCCEEDED"
+    assert cloud.exists(f"{FOLDER}/manifest.json")
+
+
+def half(workflow: Workflow) -> Any:
+    """An attempt that fails in the midst of writing its set."""
+
+    def fail(job: dict[str, Any]) -> None:
+        workflow.cloud.s3.put_object(Bucket="darkroom-output", Key=f"{FOLDER}/large.jpg", Body=b"half of a set")
+        workflow.fail(job)
+
+    return fail
+
+
+def stored(cloud: Any) -> str:
+    body: bytes = cloud.s3.get_object(Bucket="darkroom-output", Key=f"{FOLDER}/large.jpg")["Body"].read()
+    return body.decode()
+
+
+@pytest.mark.parametrize("how", ["put again", "the failed one deleted"])
+@pytest.mark.parametrize("failures", [1, 3])
+def test_a_set_that_a_failed_run_wrote_into_does_not_count(
+    cloud: Any, workflow: Workflow, how: str, failures: int
+) -> None:
+    good = cloud.upload(KEY, b"good")
+    deliver(message(record(KEY, good)))
+    bad = cloud.upload(KEY, b"bad")
+    workflow.script = [half(workflow)] * failures
+    for _ in range(failures):
+        deliver(message(record(KEY, bad), sent_at=time.time() - 5))
+    assert stored(cloud) == "half of a set"
+    if how == "put again":
+        good = cloud.upload(KEY, b"good")
+        event = record(KEY, good)
+    else:
+        cloud.s3.delete_object(Bucket="darkroom-source", Key=KEY, VersionId=bad)
+        event = record(KEY, bad, "ObjectRemoved:Delete")
+    assert deliver(message(event)) == []
+    assert stored(cloud) == f"set of {good}"
+    assert job_records(cloud)[bad]["status"] == "SUPERSEDED"
+
+
+def test_a_refusal_leaves_the_set_as_whole_as_it_was(cloud: Any, workflow: Workflow) -> None:
+    deliver(message(record(KEY, cloud.upload(KEY, b"good"))))
+    workflow.script = [workflow.reject]
+    deliver(message(record(KEY, cloud.upload(KEY, b"no picture"))))
+    assert deliver(message(record(KEY, cloud.upload(KEY, b"good")))) == []
+    assert (len(workflow.started), statuses(cloud)) == (2, ["REJECTED", "SUCCEEDED", "SUCCEEDED"])
+
+
+@pytest.mark.parametrize("cut", ["renditions", "record", "manifest"])
+@pytest.mark.parametrize("restored", [False, True])
+def test_a_removal_that_was_cut_off_is_taken_up_again(
+    cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch, cut: str, restored: bool
+) -> None:
+    from common import jobs, storage
+
+    version = cloud.upload(KEY)
+    deliver(message(record(KEY, version)))
+    marker = cloud.s3.delete_object(Bucket="darkroom-source", Key=KEY)["VersionId"]
+    delete, retire = storage.delete, jobs.retire
+
+    def delete_and_die(bucket: str, keys: list[str]) -> None:
+        delete(bucket, keys)
+        if cut == ("manifest" if f"{FOLDER}/manifest.json" in keys else "renditions"):
+            raise RuntimeError("503 Slow Down")
+
+    def retire_and_die(*arguments: Any, **options: Any) -> None:
+        retire(*arguments, **options)
+        if cut == "record":
+            raise RuntimeError("throttled")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "delete", delete_and_die)
+        patch.setattr(jobs, "retire", retire_and_die)
+        assert len(deliver(message(record(KEY, marker, "ObjectRemoved:DeleteMarkerCreated")))) == 1
+    if restored:
+        cloud.s3.delete_object(Bucket="darkroom-source", Key=KEY, VersionId=marker)
+    assert deliver(message(record(KEY, marker, "ObjectRemoved:Delete"))) == []
+    assert statuses(cloud) == ["SUCCEEDED" if restored else "DELETED"]
+    assert cloud.exists(f"{FOLDER}/large.jpg") is cloud.exists(f"{FOLDER}/manifest.json") is restored
+
+
 def test_a_delete_removes_exactly_the_set(cloud: Any, workflow: Workflow) -> None:
     version, neighbour = cloud.upload(KEY), cloud.upload(KEY + "/large.jpg")
     deliver(message(record(KEY, version)), message(record(KEY + "/large.jpg", neighbour)))
@@ -177,6 +319,38 @@ def test_a_delete_removes_exactly_the_set(cloud: Any, workflow: Workflow) -> Non
     assert cloud.exists(f"{FOLDER}/large.jpg/manifest.json")
     assert statuses(cloud) == ["DELETED"]
     assert statuses(cloud, KEY + "/large.jpg") == ["SUCCEEDED"]
+
+
+def test_while_a_set_is_being_removed_nobody_else_works_on_the_key(
+    cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from common import storage
+    from trigger import lease
+
+    deliver(message(record(KEY, cloud.upload(KEY))))
+    marker = cloud.s3.delete_object(Bucket="darkroom-source", Key=KEY)["VersionId"]
+    seen = []
+    monkeypatch.setattr(storage, "delete", lambda *_: seen.extend(cloud.records(KEY)))
+    deliver(message(record(KEY, marker, "ObjectRemoved:DeleteMarkerCreated")))
+    held = [item for item in seen if item["item"] == "lease"]
+    assert len(held) == 2
+    assert all(item["held_until"] > time.time() + lease.LEASE_SECONDS - 5 for item in held)
+
+
+def test_no_key_is_removed_that_no_bucket_can_hold(
+    cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S3 refuses it, for ever: where the manifest's key is just short enough, that of a rendition may not be."""
+    from common import storage
+
+    removed: list[str] = []
+    monkeypatch.setattr(storage, "delete", lambda _, keys: removed.extend(keys))
+    key = "raw/" + "x" * (1024 - len("processed//manifest.json"))
+    cloud.upload(key)
+    marker = cloud.s3.delete_object(Bucket="darkroom-source", Key=key)["VersionId"]
+    assert deliver(message(record(key, marker, "ObjectRemoved:DeleteMarkerCreated"))) == []
+    assert "large.avif" in {name.rpartition("/")[2] for name in removed}
+    assert max(len(name) for name in removed) <= 1024
 
 
 def test_a_restore_brings_the_set_back(cloud: Any, workflow: Workflow) -> None:
@@ -418,6 +592,14 @@ def test_an_unreadable_message_alone_is_parked(cloud: Any, workflow: Workflow) -
     assert deliver(poison, message(record(KEY, cloud.upload(KEY)))) == []
     assert [letter["Body"] for letter in cloud.dead_letters()] == ["not json"]
     assert statuses(cloud) == ["SUCCEEDED"]
+
+
+def test_the_reason_why_a_message_is_parked_can_be_sent(cloud: Any, workflow: Workflow) -> None:
+    forged = record(KEY, "v1")
+    forged["s3"]["bucket"]["name"] = "a\ud800\n\uffff\u202eb"
+    assert deliver(message(forged)) == []
+    (letter,) = cloud.dead_letters()
+    assert letter["MessageAttributes"]["reason"]["StringValue"] == "about the bucket a b, not darkroom-source"
 
 
 def test_a_fault_with_one_key_is_its_own(cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import importlib
 import itertools
 import json
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import boto3
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
@@ -65,10 +67,10 @@ def _met(fault: dict[str, Any]) -> Iterator[None]:
     def call(client: Any, name: str, arguments: Any) -> Any:
         hit = name == operation and next(calls) == nth
         if hit and side == "before":
-            _meet(fault, name)
+            _meet(fault, name, arguments)
         answer = original(client, name, arguments)
         if hit and side == "after":
-            _meet(fault, name)
+            _meet(fault, name, arguments)
         return answer
 
     BaseClient._make_api_call = call
@@ -78,16 +80,36 @@ def _met(fault: dict[str, Any]) -> Iterator[None]:
         BaseClient._make_api_call = original
 
 
-def _meet(fault: dict[str, Any], operation: str = "") -> None:
+def _meet(fault: dict[str, Any], operation: str = "", arguments: Any = None) -> None:
+    """What the kinds of faults are. `operation` and `arguments`: the AWS call around which it falls."""
     argument = fault["argument"]
     if fault["kind"] == "raise":
         raise type(argument, (Exception,), {})("a fault that a test laid out")
     if fault["kind"] == "unavailable":
-        answer = {"Error": {"Code": "SlowDown", "Message": "laid out"}, "ResponseMetadata": {"HTTPStatusCode": 503}}
-        raise ClientError(answer, operation)  # what is left when the SDK has tried three times
+        raise _refusal("SlowDown", 503, operation)
+    if fault["kind"] == "throttled":
+        raise _refusal("ProvisionedThroughputExceededException", 400, operation)
+    if fault["kind"] == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if fault["kind"] == "timeout":
+        time.sleep(3600)  # longer than any function may take
+    if fault["kind"] == "abort":
+        _stop(arguments["stateMachineArn"].replace(":stateMachine:", ":execution:") + ":" + arguments["name"])
     if fault["kind"] == "exit":
         os._exit(int(argument))
     if fault["kind"] == "exit after":
         threading.Timer(float(argument), os._exit, (1,)).start()
     if fault["kind"] == "sleep":
         time.sleep(float(argument))
+
+
+def _refusal(code: str, status: int, operation: str) -> ClientError:
+    """What is left when the SDK has tried three times."""
+    answer = {"Error": {"Code": code, "Message": "laid out"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(answer, operation)  # type: ignore[arg-type]
+
+
+def _stop(execution: str) -> None:
+    """As an administrator: no function may."""
+    administrator = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+    boto3.client("stepfunctions", **administrator).stop_execution(executionArn=execution)

@@ -210,11 +210,16 @@ def picture(color: str = "#336699", size: tuple[int, int] = (160, 120), kind: st
 
 
 def deployed(
-    folder: Path, haste: dict[str, str] | None = None, recipes: Path | None = None, **parameters: str
+    folder: Path,
+    haste: dict[str, str] | None = None,
+    recipes: Path | None = None,
+    timeout: int | None = None,
+    **parameters: str,
 ) -> Iterator[Pipeline]:
     """A local stack of its own for the tests of one module, whose functions meet the faults laid out in `folder`.
 
-    `haste` are further settings of the trigger, `recipes` a file in place of functions/recipes.json.
+    `haste` are further settings of the trigger, `recipes` a file in place of functions/recipes.json, `timeout` the
+    seconds that each of the workflow's functions may take.
     """
 
     def under_test(template: dict[str, Any]) -> None:
@@ -229,6 +234,8 @@ def deployed(
                     "RECIPES": str(recipes or ""),
                 }
                 properties["Handler"] = "faulty.lambda_handler"
+                if timeout and resource is not template["Resources"]["TriggerFunction"]:
+                    properties["Timeout"] = timeout
         template["Resources"]["TriggerFunction"]["Properties"]["Environment"]["Variables"] |= HASTE | (haste or {})
 
     name = f"test-{os.getpid()}"

@@ -20,19 +20,25 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     # A lease that is left behind counts as long as a run can take: here that is seconds.
     haste = {"LEASE_SECONDS": "20", "WAIT_SECONDS": "15"}
     folder = tmp_path_factory.mktemp("faults")
-    yield from deployed(folder, haste, WorkflowType="STANDARD", MaxAttempts="3", BatchSize="1", MaximumConcurrency="4")
+    parameters = {"MaxAttempts": "3", "BatchSize": "1", "MaximumConcurrency": "4"}
+    yield from deployed(folder, haste, timeout=8, WorkflowType="STANDARD", **parameters)
 
 
 def test_every_upload_survives_every_fault(pipeline: Pipeline) -> None:
     uploads = {}
+    codes = {"kill": "Runtime.ExitError", "timeout": "Sandbox.Timedout", "abort": "EXECUTION_ABORTED"}
+    expected = {}
     for point in POINTS:
         function, kind, operation, nth, side = point
         key = f"raw/{function}/{kind}-{operation}-{nth}-{side}.jpg"
         pipeline.faults.add(function, kind, 1, when=key, at=(operation, nth, side))
         uploads[key] = pipeline.upload(key, picture())
+        expected[key] = codes.get(kind)
     for key, version in uploads.items():
         record = pipeline.finished(key, version, seconds=240)
         assert (key, record["status"]) == (key, "SUCCEEDED"), record
+        if expected[key]:
+            assert record["last_failure"]["code"] == expected[key]
     pipeline.drained(seconds=120)
     assert pipeline.faults.left() == []  # every point was met
     assert pipeline.dead_letters() == []

@@ -10,6 +10,20 @@ import pytest
 
 from tests.workflow.pipeline import Pipeline, notification, picture, tidied
 
+HOSTILE = [
+    "a/../b/./c",
+    "//two",
+    "%2B + .jpg",
+    "100%",
+    "?acl#&=",
+    "e\u0301 \u202egpj",
+    "😀<script>'\"",
+    "a\\b",
+    "return\r",
+    "\x01\x1b",
+    "tom/large.jpg",
+    "tom",
+]
 COMPLETE = 14  # 13 renditions and the manifest
 
 
@@ -35,6 +49,29 @@ def test_success(pipeline: Pipeline) -> None:
     assert told["body"]["manifest"] == manifest
     assert pipeline.executions(record) == ["SUCCEEDED"]
     assert "Contents" not in pipeline.s3.list_objects_v2(Bucket=pipeline.outputs["OutputBucketName"], Prefix="work/")
+
+
+def test_hostile_keys(pipeline: Pipeline) -> None:
+    """All 200 go through the same code in tests/unit/test_keys.py; here through HTTP, S3's events and the workflow."""
+    keys = [f"raw/hostile/{path}" for path in HOSTILE]
+    versions = {key: pipeline.upload(key, picture()) for key in keys}
+    for key, version in versions.items():
+        assert (key, pipeline.finished(key, version)["status"]) == (key, "SUCCEEDED")
+        manifest = pipeline.manifest(key)
+        assert manifest["source"]["key"] == key
+        for entry in manifest["renditions"]:
+            found = pipeline.s3.head_object(Bucket=pipeline.outputs["OutputBucketName"], Key=entry["key"])
+            assert found["ContentLength"] == entry["bytes"]
+    pipeline.drained()
+    assert {told["body"]["source"]["key"] for key in keys for told in pipeline.told(key)} == set(keys)
+    for key in keys:
+        pipeline.delete(key)
+    for key, version in versions.items():
+        pipeline.finished(key, version, unless=("SUCCEEDED",))
+    pipeline.drained()
+    assert [pipeline.record(key, version)["status"] for key, version in versions.items()] == ["DELETED"] * len(keys)
+    left = pipeline.s3.list_objects_v2(Bucket=pipeline.outputs["OutputBucketName"], Prefix="processed/hostile/")
+    assert "Contents" not in left
 
 
 def test_one_stem_two_sources(pipeline: Pipeline) -> None:
@@ -196,12 +233,47 @@ def test_a_delete_while_running(pipeline: Pipeline) -> None:
     assert pipeline.set_of(key) == set()
 
 
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_source_that_vanishes_before_it_is_read_never_fails(pipeline: Pipeline, replaced: bool) -> None:
+    key = f"raw/vanished-{replaced}.jpg"
+    pipeline.faults.add("validate", "sleep", 2, when=key)
+    version = pipeline.upload(key, picture())
+    pipeline.until(lambda: pipeline.record(key, version).get("status") == "PROCESSING")
+    pipeline.delete(key, version)
+    if replaced:
+        second = pipeline.upload(key, picture("#ffffff"))
+        assert pipeline.finished(key, second)["status"] == "SUCCEEDED"
+    record = pipeline.finished(key, version)
+    assert (record["status"], record["last_failure"]["code"]) == (
+        "SUPERSEDED" if replaced else "DELETED",
+        "SourceGoneError",
+    )
+    pipeline.drained()
+    assert [told["body"]["status"] for told in pipeline.told(key)] == ["SUCCEEDED"] * replaced
+    assert pipeline.dead_letters() == []
+
+
+def test_the_same_bytes_are_not_processed_again(pipeline: Pipeline) -> None:
+    key = "raw/again.jpg"
+    first = pipeline.finished(key, pipeline.upload(key, picture()))
+    second = pipeline.finished(key, pipeline.upload(key, picture()))
+    assert (second["status"], second["result"]) == ("SUCCEEDED", first["result"])
+    pipeline.drained()
+    assert pipeline.executions(first) == ["SUCCEEDED"]
+    pages = pipeline.stepfunctions.get_paginator("list_executions").paginate(
+        stateMachineArn=pipeline.outputs["StateMachineArn"]
+    )
+    assert not [each for page in pages for each in page["executions"] if each["name"].startswith(second["job_id"])]
+    assert len(pipeline.told(key)) == 1
+
+
 def test_a_delete_and_a_restore(pipeline: Pipeline) -> None:
     key = "raw/restored.jpg"
     version = pipeline.upload(key, picture())
     pipeline.finished(key, version)
     marker = pipeline.delete(key)
     pipeline.until(lambda: pipeline.record(key, version).get("status") == "DELETED")
+    pipeline.drained()
     assert pipeline.set_of(key) == set()
     pipeline.delete(key, marker)
     record = pipeline.finished(key, version, unless=("DELETED",))

@@ -1,0 +1,47 @@
+"""The count of the SDK's own attempts notices each way to have more of them than one thinks."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.template import clients
+
+OURS = 'boto3.client("s3", config=Config(retries={"mode": "standard", "total_max_attempts": 3}))'
+
+
+def test_every_client_of_the_functions_is_counted() -> None:
+    found = clients.in_functions()
+    assert sorted(client.service for client in found) == ["dynamodb", "s3", "sns", "sqs", "stepfunctions"]
+    assert {client.tries for client in found} == {3}
+
+
+def test_what_a_client_may_take_is_added_up() -> None:
+    assert list(clients.in_source(OURS)) == [("s3", 3, 3 * 120 + 1 + 2)]
+    sooner = OURS.replace("Config(", "Config(connect_timeout=2, read_timeout=5, ")
+    assert list(clients.in_source(sooner)) == [("s3", 3, 3 * 7 + 1 + 2)]
+
+
+def test_the_most_patient_of_two_configurations_counts() -> None:
+    text = """
+one = Config(retries={"mode": "standard", "total_max_attempts": 1})
+many = Config(retries={"mode": "standard", "total_max_attempts": 7})
+client = boto3.client("s3", config=one if EXPRESS else many)
+"""
+    assert [client.tries for client in clients.in_source(text)] == [7]
+
+
+@pytest.mark.parametrize(
+    "weakened",
+    [
+        'boto3.client("s3")',
+        'boto3.client("s3", config=elsewhere)',
+        'boto3.resource("s3")',
+        'boto3.Session().client("s3")',
+        OURS.replace("standard", "legacy"),
+        OURS.replace("total_max_attempts", "max_attempts"),
+        'boto3.client("s3", config=Config())',
+    ],
+)
+def test_a_client_that_cannot_be_counted_is_noticed(weakened: str) -> None:
+    with pytest.raises(ValueError, match="source: "):
+        list(clients.in_source(weakened))
