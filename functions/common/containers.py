@@ -109,6 +109,11 @@ def _steps(name: str, parts: str, limit: int) -> Iterator[int]:
     raise reject("TOO_COMPLEX", format=NAMES[name], parts=parts, limit=limit)
 
 
+def _take(steps: Iterator[int], count: int) -> None:
+    for _ in itertools.islice(steps, count):
+        pass
+
+
 # --------------------------------------------------------------------------- structure
 
 
@@ -136,7 +141,8 @@ def _walk_jpeg(data: bytes, limits: Mapping[str, Any]) -> tuple[int, float]:
     """Count scans and segments up to the end of the first picture: what follows (a gain map, a film) is not decoded."""
     scans, most_scans, junk, position = 0, limits["scans"], 0, 2
     pattern = _JPEG_MARKER
-    for _ in _steps("jpeg", "segments", limits["chunks"]):
+    steps = _steps("jpeg", "segments", limits["chunks"])
+    for _ in steps:
         marker = pattern.search(data, position)
         if not scans:  # Pillow's parser reads what stands between the first segments byte by byte
             junk += (marker.start() if marker else len(data)) - position
@@ -155,6 +161,9 @@ def _walk_jpeg(data: bytes, limits: Mapping[str, Any]) -> tuple[int, float]:
             pattern = _JPEG_MARKER_AFTER_SCAN
             if scans > most_scans:
                 raise reject("TOO_COMPLEX", format=NAMES["jpeg"], parts="scans", limit=most_scans)
+        elif code == 0xED:  # Photoshop's: Pillow goes through the blocks in it one by one
+            blocks = data.count(b"8BIM", position, position + int.from_bytes(data[position : position + 2], "big"))
+            _take(steps, blocks)
         elif code in _JPEG_FRAMES:
             bits, height, width = struct.unpack_from(">BHH", data, position + 2)
             if code not in _JPEG_CODED or bits != 8:
@@ -242,23 +251,30 @@ def _walk_gif(data: bytes, limits: Mapping[str, Any]) -> tuple[int, float]:
 
 
 def _walk_tiff(data: bytes, limits: Mapping[str, Any]) -> tuple[int, float]:
-    """Count pages by the chain of directories."""
+    """Count pages by the chain of directories, and the numbers (such as where strips are) in the first."""
     order = "<" if data[:1] == b"I" else ">"
     big = b"+" in data[2:4]
     count, entry, link = ("Q", 20, "Q") if big else ("H", 12, "I")
-    steps = _steps("tiff", "directory entries", limits["chunks"])
+    steps = _steps("tiff", "directory entries and numbers", limits["chunks"])
     pages = 0
     (position,) = struct.unpack_from(order + link, data, 8 if big else 4)
     while position:
         pages += 1
         check_frames("tiff", pages, limits)
         (entries,) = struct.unpack_from(order + count, data, position)
-        position += struct.calcsize(order + count) + entries * entry
-        for _ in itertools.islice(steps, entries):
-            pass
+        position += struct.calcsize(order + count)
+        _take(steps, entries)
+        if pages == 1:  # the page that is decoded: Pillow makes Python's numbers of what it has of them
+            for at in range(position, position + entries * entry, entry):
+                kind, values = struct.unpack_from(order + "H" + link, data, at + 2)
+                _take(steps, 0 if kind in _TIFF_BYTES else values)
+        position += entries * entry
         (position,) = struct.unpack_from(order + link, data, position)
     return pages, DECODER_BYTES["tiff"]
 
+
+_TIFF_BYTES = frozenset((1, 2, 6, 7))
+"""Types of one byte each: texts, profiles, previews."""
 
 _WALKS: dict[str, Callable[[bytes, Mapping[str, Any]], tuple[int, float]]] = {
     "jpeg": _walk_jpeg,
