@@ -7,7 +7,9 @@ and carry no metadata. Whatever a decoder says about bad bytes becomes a Rejecti
 from __future__ import annotations
 
 import functools
+import logging
 import math
+import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -26,9 +28,11 @@ from common import containers
 from common.rejection import Rejection, reject
 
 # Process-wide, so set once. The limits of the recipe are checked before pixels are allocated, which leaves Pillow's
-# own limit nothing to do; its warnings about odd metadata are noise in a log.
+# own limit nothing to do; its warnings and errors about odd files are noise in a log.
 Image.MAX_IMAGE_PIXELS = None
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+logging.getLogger("PIL").propagate = False
 
 Size = Mapping[str, Any]
 """{"width": pixels, "height": pixels, "fit": "inside" | "cover" | "contain", "background": colour}, as in a recipe."""
@@ -111,11 +115,25 @@ def _words(value: object) -> str:
 def _rejecting(name: str) -> Iterator[None]:
     """Whatever goes wrong within is the fault of the bytes: decoders raise nearly every kind of exception."""
     try:
-        yield
+        with _silence():
+            yield
     except Rejection:
         raise
     except Exception as error:
         raise reject("CORRUPT", format=containers.NAMES[name]) from error
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """No stderr: libtiff complains there, at a length that the file chooses, and all of it would be in the log."""
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    os.close(nothing)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _open(data: bytes, name: str) -> Image.Image:
@@ -212,9 +230,9 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     key = gray.info.pop("transparency", None)
     if key is None:
         return gray
-    transparent = gray.convert("RGBA")
-    transparent.putalpha(wide.point([0 if value == key else 255 for value in range(65536)], "L"))
-    return transparent
+    alpha = wide.point([0 if value == key else 255 for value in range(65536)], "L")
+    del wide  # the largest of them
+    return Image.merge("RGBA", (gray, gray, gray, alpha))
 
 
 def _color_key(key: Any, depth: int) -> Any:
