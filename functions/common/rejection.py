@@ -7,7 +7,7 @@ import string
 SENTENCES = {
     "EMPTY": "The file is empty: upload it again.",
     "UNSUPPORTED_FORMAT": "The file is {found}, not an image that is accepted here: upload it as {accepted}.",
-    "CORRUPT": "The {format} file is damaged or cut short: export it again and upload the new file.",
+    "CORRUPT": "The {format} file is damaged, cut short or against the rules: export it again and upload the new file.",
     "TOO_MANY_BYTES": "The file has {found} bytes; the limit is {limit}: upload a smaller one.",
     "TOO_MANY_PIXELS": "The {format} image is {width} x {height} pixels; the limit is {limit}: scale it down.",
     "TOO_MANY_FRAMES": "The {format} file has more than {limit} frames: upload fewer, or a still.",
