@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from common import containers, imaging, manifest, recipes, storage
+from common import containers, guard, manifest, recipes, storage
 from common.rejection import Rejection
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 RECIPES = recipes.load()
-RESERVED_MIB = 320
-"""For all but decoding: Python and its libraries, the source's bytes, the renditions."""
+MEMORY_PART = 0.6
+"""Of a function's memory, what an upload may take there: what it takes is an estimate until it is decoded."""
+RESERVED_MIB = 160
+"""Of that, for all but decoding: Python and its libraries, the source's bytes, the renditions."""
 logger = Logger()
 
 
@@ -33,18 +35,20 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         manifest.check_key(source["key"], recipe)
         containers.check_bytes(source["size"], recipe["limits"])
         data = storage.read_source(source, recipe["limits"]["bytes"])
-        image = imaging.inspect(data, _affordable(recipe["limits"], context), recipe["sizes"])
+        usable = int(MEMORY_PART * int(context.memory_limit_in_mb))
+        image = guard.inspect(data, _affordable(recipe["limits"], usable), recipe["sizes"], usable)
     except Rejection as rejection:
         logger.info("refused", code=rejection.code, reason=rejection.reason)
         told = {"code": rejection.code, "reason": rejection.reason}
         return {"valid": False, "status": "REJECTED", "rejection": told}
-    if recipe["keep_copyright"]:
-        image["rights"] = imaging.rights(data)
+    if not recipe["keep_copyright"]:
+        del image["rights"]
     logger.info("accepted", image=image)
     return {"valid": True, "image": image, "recipe": recipe}
 
 
-def _affordable(limits: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """The limits, that of memory no higher than what a function of this size (the later ones are like it) has."""
-    most = int(context.memory_limit_in_mb) - RESERVED_MIB
+def _affordable(limits: dict[str, Any], usable: int) -> dict[str, Any]:
+    """The limits, that of memory no higher than what is usable of a function of this size (the later ones are like
+    it)."""
+    most = usable - RESERVED_MIB
     return {**limits, "memory": min(limits["memory"] or most, most)}

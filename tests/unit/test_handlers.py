@@ -121,7 +121,7 @@ def test_a_recipe_may_keep_artist_and_copyright(cloud: Any, monkeypatch: pytest.
 def test_what_a_source_may_take_follows_from_the_memory_of_the_function(cloud: Any) -> None:
     the_job = job(cloud, photo((1600, 1200), kind="PNG"))
     handler = importlib.import_module("validate.app").lambda_handler
-    small = SimpleNamespace(**{**vars(CONTEXT), "memory_limit_in_mb": "330"})
+    small = SimpleNamespace(**{**vars(CONTEXT), "memory_limit_in_mb": "290"})
     assert handler({"job": the_job}, small)["rejection"]["code"] == "TOO_MANY_PIXELS"
     assert handler({"job": the_job}, CONTEXT)["valid"]
 
