@@ -1,0 +1,29 @@
+"""Every file of `files`, through the functions: it ends as it has to, in bounds, and in silence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.hostile import engine
+from tests.hostile.files import files
+
+FILES = files()
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, engine.Ended]:
+    folder = tmp_path_factory.mktemp("files")
+    for name, (make, _) in FILES.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(make())
+    return {each.name: each for each in engine.run(folder, FILES)}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_it_ends_as_it_has_to(ended: dict[str, Any], name: str) -> None:
+    assert name in ended, f"{name}: no word of it"
+    assert not engine.problem(ended[name])
+    _, expected = FILES[name]
+    assert expected in ("", ended[name].code or ended[name].status), ended[name]
