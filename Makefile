@@ -19,7 +19,7 @@ export SAM_CLI_TELEMETRY := 0
 NO_AWS := AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null AWS_ACCESS_KEY_ID=none \
   AWS_SECRET_ACCESS_KEY=none AWS_DEFAULT_REGION=us-east-1 AWS_EC2_METADATA_DISABLED=true
 
-.PHONY: help install demo test soak bench check up down invoke build deploy clean
+.PHONY: help install demo test soak fuzz bench check up down invoke build deploy clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s%s\n", $$1, $$2 }' Makefile
@@ -63,6 +63,9 @@ build: $(PROJECT) $(SAM_CLI) ## Build for AWS
 
 deploy: $(SAM_CLI) ## Deploy what was built to your AWS account; ARGS="--guided" asks for the parameters
 	$(SAM) deploy $(ARGS)
+
+fuzz: $(PROJECT) ## Bad input by the thousand, in minutes; ARGS="--seed 2 --mutants 2000"
+	@PYTHONPATH=functions:. $(PYTHON) -m tests.hostile $(ARGS)
 
 bench: $(PROJECT) $(BENCH) ## This engine beside sharp, libvips and naive Pillow, in ten minutes
 	@PYTHONPATH=functions:. $(PYTHON) -m bench
