@@ -25,10 +25,12 @@ def inspect(
 
     Raises Rejection.
     """
+    containers.check_bytes(len(data), limits)
+    name = containers.NAMES[containers.kind(data, limits["formats"])]
     read, write = os.pipe()
     child = os.fork()
     if not child:
-        _answer(write, data, limits, sizes, megabytes)
+        _answer(write, data, name, limits, sizes, megabytes)
     os.close(write)
     with os.fdopen(read, "rb") as pipe:
         told = pipe.read()
@@ -36,14 +38,13 @@ def inspect(
     ended = os.waitstatus_to_exitcode(status)
     if ended >= 0:
         return _taken(json.loads(told))
-    name = containers.NAMES[containers.kind(data, limits["formats"])]
     if ended in (-signal.SIGXCPU, -signal.SIGALRM):
         raise reject("TOO_COMPLEX", format=name, parts="seconds of decoding in it", limit=limits["seconds"])
     raise reject("CORRUPT", format=name)
 
 
 def _answer(
-    write: int, data: bytes, limits: Mapping[str, Any], sizes: Mapping[str, imaging.Size], megabytes: int
+    write: int, data: bytes, name: str, limits: Mapping[str, Any], sizes: Mapping[str, imaging.Size], megabytes: int
 ) -> None:
     """In the child: write down what came out, and end. JSON, for a decoder that was taken over can say anything."""
     try:
@@ -56,7 +57,7 @@ def _answer(
         try:
             answer = {"facts": {**imaging.inspect(data, limits, sizes), "rights": imaging.rights(data)}}
         except Rejection as rejection:
-            answer = {"rejection": _memory_said(rejection, data, limits, megabytes).args}
+            answer = {"rejection": _memory_said(rejection, name, megabytes).args}
         except Exception as error:
             answer = {"error": repr(error)}
         with os.fdopen(write, "wb") as pipe:
@@ -71,11 +72,10 @@ def _limit(what: int, amount: int) -> None:
     resource.setrlimit(what, (amount if most == resource.RLIM_INFINITY else min(amount, most), most))
 
 
-def _memory_said(rejection: Rejection, data: bytes, limits: Mapping[str, Any], megabytes: int) -> Rejection:
+def _memory_said(rejection: Rejection, name: str, megabytes: int) -> Rejection:
     """The rejection, of its true cause if that is memory: nothing is wrong with the file then but its size."""
     if not isinstance(rejection.__cause__, MemoryError):
         return rejection
-    name = containers.NAMES[containers.kind(data, limits["formats"])]
     return reject("TOO_COMPLEX", format=name, parts="megabytes to decode", limit=megabytes)
 
 
