@@ -9,9 +9,9 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-from PIL import Image, ImageCms
+from PIL import Image
 
-from tests.hostile.files import grid, tower, valid
+from tests.hostile.files import grid, srgb_profile, tower, valid
 from tests.unit.pictures import data, disc, quarters
 
 INTEGERS = (0, 1, 2, 3, 8, 16, 127, 128, 255, 256, 32767, 32768, 65535, 65536, 2**24 - 1, 2**31 - 1, 2**31, 2**32 - 1)
@@ -32,10 +32,9 @@ def mutant(seed: int, number: int) -> tuple[str, bytes]:
 
 @functools.cache
 def sources() -> dict[str, bytes]:
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     exif = Image.Exif()
     exif[0x0112], exif[0x8298], exif.get_ifd(0x8769)[0x9286] = 6, "Ann", b"comment"
-    laden = {"icc_profile": profile, "exif": exif}
+    laden = {"icc_profile": srgb_profile(), "exif": exif}
 
     def frames(format_: str, **options: Any) -> bytes:
         more = [quarters().rotate(90), disc().resize((80, 60)).convert("RGB")]
@@ -61,7 +60,7 @@ def sources() -> dict[str, bytes]:
         "frames.gif": frames("GIF", transparency=0, disposal=2),
         "plain.avif": valid("AVIF", **laden),
         "alpha.avif": data(disc(), "AVIF"),
-        "frames.avif": frames("AVIF"),
+        "frames.avif": undated(frames("AVIF")),
         "grid.avif": grid(b"av01", 3, 2),
         "plain.heic": valid("HEIC"),
         "grid.heic": grid(b"hvc1", 3, 2),
@@ -73,6 +72,14 @@ def sources() -> dict[str, bytes]:
     for compression in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "zstd"):
         made[f"{compression}.tif"] = data(quarters(), "TIFF", compression=compression)
     return made
+
+
+def undated(content: bytes) -> bytes:
+    """A film without the dates of its making, so that it is always the same."""
+    for kind in (b"mvhd", b"tkhd", b"mdhd"):
+        at = content.index(kind) + 8  # behind type, version and flags
+        content = content[:at] + bytes(16) + content[at + 16 :]
+    return content
 
 
 # --------------------------------------------------------------------------- mutations
