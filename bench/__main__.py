@@ -59,6 +59,7 @@ def main() -> int:
         "seconds": round(time.monotonic() - started),
         "photos": names,
         "engines": summary,
+        "by_photo": results,
         "cold_start_cpu": cold,
         "resize_peak": peaks,
         "package_mb": package,

@@ -190,11 +190,12 @@ def finish(pipeline: Pipeline, versions: dict[str, str], seconds: float) -> list
         looks.append(Look(len(running["executions"]), pipeline.waiting("UploadQueueUrl")))
         records = pipeline.records(versions)
         done = sum(record.get("status") in FINAL for record in records.values())
-        print(f"\r  {done}/{len(versions)} ended, {looks[-1].waiting} messages waiting ", end="")
+        if sys.stdout.isatty():
+            print(f"\r  {done}/{len(versions)} ended, {looks[-1].waiting} messages waiting ", end="", flush=True)
         if done == len(versions) and pipeline.waiting("UploadQueueUrl") == 0:
             break
         time.sleep(0.5)
-    print(flush=True)
+    print(f"\r  {done}/{len(versions)} ended, {looks[-1].waiting} messages waiting ", flush=True)
     return looks
 
 
