@@ -15,16 +15,16 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tests.bars import Bar, at_least, at_most, tell
 from tests.hostile import engine, mutants
 from tests.hostile.files import giants
 
 KEPT = engine.ROOT / ".darkroom/fuzz"
 PROCESSES = 2
-Bar = tuple[str, float, float, Callable[[float, float], bool]]
 
 
 def main() -> int:
@@ -38,17 +38,7 @@ def main() -> int:
     if args.file:
         return alone(args.file)
     bars = [*fuzz(args.seed, args.mutants), *largest()]
-    for name, value, limit, holds in bars:
-        print(f"BAR {name} {value:g} {limit:g} {'ok' if holds(value, limit) else 'short'}")
-    return 0 if all(holds(value, limit) for _, value, limit, holds in bars) else 1
-
-
-def at_most(value: float, limit: float) -> bool:
-    return value <= limit
-
-
-def at_least(value: float, limit: float) -> bool:
-    return value >= limit
+    return tell(bars)
 
 
 def alone(file: Path) -> int:

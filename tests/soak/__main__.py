@@ -16,18 +16,18 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.bars import Bar, at_least, at_most, tell
 from tests.workflow.pipeline import FINAL, Pipeline, deployed, notification, picture
 from tests.workflow.points import POINTS
 
 RECIPES = Path(__file__).with_name("recipes.json")
 BATCH_SIZE, CONCURRENCY = 2, 4
-Bar = tuple[str, float, float, Callable[[float, float], bool]]
 
 
 def main() -> int:
@@ -49,17 +49,7 @@ def main() -> int:
         began = time.monotonic()
         bars += measure()
         print(f"  took {time.monotonic() - began:.0f} s", flush=True)
-    for name, value, limit, holds in bars:
-        print(f"BAR {name} {value:g} {limit:g} {'ok' if holds(value, limit) else 'short'}")
-    return 0 if all(holds(value, limit) for _, value, limit, holds in bars) else 1
-
-
-def at_most(value: float, limit: float) -> bool:
-    return value <= limit
-
-
-def at_least(value: float, limit: float) -> bool:
-    return value >= limit
+    return tell(bars)
 
 
 @contextmanager
