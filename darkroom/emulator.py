@@ -14,6 +14,7 @@ import fcntl
 import http.client
 import ipaddress
 import os
+import random
 import shutil
 import signal
 import socket
@@ -102,11 +103,15 @@ def stop(name: str) -> bool:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of 127.0.0.1 that nothing listens on now.
+
+    Below those that systems give to outgoing connections: one of these might take it before the emulator does.
+    """
+    for port in random.sample(range(20_000, 30_000), 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise StackError("no port of 127.0.0.1 is free for the local stack: end what listens there")
 
 
 def make_certificate(path: Path, key_path: Path) -> None:
