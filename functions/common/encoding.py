@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from io import BytesIO
 from pathlib import Path
@@ -46,9 +46,7 @@ class Unpacked:
         file, number = self._pages[name]
         with Image.open(file, formats=["TIFF"]) as pages:
             pages.seek(number)
-            image = pages.copy()  # a plain image: encoders would go through the pages of this one
-        image.info = {}
-        return image
+            return pages.copy()  # a plain image: encoders would go through the pages of this one
 
 
 def encode(
@@ -56,15 +54,10 @@ def encode(
 ) -> bytes:
     """The image (mode L, RGB or RGBA) as avif, webp, jpeg or png, with a recipe's quality, effort and background.
 
-    What is written has no metadata but `rights` ("artist", "copyright"), whatever the image carries.
+    What is written has no metadata but `rights` ("artist", "copyright"). The image loses its own, and is nobody else's
+    meanwhile: Pillow keeps the options of a save in it.
     """
-    own = image.copy()  # save() keeps its options in the image, and another thread may be saving it
-    own.info = {}  # encoders write comments and profiles that they find there, unasked
-    return _encode(own, format_, recipe, rights)
-
-
-def _encode(image: Image.Image, format_: str, recipe: Mapping[str, Any], rights: Mapping[str, str] | None) -> bytes:
-    """`encode` of an image that has no info and that nobody else uses."""
+    image.info = {}  # encoders write comments and profiles that they find there, unasked
     if format_ == "jpeg":
         image = imaging.flatten(image, recipe["background"])
     output = BytesIO()
@@ -78,7 +71,7 @@ def encode_all(
     recipe: Mapping[str, Any],
     rights: Mapping[str, str] | None = None,
     threads: int = 1,
-) -> Iterator[tuple[str, str, bytes]]:
+) -> Generator[tuple[str, str, bytes]]:
     """Encode every (name, format) of `outputs`, the dearest first; yields (name, format, bytes) as each is finished.
 
     `threads`: how many encoders may work at a time (they release the GIL). Each takes its memory: more than there are
@@ -98,7 +91,7 @@ def _output(
     images: Unpacked, job: tuple[str, str], recipe: Mapping[str, Any], rights: Mapping[str, str] | None
 ) -> tuple[str, str, bytes]:
     name, format_ = job
-    return name, format_, _encode(images[name], format_, recipe, rights)
+    return name, format_, encode(images[name], format_, recipe, rights)
 
 
 def _pixels(image: Image.Image) -> int:

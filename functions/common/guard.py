@@ -18,19 +18,18 @@ _PATIENCE = 8
 """Times the seconds of CPU that decoding may take: after those in all it is ended too."""
 
 
-def inspect(
-    data: bytes, limits: Mapping[str, Any], sizes: Mapping[str, imaging.Size], megabytes: int
-) -> dict[str, Any]:
-    """`imaging.inspect`, with "rights" added, in a child that has `limits["seconds"]` of CPU and `megabytes` of memory.
+def inspect(data: bytes, recipe: Mapping[str, Any], limits: Mapping[str, Any], megabytes: int) -> dict[str, Any]:
+    """`imaging.inspect` for a recipe, in a child that has `limits["seconds"]` of CPU and `megabytes` of memory.
 
-    Raises Rejection.
+    If the recipe keeps copyrights, "rights" are added to what it returns. Raises Rejection.
     """
+    # No child for what is no picture at all.
     containers.check_bytes(len(data), limits)
     name = containers.NAMES[containers.kind(data, limits["formats"])]
     read, write = os.pipe()
     child = os.fork()
     if not child:
-        _answer(write, data, name, limits, sizes, megabytes)
+        _answer(write, data, name, recipe, limits, megabytes)
     os.close(write)
     with os.fdopen(read, "rb") as pipe:
         told = pipe.read()
@@ -44,7 +43,7 @@ def inspect(
 
 
 def _answer(
-    write: int, data: bytes, name: str, limits: Mapping[str, Any], sizes: Mapping[str, imaging.Size], megabytes: int
+    write: int, data: bytes, name: str, recipe: Mapping[str, Any], limits: Mapping[str, Any], megabytes: int
 ) -> None:
     """In the child: write down what came out, and end. JSON, for a decoder that was taken over can say anything."""
     try:
@@ -55,7 +54,10 @@ def _answer(
         _limit(resource.RLIMIT_DATA, megabytes * 2**20)
         answer: dict[str, Any]
         try:
-            answer = {"facts": {**imaging.inspect(data, limits, sizes), "rights": imaging.rights(data)}}
+            facts = imaging.inspect(data, limits, recipe["sizes"])
+            if recipe["keep_copyright"]:
+                facts["rights"] = imaging.rights(data)
+            answer = {"facts": facts}
         except Rejection as rejection:
             answer = {"rejection": _memory_said(rejection, name, megabytes).args}
         except Exception as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -58,11 +59,12 @@ def _finish(
 ) -> dict[str, Any]:
     """Write the encoded outputs, each as soon as it is made, and return the manifest that lists them."""
     entries = []
-    encoded = encoding.encode_all(images, recipes.outputs(recipe), recipe, facts.get("rights"), threads)
-    for name, kind, data in encoded:
-        entry = manifest.rendition(job["source"]["key"], name, kind, images.sizes[name], data)
-        storage.put(OUTPUT_BUCKET, entry["key"], data, entry["content_type"])
-        entries.append(entry)
+    # Closed, for encoders that go on when a write has failed would work for nobody.
+    with closing(encoding.encode_all(images, recipes.outputs(recipe), recipe, facts.get("rights"), threads)) as encoded:
+        for name, kind, data in encoded:
+            entry = manifest.rendition(job["source"]["key"], name, kind, images.sizes[name], data)
+            storage.put(OUTPUT_BUCKET, entry["key"], data, entry["content_type"])
+            entries.append(entry)
     return manifest.build(
         job=job,
         source=job["source"] | facts,

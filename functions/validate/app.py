@@ -36,13 +36,11 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         containers.check_bytes(source["size"], recipe["limits"])
         data = storage.read_source(source, recipe["limits"]["bytes"])
         usable = int(MEMORY_PART * int(context.memory_limit_in_mb))
-        image = guard.inspect(data, _affordable(recipe["limits"], usable), recipe["sizes"], usable)
+        image = guard.inspect(data, recipe, _affordable(recipe["limits"], usable), usable)
     except Rejection as rejection:
         logger.info("refused", code=rejection.code, reason=rejection.reason)
         told = {"code": rejection.code, "reason": rejection.reason}
         return {"valid": False, "status": "REJECTED", "rejection": told}
-    if not recipe["keep_copyright"]:
-        del image["rights"]
     logger.info("accepted", image=image)
     return {"valid": True, "image": image, "recipe": recipe}
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from common import outcomes, storage
-from tests import hostile_keys
+from tests.unit import hostile_keys
 from tests.unit.test_handlers import call
 from tests.unit.test_reconcile import Workflow, deliver, message, record, workflow
 

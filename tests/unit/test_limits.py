@@ -26,6 +26,7 @@ LIMITS: dict[str, Any] = {
     "formats": list(containers.NAMES),
 }
 SIZES = {"small": {"width": 100, "height": 100}}
+RECIPE = {"sizes": SIZES, "keep_copyright": True}
 PLENTY = 4000
 
 
@@ -39,7 +40,7 @@ def inspect(content: bytes, **limits: Any) -> str:
 
 
 def guarded(content: bytes, megabytes: int = PLENTY, **limits: Any) -> dict[str, Any]:
-    return guard.inspect(content, LIMITS | limits, SIZES, megabytes)
+    return guard.inspect(content, RECIPE, LIMITS | limits, megabytes)
 
 
 def test_the_defaults() -> None:
