@@ -1,3 +1,4 @@
+import threading
 from io import BytesIO
 
 import pytest
@@ -129,6 +130,22 @@ def test_encode_all_yields_every_output_once_and_the_same_bytes(recipe, packed, 
 def test_encode_all_raises_what_an_encoder_raises(recipe, packed):
     with pytest.raises(OSError, match="cannot write mode"):
         list(encoding.encode_all(packed({"x": Image.new("CMYK", (4, 4))}), [("x", "png")], recipe))
+
+
+def test_encode_all_stops_when_nobody_takes_what_it_makes(recipe, packed, monkeypatch):
+    begun, ended = [], threading.Event()
+
+    def encode(_image, format_, *_):
+        begun.append(format_)
+        if len(begun) > 1:
+            ended.wait(0.5)
+        return b""
+
+    monkeypatch.setattr(encoding, "encode", encode)
+    encoded = encoding.encode_all(packed({"x": quarters()}), [("x", format_) for format_ in FORMATS], recipe)
+    next(encoded)
+    encoded.close()
+    assert len(begun) <= 2
 
 
 @pytest.mark.parametrize("format_", FORMATS)
