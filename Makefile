@@ -5,7 +5,7 @@ UV := uv==0.13.8
 PYTHON := .venv/bin/python
 DARKROOM := $(PYTHON) -m darkroom
 # A wrong recipes.json is told before it is deployed: no function that needs it could even start.
-RECIPES := PYTHONPATH=functions $(PYTHON) -m common.recipes
+RECIPES := PYTHONPATH=functions $(PYTHON) -m pipeline.recipes
 SAM := .darkroom/tools/sam/bin/sam
 PROJECT := .venv/.installed
 SHARP := sharp@0.35.5

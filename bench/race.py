@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.process import PYTHON, ROOT, TOOLS, TOOLS_PYTHON, Ended, function_environment, run
-from common import recipes
+from pipeline import recipes
 
 ENGINES = ROOT / "bench" / "engines"
 JOB = {"job_id": "0" * 24, "round": 1, "attempt": 1}

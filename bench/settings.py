@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bench.race import DEFAULT
-from common.encoding import avif_speed
+from engine.encoding import avif_speed
 
 _FASTEST = 9
 """sharp and libvips call effort what is this minus the AVIF encoder's speed."""

@@ -71,7 +71,7 @@ def down(name: str = NAME) -> bool:
 def _check_recipes() -> None:
     """Raises StackError for a recipes.json that the functions cannot use: none that needs it would start."""
     # In a process of its own, as the functions' modules are none of ours.
-    command = [sys.executable, "-m", "common.recipes"]
+    command = [sys.executable, "-m", "pipeline.recipes"]
     run = subprocess.run(command, cwd=FUNCTIONS, capture_output=True, text=True, check=False)  # noqa: S603
     if run.returncode:
         raise StackError(run.stderr.strip())

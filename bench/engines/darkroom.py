@@ -23,8 +23,8 @@ os.environ |= {
 
 
 def keep_objects_in(folder: Path) -> ModuleType:
-    """What stands for `common.storage`, the functions' one module that talks to S3: no SDK, as the peers have none."""
-    storage = ModuleType("common.storage")
+    """What stands for `pipeline.storage`, which alone talks to S3: no SDK, as the peers have none."""
+    storage = ModuleType("pipeline.storage")
 
     def path(key: str) -> Path:
         return folder / key
@@ -61,7 +61,7 @@ def cpu_seconds() -> float:
 
 def main() -> None:
     task = json.loads(Path(sys.argv[1]).read_text())
-    sys.modules["common.storage"] = keep_objects_in(Path(task["store"]))
+    sys.modules["pipeline.storage"] = keep_objects_in(Path(task["store"]))
     handler = importlib.import_module(f"{task['function']}.app").lambda_handler
     context = SimpleNamespace(
         function_name="bench", memory_limit_in_mb=1769, invoked_function_arn="", aws_request_id=""

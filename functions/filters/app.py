@@ -7,7 +7,8 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from common import encoding, filters, imaging, storage
+from engine import encoding, filters, imaging
+from pipeline import storage
 
 OUTPUT_BUCKET = os.environ["OUTPUT_BUCKET"]
 logger = Logger()

@@ -7,7 +7,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from common import jobs, outcomes, storage
+from pipeline import jobs, outcomes, storage
 
 SUCCESS_TOPIC = os.environ["SUCCESS_TOPIC_ARN"]
 ERROR_TOPIC = os.environ["ERROR_TOPIC_ARN"]

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from common import clock, encoding, manifest, placeholder, recipes, storage
+from engine import encoding, placeholder
+from pipeline import clock, manifest, recipes, storage
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

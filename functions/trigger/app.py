@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from common import outcomes
+from pipeline import outcomes
 from trigger import heartbeat, notices
 from trigger.reconcile import BACKOFF_SECONDS, DONE, Verdict, reconcile
 

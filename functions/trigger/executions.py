@@ -11,7 +11,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from common import jobs
+from pipeline import jobs
 
 if TYPE_CHECKING:
     from types_boto3_stepfunctions import SFNClient

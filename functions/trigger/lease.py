@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from common import jobs
+from pipeline import jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

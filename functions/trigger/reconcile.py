@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from aws_lambda_powertools import Logger
 
-from common import clock, jobs, manifest, outcomes, recipes, storage
+from pipeline import clock, jobs, manifest, outcomes, recipes, storage
 from trigger import executions, lease
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from common import containers, guard, manifest, recipes, storage
-from common.rejection import Rejection
+from engine import containers, sandbox
+from engine.rejection import Rejection
+from pipeline import manifest, recipes, storage
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -36,7 +37,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         containers.check_bytes(source["size"], recipe["limits"])
         data = storage.read_source(source, recipe["limits"]["bytes"])
         usable = int(MEMORY_PART * int(context.memory_limit_in_mb))
-        image = guard.inspect(data, recipe, _affordable(recipe["limits"], usable), usable)
+        image = sandbox.inspect(data, recipe, _affordable(recipe["limits"], usable), usable)
     except Rejection as rejection:
         logger.info("refused", code=rejection.code, reason=rejection.reason)
         told = {"code": rejection.code, "reason": rejection.reason}

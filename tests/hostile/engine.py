@@ -27,7 +27,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from common.rejection import SENTENCES
+from engine.rejection import SENTENCES
 
 ROOT = Path(__file__).parents[2]
 RECIPES = Path(__file__).with_name("recipes.json")
@@ -138,8 +138,8 @@ class Functions:
     def __init__(self) -> None:
         names = ("validate", "resize", "filters", "optimize")
         self.handlers = {name: importlib.import_module(f"{name}.app").lambda_handler for name in names}
-        self.storage = importlib.import_module("common.storage")
-        recipes = importlib.import_module("common.recipes")
+        self.storage = importlib.import_module("pipeline.storage")
+        recipes = importlib.import_module("pipeline.recipes")
         importlib.import_module("validate.app").RECIPES = recipes.load(RECIPES)
         self.context = SimpleNamespace(
             function_name="function",

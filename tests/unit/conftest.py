@@ -79,7 +79,7 @@ class Cloud:
 
     def records(self, key: str) -> list[dict[str, Any]]:
         """All items of a source key, as they are."""
-        from common import jobs
+        from pipeline import jobs
 
         found = self.dynamodb.query(
             TableName="jobs",

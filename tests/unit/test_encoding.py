@@ -4,7 +4,8 @@ from io import BytesIO
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
-from common import encoding, imaging, recipes
+from engine import encoding, imaging
+from pipeline import recipes
 from tests.unit.pictures import RED, disc, near, opened, quarters
 
 FORMATS = ["avif", "webp", "jpeg", "png"]

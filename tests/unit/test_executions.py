@@ -33,7 +33,7 @@ class Records:
 
 @pytest.fixture
 def records(monkeypatch: pytest.MonkeyPatch) -> Records:
-    from common import jobs
+    from pipeline import jobs
     from trigger import executions
 
     found = Records()
@@ -153,7 +153,7 @@ def test_a_run_that_outlasts_every_bound_is_unknown(
 
 
 def test_a_record_that_another_attempt_took_over_is_not_ours(records: Records, aws: Stubber) -> None:
-    from common import jobs
+    from pipeline import jobs
 
     records.owner = "another"
     aws.add_response("start_execution", START)

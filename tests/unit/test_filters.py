@@ -4,7 +4,8 @@ import json
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from common import filters, recipes
+from engine import filters
+from pipeline import recipes
 from tests.unit.pictures import RED, disc, near, quarters
 
 GRAY = (128, 128, 128)

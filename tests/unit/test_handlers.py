@@ -140,7 +140,7 @@ def test_a_step_that_runs_twice_gives_the_same(cloud: Any) -> None:
 
 def test_what_the_new_set_no_longer_has_is_removed(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     process(job(cloud, photo()))
-    from common import recipes
+    from pipeline import recipes
 
     route = recipes.route
 
@@ -194,7 +194,7 @@ def test_a_refusal_is_data_with_a_code_and_a_sentence(cloud: Any, body: bytes, k
 
 
 def test_too_many_bytes_are_refused_without_reading_them(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from common import storage
+    from pipeline import storage
 
     monkeypatch.setattr(storage, "read_source", lambda *_: pytest.fail("it was read"))
     answer = call("validate", {"job": job(cloud, b"x") | {"source": {**job(cloud, b"x")["source"], "size": 10**10}}})
@@ -202,7 +202,7 @@ def test_too_many_bytes_are_refused_without_reading_them(cloud: Any, monkeypatch
 
 
 def test_a_version_that_is_gone_is_named_so(cloud: Any) -> None:
-    from common.storage import SourceGoneError
+    from pipeline.storage import SourceGoneError
 
     the_job = job(cloud, photo())
     cloud.s3.delete_object(Bucket="darkroom-source", Key=KEY, VersionId=the_job["source"]["version_id"])
@@ -214,7 +214,7 @@ def test_a_version_that_is_gone_is_named_so(cloud: Any) -> None:
 
 
 def begun(cloud: Any, the_job: dict[str, Any]) -> dict[str, Any]:
-    from common import jobs
+    from pipeline import jobs
 
     jobs.begin(the_job, None)
     return the_job
@@ -294,7 +294,7 @@ def test_the_last_failed_attempt_is_told_with_its_state(cloud: Any) -> None:
 
 
 def test_an_attempt_that_was_taken_over_neither_tells_nor_closes(cloud: Any) -> None:
-    from common import jobs
+    from pipeline import jobs
 
     the_job = begun(cloud, job(cloud, b"x"))
     jobs.begin(the_job | {"attempt": 2, "execution_name": "the next one"}, only_record(cloud))
@@ -305,7 +305,7 @@ def test_an_attempt_that_was_taken_over_neither_tells_nor_closes(cloud: Any) -> 
 
 @pytest.mark.parametrize("key", ["raw/" + "ü" * 400 + "/tom.jpg", "raw/line\nbreak\x00.jpg", "raw/" + "y" * 900])
 def test_subjects_are_what_sns_accepts(cloud: Any, key: str) -> None:
-    from common import jobs
+    from pipeline import jobs
 
     the_job = job(cloud, b"x", key)
     jobs.begin(the_job, None)
@@ -321,7 +321,7 @@ def test_subjects_are_what_sns_accepts(cloud: Any, key: str) -> None:
 
 
 def test_an_error_without_lambdas_json_is_told_as_it_is() -> None:
-    from common import outcomes
+    from pipeline import outcomes
 
     assert outcomes.describe({"Error": "States.Timeout", "Cause": ""}) == ("States.Timeout", "no reason was given")
     assert outcomes.describe({"Error": "Lambda.Unknown", "Cause": "a\nb"}) == ("Lambda.Unknown", "a b")

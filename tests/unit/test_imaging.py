@@ -4,8 +4,9 @@ import zlib
 import pytest
 from PIL import Image, ImageChops, ImageCms, ImageOps, ImageStat
 
-from common import containers, imaging, placeholder, recipes
-from common.rejection import Rejection
+from engine import containers, imaging, placeholder
+from engine.rejection import Rejection
+from pipeline import recipes
 from tests.unit.pictures import BLUE, GREEN, HEIC, RED, WHITE, chunk, data, disc, near, opened, png, quarters
 
 BOX = {"width": 1000, "height": 1000, "fit": "inside"}

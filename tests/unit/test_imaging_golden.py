@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from common import imaging
+from engine import imaging
 
 ROOT = Path(__file__).parents[2]
 VIPS = ROOT / ".darkroom" / "tools" / "bench" / "bin" / "python"

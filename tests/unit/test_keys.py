@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from PIL import Image
 
-from common import outcomes, storage
+from pipeline import outcomes, storage
 from tests.unit import hostile_keys
 from tests.unit.test_handlers import call
 from tests.unit.test_reconcile import Workflow, deliver, message, record, workflow
@@ -61,8 +61,8 @@ class Pictures(HTMLParser):
 @pytest.fixture
 def played(cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Workflow]:
     """The state machine's states, as they are, with a recipe of four small outputs."""
-    from common import recipes
     from optimize import app as optimize
+    from pipeline import recipes
     from trigger import reconcile
     from validate import app as validate
 

@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from common import containers, guard, imaging, recipes
-from common.rejection import Rejection
+from engine import containers, imaging, sandbox
+from engine.rejection import Rejection
+from pipeline import recipes
 from tests.hostile.files import gif, gif_frame, in_jpeg, plain_tiff, riff, tower
 from tests.unit.pictures import HEIC, chunk, data, png, quarters
 
@@ -40,7 +41,7 @@ def inspect(content: bytes, **limits: Any) -> str:
 
 
 def guarded(content: bytes, megabytes: int = PLENTY, **limits: Any) -> dict[str, Any]:
-    return guard.inspect(content, RECIPE, LIMITS | limits, megabytes)
+    return sandbox.inspect(content, RECIPE, LIMITS | limits, megabytes)
 
 
 def test_the_defaults() -> None:
@@ -158,7 +159,7 @@ class Body(io.BytesIO):
 @pytest.fixture
 def body(monkeypatch: pytest.MonkeyPatch) -> Body:
     """What S3 hands out, whatever is asked for; `asked`: how much of it was read."""
-    from common import storage
+    from pipeline import storage
 
     given = Body(data(quarters(), "JPEG"))
     monkeypatch.setattr(storage, "s3", SimpleNamespace(get_object=lambda **_: {"Body": given}))
@@ -166,7 +167,7 @@ def body(monkeypatch: pytest.MonkeyPatch) -> Body:
 
 
 def test_five_gigabytes_cost_no_download(monkeypatch: pytest.MonkeyPatch) -> None:
-    from common import storage
+    from pipeline import storage
 
     monkeypatch.setattr(storage, "s3", SimpleNamespace(get_object=lambda **_: pytest.fail("it was fetched")))
     answer = validate({"size": 5 * 2**30})
@@ -237,7 +238,7 @@ def test_a_decoder_that_crashes_refuses_the_file(monkeypatch: pytest.MonkeyPatch
 
 def test_a_decoder_that_sleeps_is_ended_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(imaging, "inspect", lambda *_: time.sleep(600))
-    monkeypatch.setattr(guard, "_PATIENCE", 1)
+    monkeypatch.setattr(sandbox, "_PATIENCE", 1)
     with pytest.raises(Rejection) as caught:
         guarded(data(quarters(), "PNG"), seconds=1)
     assert caught.value.code == "TOO_COMPLEX"

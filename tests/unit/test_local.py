@@ -216,9 +216,9 @@ def test_a_wrong_recipe_is_told_before_anything_is_started(
 @pytest.mark.parametrize("target", ["check", "build"])
 def test_make_tells_of_a_wrong_recipe_before_it_is_deployed(target: str) -> None:
     commands = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert "PYTHONPATH=functions .venv/bin/python -m common.recipes" in commands
+    assert "PYTHONPATH=functions .venv/bin/python -m pipeline.recipes" in commands
     run = subprocess.run(
-        [sys.executable, "-m", "common.recipes"], cwd=local.FUNCTIONS, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "pipeline.recipes"], cwd=local.FUNCTIONS, capture_output=True, text=True, check=False
     )
     assert (run.returncode, run.stderr) == (0, "")
     assert run.stdout.startswith("recipes.json: no complaints (default")

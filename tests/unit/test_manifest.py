@@ -5,8 +5,8 @@ from urllib.parse import unquote, urlsplit
 import fastjsonschema
 import pytest
 
-from common import manifest, recipes
-from common.rejection import Rejection
+from engine.rejection import Rejection
+from pipeline import manifest, recipes
 
 SCHEMA = json.loads((recipes.FUNCTIONS / "manifest.schema.json").read_text())
 SIZES = {"thumbnail": (240, 240), "small": (640, 480), "medium": (1024, 768), "large": (1600, 1200)}

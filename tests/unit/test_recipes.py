@@ -4,7 +4,8 @@ import json
 import pytest
 from PIL import Image
 
-from common import filters, recipes
+from engine import filters
+from pipeline import recipes
 
 SHIPPED = json.loads((recipes.FUNCTIONS / "recipes.json").read_text())
 

@@ -42,7 +42,7 @@ class Workflow:
         self.hidden: list[int] = []
 
     def run(self, job: dict[str, Any]) -> dict[str, Any]:
-        from common import jobs
+        from pipeline import jobs
 
         self.started.append(job)
         (self.script.pop(0) if self.script else self.succeed)(job)
@@ -51,7 +51,7 @@ class Workflow:
         return found
 
     def succeed(self, job: dict[str, Any]) -> None:
-        from common import jobs, manifest, storage
+        from pipeline import jobs, manifest, storage
 
         key = job["source"]["key"]
         rendition = manifest.output_key(key, "large", "jpeg")
@@ -66,12 +66,12 @@ class Workflow:
         jobs.close(job, "SUCCEEDED", result={"renditions": 1})
 
     def reject(self, job: dict[str, Any]) -> None:
-        from common import jobs
+        from pipeline import jobs
 
         jobs.close(job, "REJECTED", code="CORRUPT", reason="cut short")
 
     def fail(self, job: dict[str, Any], code: str = "Broken") -> None:
-        from common import outcomes
+        from pipeline import outcomes
 
         failure = {"code": code, "reason": "it broke", "state": "OptimizeImage"}
         outcomes.fail(job, failure, "arn:aws:sns:us-east-1:123456789012:errors")
@@ -205,7 +205,7 @@ def test_the_same_bytes_are_not_processed_again(cloud: Any, workflow: Workflow) 
 def test_the_same_bytes_are_worth_a_run_where_the_recipe_has_changed(
     cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from common import recipes
+    from pipeline import recipes
 
     deliver(message(record(KEY, cloud.upload(KEY))))
     route = recipes.route
@@ -280,7 +280,7 @@ def test_a_refusal_leaves_the_set_as_whole_as_it_was(cloud: Any, workflow: Workf
 def test_a_removal_that_was_cut_off_is_taken_up_again(
     cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch, cut: str, restored: bool
 ) -> None:
-    from common import jobs, storage
+    from pipeline import jobs, storage
 
     version = cloud.upload(KEY)
     deliver(message(record(KEY, version)))
@@ -324,7 +324,7 @@ def test_a_delete_removes_exactly_the_set(cloud: Any, workflow: Workflow) -> Non
 def test_while_a_set_is_being_removed_nobody_else_works_on_the_key(
     cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from common import storage
+    from pipeline import storage
     from trigger import lease
 
     deliver(message(record(KEY, cloud.upload(KEY))))
@@ -341,7 +341,7 @@ def test_no_key_is_removed_that_no_bucket_can_hold(
     cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """S3 refuses it, for ever: where the manifest's key is just short enough, that of a rendition may not be."""
-    from common import storage
+    from pipeline import storage
 
     removed: list[str] = []
     monkeypatch.setattr(storage, "delete", lambda _, keys: removed.extend(keys))
@@ -462,7 +462,7 @@ def test_a_message_sent_after_the_failure_opens_a_new_round(cloud: Any, workflow
 def test_a_changed_recipe_is_worth_a_new_round_and_nothing_else_is(
     cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from common import recipes
+    from pipeline import recipes
 
     version = cloud.upload(KEY)
     deliver(message(record(KEY, version)))
@@ -603,7 +603,7 @@ def test_the_reason_why_a_message_is_parked_can_be_sent(cloud: Any, workflow: Wo
 
 
 def test_a_fault_with_one_key_is_its_own(cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
-    from common import storage
+    from pipeline import storage
 
     head = storage.head
 

@@ -3,7 +3,7 @@ import string
 
 import pytest
 
-from common.rejection import SENTENCES, Rejection, reject
+from engine.rejection import SENTENCES, Rejection, reject
 
 
 @pytest.mark.parametrize("code", SENTENCES)

@@ -24,7 +24,7 @@ MODULE = os.environ["REAL_MODULE"]
 FAULTS = Path(os.environ["FAULTS"], MODULE.partition(".")[0])
 
 if os.environ["RECIPES"]:
-    from common import recipes
+    from pipeline import recipes
 
     recipes.load.__defaults__ = (Path(os.environ["RECIPES"]),)
 

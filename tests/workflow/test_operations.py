@@ -50,7 +50,7 @@ def delete_dead_letter(pipeline: Pipeline, key: str) -> None:
 
 
 def test_the_manual_has_every_alarm_status_code_and_command() -> None:
-    from common.rejection import SENTENCES
+    from engine.rejection import SENTENCES
 
     manual = (ROOT / "docs" / "OPERATIONS.md").read_text(encoding="utf-8")
     template = local.load_template()["Resources"]

@@ -1,6 +1,6 @@
 """Recipes: what to make of an upload, read from recipes.json and chosen by the prefix of the source key.
 
-`python -m common.recipes` says whether recipes.json can be used, before it is deployed.
+`python -m pipeline.recipes` says whether recipes.json can be used, before it is deployed.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from common.rejection import reject
+from engine.rejection import reject
 
 NAMES = {
     "jpeg": "JPEG",

@@ -16,7 +16,7 @@ import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
 
-from common import clock
+from pipeline import clock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -24,8 +24,8 @@ from PIL import (
     WebPImagePlugin,  # noqa: F401
 )
 
-from common import containers
-from common.rejection import Rejection, reject
+from engine import containers
+from engine.rejection import Rejection, reject
 
 # Process-wide, so set once. The limits of the recipe are checked before pixels are allocated, which leaves Pillow's
 # own limit nothing to do; its warnings and errors about odd files are noise in a log.
@@ -246,7 +246,7 @@ def _color_key(key: Any, depth: int) -> Any:
 
 def _srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     if profile:
-        from common import colour  # only where a profile is: no cold start pays for it
+        from engine import colour  # only where a profile is: no cold start pays for it
 
         image = colour.to_srgb(image, profile)
     return image.convert("RGB") if image.mode == "CMYK" else image

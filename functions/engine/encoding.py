@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import AvifImagePlugin, Image, PngImagePlugin, TiffImagePlugin, WebPImagePlugin  # noqa: F401
 
-from common import imaging
+from engine import imaging
 
 _COST = {"avif": 10, "png": 4, "webp": 4, "jpeg": 1}
 """Rough time per pixel, for the order of work."""

@@ -11,8 +11,8 @@ import signal
 from collections.abc import Mapping
 from typing import Any
 
-from common import containers, imaging
-from common.rejection import Rejection, reject
+from engine import containers, imaging
+from engine.rejection import Rejection, reject
 
 _PATIENCE = 8
 """Times the seconds of CPU that decoding may take: after those in all it is ended too."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
-from common import clock, jobs
+from pipeline import clock, jobs
 
 if TYPE_CHECKING:
     from types_boto3_sns import SNSClient

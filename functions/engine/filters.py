@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageChops, ImageFilter
 
-from common import imaging
+from engine import imaging
 
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont

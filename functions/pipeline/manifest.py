@@ -8,8 +8,8 @@ from html import escape
 from typing import Any
 from urllib.parse import quote
 
-from common import recipes
-from common.rejection import reject
+from engine.rejection import reject
+from pipeline import recipes
 
 SCHEMA_VERSION = 1
 CONTENT_TYPES = {"avif": "image/avif", "webp": "image/webp", "jpeg": "image/jpeg", "png": "image/png"}

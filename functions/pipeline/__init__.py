@@ -1,0 +1,1 @@
+"""What the states of the pipeline agree on, keep and tell."""
