@@ -9,9 +9,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from PIL import AvifImagePlugin, Image, PngImagePlugin, TiffImagePlugin, WebPImagePlugin  # noqa: F401
-
-from engine import imaging
+from engine.pillow import Image
+from engine.resizing import flatten
+from engine.rights import as_exif
 
 _COST = {"avif": 10, "png": 4, "webp": 4, "jpeg": 1}
 """Rough time per pixel, for the order of work."""
@@ -59,9 +59,12 @@ def encode(
     """
     image.info = {}  # encoders write comments and profiles that they find there, unasked
     if format_ == "jpeg":
-        image = imaging.flatten(image, recipe["background"])
+        image = flatten(image, recipe["background"])
+    options = _options(image, format_, recipe)
+    if rights:
+        options["exif"] = as_exif(rights)
     output = BytesIO()
-    image.save(output, format_.upper(), **_options(image, format_, recipe), **_kept(rights))
+    image.save(output, format_.upper(), **options)
     return _squeezed(output.getvalue(), recipe["effort"]["png"]) if format_ == "png" else output.getvalue()
 
 
@@ -142,16 +145,6 @@ def _squeezed(png: bytes, level: int) -> bytes:
 
     squeezed: bytes = oxipng.optimize_from_memory(png, level=level)
     return squeezed
-
-
-def _kept(rights: Mapping[str, str] | None) -> dict[str, bytes]:
-    """The option that makes an encoder write these, and nothing else, as EXIF."""
-    if not rights:
-        return {}
-    exif = Image.Exif()
-    for name, words in rights.items():
-        exif[imaging.RIGHTS_TAGS[name]] = words.encode()  # UTF-8, as most write it: given text, Pillow makes it ASCII
-    return {"exif": exif.tobytes()}
 
 
 # fmt: off

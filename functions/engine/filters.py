@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image, ImageChops, ImageFilter
+from PIL import ImageChops, ImageFilter
 
-from engine import imaging
+from engine import resizing
+from engine.pillow import Image
 
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
@@ -42,13 +43,13 @@ def marked(images: Mapping[str, Image.Image], recipe: Mapping[str, Any]) -> dict
 
 def filtered(image: Image.Image, recipe: Mapping[str, Any]) -> dict[str, Image.Image]:
     """The recipe's filtered renditions by name, watermark included, from a decoded source."""
-    sized = imaging.renditions(image, filtered_sizes(recipe))
+    sized = resizing.renditions(image, filtered_sizes(recipe))
     chains = recipe["filtered"]
     return marked({name: apply(sized[name], chains[name]["filters"]) for name in sized}, recipe)
 
 
-def filtered_sizes(recipe: Mapping[str, Any]) -> dict[str, imaging.Size]:
-    """The size of each filtered rendition: what `imaging.decode` needs to know before `filtered`."""
+def filtered_sizes(recipe: Mapping[str, Any]) -> dict[str, resizing.Size]:
+    """The size of each filtered rendition: what `decoding.decode` needs to know before `filtered`."""
     return {name: recipe["sizes"][made["size"]] for name, made in recipe["filtered"].items()}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import blurhash  # type: ignore[import-untyped]
 from PIL import Image
 
-from engine.imaging import flatten
+from engine.resizing import flatten
 
 
 def placeholder(image: Image.Image, background: str = "#ffffff") -> dict[str, str]:

@@ -11,7 +11,7 @@ import signal
 from collections.abc import Mapping
 from typing import Any
 
-from engine import containers, imaging
+from engine import containers, decoding, rights
 from engine.rejection import Rejection, reject
 
 _PATIENCE = 8
@@ -19,7 +19,7 @@ _PATIENCE = 8
 
 
 def inspect(data: bytes, recipe: Mapping[str, Any], limits: Mapping[str, Any], megabytes: int) -> dict[str, Any]:
-    """`imaging.inspect` for a recipe, in a child that has `limits["seconds"]` of CPU and `megabytes` of memory.
+    """`decoding.inspect` for a recipe, in a child that has `limits["seconds"]` of CPU and `megabytes` of memory.
 
     If the recipe keeps copyrights, "rights" are added to what it returns. Raises Rejection.
     """
@@ -54,9 +54,9 @@ def _answer(
         _limit(resource.RLIMIT_DATA, megabytes * 2**20)
         answer: dict[str, Any]
         try:
-            facts = imaging.inspect(data, limits, recipe["sizes"])
+            facts = decoding.inspect(data, limits, recipe["sizes"])
             if recipe["keep_copyright"]:
-                facts["rights"] = imaging.rights(data)
+                facts["rights"] = rights.read(decoding.open_image(data, facts["format"]))
             answer = {"facts": facts}
         except Rejection as rejection:
             answer = {"rejection": _memory_said(rejection, name, megabytes).args}

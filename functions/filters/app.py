@@ -7,7 +7,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from engine import encoding, filters, imaging
+from engine import decoding, encoding, filters
 from pipeline import storage
 
 OUTPUT_BUCKET = os.environ["OUTPUT_BUCKET"]
@@ -23,6 +23,6 @@ def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     if not recipe["filtered"]:
         return {"key": None, "renditions": {}}
     source = storage.read_source(job["source"], recipe["limits"]["bytes"])
-    images = filters.filtered(imaging.decode(source, filters.filtered_sizes(recipe)), recipe)
+    images = filters.filtered(decoding.decode(source, filters.filtered_sizes(recipe)), recipe)
     key = storage.put_work(OUTPUT_BUCKET, job, "filtered.tiff", encoding.pack(images))
     return {"key": key, "renditions": {name: image.size for name, image in images.items()}}

@@ -7,7 +7,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from engine import encoding, filters, imaging
+from engine import decoding, encoding, filters, resizing
 from pipeline import storage
 
 OUTPUT_BUCKET = os.environ["OUTPUT_BUCKET"]
@@ -19,7 +19,7 @@ def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """`job` and `recipe` → the key of the sized images under work/, and [width, height] of each by name, in pixels."""
     job, recipe = event["job"], event["recipe"]
     logger.append_keys(job_id=job["job_id"])
-    image = imaging.decode(storage.read_source(job["source"], recipe["limits"]["bytes"]), recipe["sizes"])
-    images = filters.marked(imaging.renditions(image, recipe["sizes"]), recipe)
+    image = decoding.decode(storage.read_source(job["source"], recipe["limits"]["bytes"]), recipe["sizes"])
+    images = filters.marked(resizing.renditions(image, recipe["sizes"]), recipe)
     key = storage.put_work(OUTPUT_BUCKET, job, "resized.tiff", encoding.pack(images))
     return {"key": key, "renditions": {name: image.size for name, image in images.items()}}

@@ -4,7 +4,7 @@ import zlib
 import pytest
 from PIL import Image, ImageChops, ImageCms, ImageOps, ImageStat
 
-from engine import containers, imaging, placeholder
+from engine import containers, decoding, placeholder, resizing, rights
 from engine.rejection import Rejection
 from pipeline import recipes
 from tests.unit.pictures import BLUE, GREEN, HEIC, RED, WHITE, chunk, data, disc, near, opened, png, quarters
@@ -14,12 +14,12 @@ LIMITS = recipes.route(recipes.load(), "raw/x")["limits"]
 
 
 def decode(content, size=BOX):
-    return imaging.decode(content, {"only": size})
+    return decoding.decode(content, {"only": size})
 
 
 def rejected(content, **limits):
     with pytest.raises(Rejection) as caught:
-        imaging.inspect(content, {**LIMITS, **limits})
+        decoding.inspect(content, {**LIMITS, **limits})
     assert caught.value.reason.isascii()
     return caught.value.code
 
@@ -34,14 +34,14 @@ def noise(width, height):
 @pytest.mark.parametrize("format_", ["jpeg", "png", "webp", "gif", "avif", "tiff"])
 def test_facts_of_every_format(format_):
     limits = {**LIMITS, "formats": list(containers.NAMES)}
-    facts = imaging.inspect(data(quarters(), format_.upper()), limits)
+    facts = decoding.inspect(data(quarters(), format_.upper()), limits)
     assert (facts["format"], facts["width"], facts["height"]) == (format_, 80, 60)
     assert (facts["orientation"], facts["frames"], facts["has_alpha"]) == (1, 1, False)
 
 
 @pytest.mark.parametrize("format_", ["PNG", "WEBP", "AVIF"])
 def test_alpha_is_a_fact(format_):
-    facts = imaging.inspect(data(disc(), format_), LIMITS)
+    facts = decoding.inspect(data(disc(), format_), LIMITS)
     assert facts["has_alpha"]
     assert facts["mode"] == "RGBA"
 
@@ -51,7 +51,7 @@ def test_alpha_is_a_fact(format_):
 def test_width_and_height_are_those_displayed(format_, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    facts = imaging.inspect(data(quarters(), format_, exif=exif), {**LIMITS, "formats": list(containers.NAMES)})
+    facts = decoding.inspect(data(quarters(), format_, exif=exif), {**LIMITS, "formats": list(containers.NAMES)})
     assert facts["orientation"] == orientation
     assert (facts["width"], facts["height"]) == ((80, 60) if orientation < 5 else (60, 80))
 
@@ -61,23 +61,23 @@ def test_frames_are_counted_and_limited(format_):
     frames = [quarters(), quarters().rotate(90), quarters().rotate(180)]
     content = data(frames[0], format_, save_all=True, append_images=frames[1:], duration=50)
     limits = {**LIMITS, "formats": list(containers.NAMES)}
-    assert imaging.inspect(content, {**limits, "frames": 3})["frames"] == 3
+    assert decoding.inspect(content, {**limits, "frames": 3})["frames"] == 3
     assert rejected(content, formats=list(containers.NAMES), frames=2) == "TOO_MANY_FRAMES"
 
 
 def test_a_jpeg_with_more_pictures_behind_it_is_one_picture():
     content = data(quarters(), "MPO", save_all=True, append_images=[quarters(40, 30)])
     assert opened(content).format == "MPO"
-    facts = imaging.inspect(content, {**LIMITS, "frames": 1})
+    facts = decoding.inspect(content, {**LIMITS, "frames": 1})
     assert (facts["format"], facts["frames"]) == ("jpeg", 1)
     film = data(quarters(), "JPEG") + b"\xff\xda" * 500  # such as the film of a motion photo
-    assert imaging.inspect(film, LIMITS)["width"] == 80
+    assert decoding.inspect(film, LIMITS)["width"] == 80
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
 def test_damaged_exif_is_no_reason_to_refuse():
     content = data(quarters(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
-    assert imaging.inspect(content, LIMITS)["orientation"] == 1
+    assert decoding.inspect(content, LIMITS)["orientation"] == 1
     assert decode(content).size == (80, 60)
 
 
@@ -96,7 +96,7 @@ def test_damaged_exif_is_no_reason_to_refuse():
 )
 def test_other_formats_are_refused_by_content_and_by_name(content, words):
     with pytest.raises(Rejection) as caught:
-        imaging.inspect(content, LIMITS)
+        decoding.inspect(content, LIMITS)
     assert caught.value.code == "UNSUPPORTED_FORMAT"
     assert words in caught.value.reason
     assert "JPEG, PNG, WebP, GIF, AVIF or HEIC" in caught.value.reason
@@ -105,12 +105,12 @@ def test_other_formats_are_refused_by_content_and_by_name(content, words):
 def test_an_avif_under_a_generic_brand_is_known_as_one():
     content = data(quarters(), "AVIF")
     assert content[8:12] == b"avif"
-    assert imaging.inspect(content[:8] + b"mif1" + content[12:], LIMITS)["format"] == "avif"
+    assert decoding.inspect(content[:8] + b"mif1" + content[12:], LIMITS)["format"] == "avif"
 
 
 def test_a_recipe_chooses_its_formats():
     assert rejected(data(quarters(), "GIF"), formats=["jpeg"]) == "UNSUPPORTED_FORMAT"
-    assert imaging.inspect(data(quarters(), "TIFF"), {**LIMITS, "formats": ["tiff"]})["format"] == "tiff"
+    assert decoding.inspect(data(quarters(), "TIFF"), {**LIMITS, "formats": ["tiff"]})["format"] == "tiff"
 
 
 def test_32_bits_a_channel_are_refused():
@@ -119,7 +119,7 @@ def test_32_bits_a_channel_are_refused():
 
 def test_bytes():
     content = data(quarters(), "PNG")
-    assert imaging.inspect(content, {**LIMITS, "bytes": len(content)})
+    assert decoding.inspect(content, {**LIMITS, "bytes": len(content)})
     assert rejected(content, bytes=len(content) - 1) == "TOO_MANY_BYTES"
     assert rejected(b"") == "EMPTY"
 
@@ -127,15 +127,15 @@ def test_bytes():
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "GIF", "AVIF"])
 def test_pixels_and_sides(format_):
     content = data(quarters(), format_)
-    assert imaging.inspect(content, {**LIMITS, "pixels": 4800, "side": 80})
+    assert decoding.inspect(content, {**LIMITS, "pixels": 4800, "side": 80})
     assert rejected(content, pixels=4799) == "TOO_MANY_PIXELS"
     assert rejected(content, side=79) == "TOO_MANY_PIXELS"
 
 
 def test_memory_bounds_pixels_by_what_the_decoder_takes():
     image = Image.new("L", (1500, 1500))
-    assert imaging.inspect(data(image, "JPEG"), {**LIMITS, "memory": 16})
-    assert imaging.inspect(data(image, "JPEG", progressive=True), {**LIMITS, "memory": 16})
+    assert decoding.inspect(data(image, "JPEG"), {**LIMITS, "memory": 16})
+    assert decoding.inspect(data(image, "JPEG", progressive=True), {**LIMITS, "memory": 16})
     assert rejected(data(image, "PNG"), memory=16) == "TOO_MANY_PIXELS"
     assert rejected(data(image, "WEBP"), memory=16) == "TOO_MANY_PIXELS"
 
@@ -154,7 +154,7 @@ def test_scans():
     content = data(noise(64, 64), "JPEG", progressive=True)
     scans = content.count(b"\xff\xda")
     assert scans > 5
-    assert imaging.inspect(content, {**LIMITS, "scans": scans})
+    assert decoding.inspect(content, {**LIMITS, "scans": scans})
     assert rejected(content, scans=scans - 1) == "TOO_COMPLEX"
 
 
@@ -162,7 +162,7 @@ def test_scans_of_a_large_jpeg_are_fewer(monkeypatch):
     content = data(noise(64, 64), "JPEG", progressive=True)
     scans = content.count(b"\xff\xda")
     monkeypatch.setattr(containers, "_SCANNED_PIXELS", scans * 64 * 64)
-    assert imaging.inspect(content, LIMITS)
+    assert decoding.inspect(content, LIMITS)
     monkeypatch.setattr(containers, "_SCANNED_PIXELS", scans * 64 * 64 - 1)
     assert rejected(content) == "TOO_COMPLEX"
 
@@ -196,7 +196,7 @@ def test_structures_built_to_take_for_ever(content):
 
 def test_chunks():
     content = png(1, 1, 8, 0, b"\0\0", *[chunk(b"tEXt", b"a\0b")] * 97)
-    assert imaging.inspect(content, {**LIMITS, "chunks": 100})
+    assert decoding.inspect(content, {**LIMITS, "chunks": 100})
     assert rejected(content, chunks=99) == "TOO_COMPLEX"
 
 
@@ -251,7 +251,7 @@ def test_nothing_but_pixels_is_left():
     exif[0x0112] = 6
     decoded = decode(data(quarters(), "JPEG", exif=exif, comment=b"x", dpi=(72, 72)))
     for size in (BOX, {"width": 20, "height": 20}):
-        image = imaging.resize(decoded, size)
+        image = resizing.resize(decoded, size)
         assert image.info == {}
         assert type(image) is Image.Image
         assert not image.getexif()
@@ -398,18 +398,18 @@ def test_the_first_frame_of_an_animation():
     ],
 )
 def test_dimensions_of_each_fit(source, size, expected):
-    assert imaging.resize(Image.new("RGB", source), size).size == expected
-    assert imaging.renditions(Image.new("RGB", source), {"only": size})["only"].size == expected
+    assert resizing.resize(Image.new("RGB", source), size).size == expected
+    assert resizing.renditions(Image.new("RGB", source), {"only": size})["only"].size == expected
 
 
 @pytest.mark.parametrize("width", range(490, 510))
 def test_cover_of_every_shape_stays_within_the_image(width):
     size = {"width": 240, "height": 240, "fit": "cover"}
-    assert imaging.resize(Image.new("L", (width, 477)), size).size == (240, 240)
+    assert resizing.resize(Image.new("L", (width, 477)), size).size == (240, 240)
 
 
 def test_inside_shows_everything_in_place():
-    image = imaging.resize(quarters(800, 600), {"width": 80, "height": 80})
+    image = resizing.resize(quarters(800, 600), {"width": 80, "height": 80})
     corners = [image.getpixel(at) for at in ((10, 10), (70, 10), (10, 50), (70, 50))]
     assert corners == [RED, GREEN, BLUE, WHITE]
     assert image.getpixel((38, 10))[0] > image.getpixel((41, 10))[0]
@@ -419,33 +419,33 @@ def test_cover_crops_both_sides_alike():
     wide = Image.new("RGB", (300, 100), GREEN)
     wide.paste(RED, (0, 0, 94, 100))  # LANCZOS reaches six pixels over the edge of the crop
     wide.paste(BLUE, (206, 0, 300, 100))
-    image = imaging.resize(wide, {"width": 50, "height": 50, "fit": "cover"})
+    image = resizing.resize(wide, {"width": 50, "height": 50, "fit": "cover"})
     assert all(near(image.getpixel((x, 25)), GREEN, 8) for x in (0, 25, 49))
 
 
 def test_contain_centres_on_its_canvas():
     size = {"width": 100, "height": 100, "fit": "contain", "background": "#0000ff"}
-    image = imaging.resize(Image.new("RGB", (200, 100), RED), size)
+    image = resizing.resize(Image.new("RGB", (200, 100), RED), size)
     column = [image.getpixel((50, y)) for y in range(100)]
     assert column[:25] == column[75:] == [(0, 0, 255)] * 25
     assert column[25:75] == [RED] * 50
-    small = imaging.resize(Image.new("RGB", (10, 10), RED), size)
+    small = resizing.resize(Image.new("RGB", (10, 10), RED), size)
     assert ImageChops.difference(small, Image.new("RGB", (100, 100), "#0000ff")).getbbox() == (45, 45, 55, 55)
 
 
 def test_contain_with_transparency():
     size = {"width": 100, "height": 50, "fit": "contain"}
-    clear = imaging.resize(disc(100), {**size, "background": "transparent"})
+    clear = resizing.resize(disc(100), {**size, "background": "transparent"})
     assert clear.mode == "RGBA"
     assert (clear.getpixel((0, 0))[3], clear.getpixel((50, 25))[3]) == (0, 255)
-    filled = imaging.resize(disc(100), {**size, "background": "#0000ff"})
+    filled = resizing.resize(disc(100), {**size, "background": "#0000ff"})
     assert filled.mode == "RGB"
     assert filled.getpixel((26, 1)) == (0, 0, 255)
 
 
 @pytest.mark.parametrize("size", [{"width": 17, "height": 17}, {"width": 21, "height": 13, "fit": "cover"}])
 def test_no_halo_around_what_is_transparent(size):
-    for image in (imaging.resize(disc(), size), imaging.renditions(disc(256), {"a": size})["a"]):
+    for image in (resizing.resize(disc(), size), resizing.renditions(disc(256), {"a": size})["a"]):
         visible = [pixel for _, pixel in image.getcolors(1000) if pixel[3] > 8]
         assert visible
         assert all(near(pixel[:3], RED, 24) for pixel in visible)  # but for ringing, no green comes out
@@ -458,17 +458,17 @@ def test_renditions_keep_their_order_and_hardly_differ_from_direct_ones():
         "large": {"width": 400, "height": 400},
     }
     image = noise(900, 700).resize((450, 350)).resize((900, 700))
-    made = imaging.renditions(image, sizes)
+    made = resizing.renditions(image, sizes)
     assert list(made) == list(sizes)
     for name, size in sizes.items():
-        direct = imaging.resize(image, size)
+        direct = resizing.resize(image, size)
         assert made[name].size == direct.size
         assert max(ImageStat.Stat(ImageChops.difference(made[name], direct)).rms) < 2.5, name
 
 
 def test_renditions_are_images_of_their_own():
     image = quarters()
-    made = imaging.renditions(image, {"a": BOX, "b": BOX})
+    made = resizing.renditions(image, {"a": BOX, "b": BOX})
     made["a"].paste(0, (0, 0, 80, 60))
     assert made["b"].tobytes() == image.tobytes() == quarters().tobytes()
 
@@ -495,9 +495,9 @@ def test_placeholder_of_what_is_transparent_is_on_the_background():
 
 
 def test_heic_is_read_upright():
-    facts = imaging.inspect(HEIC, LIMITS)
+    facts = decoding.inspect(HEIC, LIMITS)
     assert (facts["format"], facts["width"], facts["height"], facts["frames"]) == ("heic", 48, 64, 1)
-    image = imaging.resize(decode(HEIC), BOX)
+    image = resizing.resize(decode(HEIC), BOX)
     assert (image.size, image.mode, image.info) == ((48, 64), "RGB", {})
     for corner, colour in {(6, 6): BLUE, (42, 6): RED, (6, 58): WHITE, (42, 58): GREEN}.items():
         assert near(image.getpixel(corner), colour, 3)
@@ -523,7 +523,7 @@ def test_a_source_of_odd_size_is_not_shifted_when_it_is_scaled_while_decoded(ori
     exif[0x0112] = orientation
     content = data(image, "JPEG", quality=95, exif=exif)
     size = {"width": 100, "height": 100}
-    made = imaging.resize(decode(content, size), size)
+    made = resizing.resize(decode(content, size), size)
     upright = ImageOps.exif_transpose(opened(content))
     scale = 100 / max(upright.size)
     target = tuple(round(side * scale) for side in upright.size)
@@ -539,9 +539,9 @@ def test_a_source_of_odd_size_is_not_shifted_when_it_is_scaled_while_decoded(ori
 def test_memory_reckons_with_what_a_jpeg_is_scaled_down_to():
     content = data(Image.new("RGB", (3000, 2000)), "JPEG")
     limits = {**LIMITS, "memory": 16}
-    assert imaging.inspect(content, limits, {"s": {"width": 400, "height": 400}})
+    assert decoding.inspect(content, limits, {"s": {"width": 400, "height": 400}})
     with pytest.raises(Rejection) as caught:
-        imaging.inspect(content, limits, {"l": {"width": 2900, "height": 2900}})
+        decoding.inspect(content, limits, {"l": {"width": 2900, "height": 2900}})
     assert caught.value.code == "TOO_MANY_PIXELS"
     assert "memory" in caught.value.reason
 
@@ -550,11 +550,11 @@ def test_a_108_megapixel_phone_photo_passes_and_a_100_megapixel_webp_does_not():
     limits = {**LIMITS, "memory": 1769 - 320}
     sizes = recipes.route(recipes.load(), "raw/x")["sizes"]
     phone = data(Image.new("L", (12000, 9000)), "JPEG", quality=50)
-    assert imaging.inspect(phone, limits, sizes)["width"] == 12000
+    assert decoding.inspect(phone, limits, sizes)["width"] == 12000
     header = b"VP8X" + struct.pack("<I", 10) + bytes(4) + (9999).to_bytes(3, "little") * 2
     webp = b"RIFF" + struct.pack("<I", 4 + len(header)) + b"WEBP" + header
     with pytest.raises(Rejection) as caught:
-        imaging.inspect(webp, limits, sizes)
+        decoding.inspect(webp, limits, sizes)
     assert caught.value.code == "TOO_MANY_PIXELS"
     assert "10,000 x 10,000" in caught.value.reason
     assert "memory" in caught.value.reason
@@ -565,10 +565,9 @@ def test_rights_are_read_from_exif():
     exif[0x8298] = "\u00a9 Zo\u00eb & Co\n".encode()
     exif[0x013B] = "Zoe"
     content = data(quarters(), "JPEG", exif=exif)
-    assert imaging.rights(content) == {"artist": "Zoe", "copyright": "\u00a9 Zo\u00eb & Co"}
-    assert imaging.rights(data(quarters(), "PNG")) == {}
-    assert imaging.rights(b"nonsense") == {}
-    assert imaging.rights(HEIC) == {"copyright": "(c) Ann"}
+    assert rights.read(decoding.open_image(content, "jpeg")) == {"artist": "Zoe", "copyright": "\u00a9 Zo\u00eb & Co"}
+    assert rights.read(decoding.open_image(data(quarters(), "PNG"), "png")) == {}
+    assert rights.read(decoding.open_image(HEIC, "heic")) == {"copyright": "(c) Ann"}
 
 
 def test_a_lossless_jpeg_is_of_a_kind_that_is_not_read():

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from engine import imaging
+from engine import decoding, resizing
 
 ROOT = Path(__file__).parents[2]
 VIPS = ROOT / ".darkroom" / "tools" / "bench" / "bin" / "python"
@@ -52,7 +52,7 @@ def test_a_rendition_is_that_of_libvips(picture, tmp_path):
     subprocess.run([VIPS, "-c", PROGRAM, source, golden], check=True, capture_output=True)
     with Image.open(golden) as opened:
         truth = opened.convert("RGBA")
-    made = imaging.resize(imaging.decode(source.read_bytes(), {"only": SIZE}), SIZE).convert("RGBA")
+    made = resizing.resize(decoding.decode(source.read_bytes(), {"only": SIZE}), SIZE).convert("RGBA")
     assert made.size == truth.size
     difference = ImageChops.difference(_seen(made), _seen(truth))
     assert max(ImageStat.Stat(difference).rms) < RMS_OF.get(source.name, RMS)

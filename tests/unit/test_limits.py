@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from engine import containers, imaging, sandbox
+from engine import containers, decoding, sandbox
 from engine.rejection import Rejection
 from pipeline import recipes
 from tests.hostile.files import gif, gif_frame, in_jpeg, plain_tiff, riff, tower
@@ -34,7 +34,7 @@ PLENTY = 4000
 def inspect(content: bytes, **limits: Any) -> str:
     """The code of the rejection, or nothing."""
     try:
-        imaging.inspect(content, LIMITS | limits)
+        decoding.inspect(content, LIMITS | limits)
     except Rejection as rejection:
         return rejection.code
     return ""
@@ -195,7 +195,7 @@ def test_what_is_longer_than_it_was_said_to_be_is_not_read_to_its_end(
 
 def test_what_is_sound_comes_through_the_guard() -> None:
     content = in_jpeg(data_exif("Ann"))
-    assert guarded(content) == imaging.inspect(content, LIMITS) | {"rights": {"copyright": "Ann"}}
+    assert guarded(content) == decoding.inspect(content, LIMITS) | {"rights": {"copyright": "Ann"}}
     with pytest.raises(Rejection) as caught:
         guarded(content[:-300])
     assert (caught.value.code, caught.value.reason[:14]) == ("CORRUPT", "The JPEG file ")
@@ -230,14 +230,14 @@ def test_decoding_that_takes_too_much_memory_is_ended() -> None:
 
 
 def test_a_decoder_that_crashes_refuses_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imaging, "inspect", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    monkeypatch.setattr(decoding, "inspect", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
     with pytest.raises(Rejection) as caught:
         guarded(data(quarters(), "PNG"))
     assert caught.value.code == "CORRUPT"
 
 
 def test_a_decoder_that_sleeps_is_ended_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imaging, "inspect", lambda *_: time.sleep(600))
+    monkeypatch.setattr(decoding, "inspect", lambda *_: time.sleep(600))
     monkeypatch.setattr(sandbox, "_PATIENCE", 1)
     with pytest.raises(Rejection) as caught:
         guarded(data(quarters(), "PNG"), seconds=1)
@@ -245,7 +245,7 @@ def test_a_decoder_that_sleeps_is_ended_too(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_fault_of_our_own_is_no_verdict_about_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imaging, "inspect", lambda *_: {}["nothing"])
+    monkeypatch.setattr(decoding, "inspect", lambda *_: {}["nothing"])
     with pytest.raises(RuntimeError, match="KeyError"):
         guarded(data(quarters(), "PNG"))
 
@@ -275,7 +275,7 @@ def test_what_decoders_say_is_not_in_the_log(capfd: pytest.CaptureFixture[str]) 
     assert "Read error" in capfd.readouterr().err, "decoders have something to say"
     assert inspect(content) == "CORRUPT"
     with pytest.raises(Rejection):
-        imaging.decode(content, SIZES)
+        decoding.decode(content, SIZES)
     assert capfd.readouterr() == ("", "")
     os.write(2, b"still here")
     assert capfd.readouterr().err == "still here"

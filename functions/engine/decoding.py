@@ -7,46 +7,21 @@ and carry no metadata. Whatever a decoder says about bad bytes becomes a Rejecti
 from __future__ import annotations
 
 import functools
-import logging
 import math
 import os
-import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
 
-from PIL import (
-    AvifImagePlugin,  # noqa: F401  (Pillow imports by itself only BMP, GIF, JPEG, PPM and PNG,
-    Image,
-    MpoImagePlugin,  # noqa: F401   and every plugin there is when one of these four is missing)
-    TiffImagePlugin,  # noqa: F401
-    WebPImagePlugin,  # noqa: F401
-)
-
-from engine import containers
+from engine import containers, resizing
+from engine.pillow import Image
 from engine.rejection import Rejection, reject
-
-# Process-wide, so set once. The limits of the recipe are checked before pixels are allocated, which leaves Pillow's
-# own limit nothing to do; its warnings and errors about odd files are noise in a log.
-Image.MAX_IMAGE_PIXELS = None
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-logging.getLogger("PIL").addHandler(logging.NullHandler())
-logging.getLogger("PIL").propagate = False
-
-Size = Mapping[str, Any]
-"""{"width": pixels, "height": pixels, "fit": "inside" | "cover" | "contain", "background": colour}, as in a recipe."""
-
-Box = tuple[float, float, float, float]
-"""Left, top, right, bottom, in pixels."""
+from engine.resizing import Box, Size
 
 _OVERSAMPLING = 1.75
 """JPEG's own scaling and box averages are used as far as they leave this many times the pixels of the largest rendition
 on each axis: what they blur, LANCZOS then averages away (SSIMULACRA2 of 95 or more against a full decode)."""
-
-_CHAIN_RATIO = 1.5
-"""A rendition is made from another one that has this many times its pixels on each axis: 52 dB or more to one made from
-the source itself, for half the time (four photos of 6 to 22 megapixels)."""
 
 
 # --------------------------------------------------------------------------- inspect
@@ -63,7 +38,7 @@ def inspect(data: bytes, limits: Mapping[str, Any], sizes: Mapping[str, Size] | 
     name = containers.kind(data, limits["formats"])
     with _rejecting(name):
         frames, decoder_bytes = containers.walk(name, data, limits)
-        image = _open(data, name)
+        image = open_image(data, name)
         if name == "jpeg" and sizes:
             scaled = _scaled_down(image, sizes)
             decoder_bytes += 4 * scaled[0] * scaled[1] / (image.width * image.height)
@@ -88,27 +63,6 @@ def inspect(data: bytes, limits: Mapping[str, Any], sizes: Mapping[str, Size] | 
             image.draft("L", (1, 1))  # reads all of the entropy code, as a full decode does, at half the cost
         image.load()
     return facts
-
-
-def rights(data: bytes) -> dict[str, str]:
-    """Whom a picture says it is by and belongs to: "artist" and "copyright" of its EXIF, those that are there."""
-    with suppress(Exception):  # damaged EXIF is no reason to refuse
-        exif = _open(data, containers.kind(data, containers.NAMES)).getexif()
-        told = {name: _words(exif.get(tag)) for name, tag in RIGHTS_TAGS.items()}
-        return {name: words for name, words in told.items() if words}
-    return {}
-
-
-RIGHTS_TAGS = {"artist": 0x013B, "copyright": 0x8298}
-_LONGEST_WORDS = 500
-
-
-def _words(value: object) -> str:
-    """A text of EXIF, which Pillow reads as Latin-1 and most cameras and programs write as UTF-8."""
-    text = str(value or "")
-    with suppress(UnicodeError):
-        text = text.encode("latin-1").decode("utf-8")
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:_LONGEST_WORDS]
 
 
 @contextmanager
@@ -136,7 +90,7 @@ def _silence() -> Iterator[None]:
         os.close(kept)
 
 
-def _open(data: bytes, name: str) -> Image.Image:
+def open_image(data: bytes, name: str) -> Image.Image:
     if name == "heic":
         _register_heic()
     return Image.open(BytesIO(data), formats=[_PLUGINS.get(name, name.upper())])
@@ -178,7 +132,7 @@ def decode(data: bytes, sizes: Mapping[str, Size]) -> Image.Image:
     """
     name = containers.kind(data, containers.NAMES)
     with _rejecting(name):
-        image = _open(data, name)
+        image = open_image(data, name)
         enough = _enough(image, name, sizes)
         drafted = image.draft(None, enough)
         image.load()
@@ -198,7 +152,7 @@ def decode(data: bytes, sizes: Mapping[str, Size]) -> Image.Image:
 def _enough(image: Image.Image, name: str, sizes: Mapping[str, Size]) -> tuple[int, int]:
     """Width and height, as stored, that suffice to make all of `sizes` from."""
     displayed = _displayed(image, name)
-    scale = min(1.0, _OVERSAMPLING * max(_scale(displayed, size) for size in sizes.values()))
+    scale = min(1.0, _OVERSAMPLING * max(resizing.scale(displayed, size) for size in sizes.values()))
     return math.ceil(image.width * scale), math.ceil(image.height * scale)
 
 
@@ -281,107 +235,3 @@ def _without_idle_alpha(image: Image.Image) -> Image.Image:
     if image.mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255):
         return image.convert("RGB")
     return image
-
-
-# --------------------------------------------------------------------------- resize
-
-
-def resize(image: Image.Image, size: Size) -> Image.Image:
-    """A new image of `size`. Nothing is ever enlarged:
-
-    * inside: as large as fits in width x height (either may be absent); a smaller source keeps its size.
-    * cover: width x height filled, the rest cropped around the centre; from a source that is smaller on an axis, the
-      largest crop of that shape.
-    * contain: the whole image centred on a canvas of exactly width x height, transparent or of the background's colour
-      (which then also shows through the image); a smaller source keeps its size, with more canvas around it.
-    """
-    return _resized(image, size, _original(image))
-
-
-def renditions(image: Image.Image, sizes: Mapping[str, Size]) -> dict[str, Image.Image]:
-    """`resize` to each of the named sizes, in their order, in one chain from large to small.
-
-    A rendition is made from the smallest uncropped one before it that is large enough (_CHAIN_RATIO), or else from
-    `image`.
-    """
-    made: dict[str, Image.Image] = {}
-    sources = [image]
-    original = _original(image)
-    for name in sorted(sizes, key=lambda name: -_scale(original, sizes[name])):
-        needed = _CHAIN_RATIO * _scale(original, sizes[name]) * original[0]
-        source = next((source for source in reversed(sources) if source.width >= needed), image)
-        made[name] = _resized(source, sizes[name], original)
-        if _fit(sizes[name]) == "inside":
-            sources.append(made[name])
-    return {name: made[name] for name in sizes}
-
-
-def flatten(image: Image.Image, background: str) -> Image.Image:
-    """The image without alpha, on a background "#rrggbb"."""
-    if image.mode != "RGBA":
-        return image
-    canvas = Image.new("RGBA", image.size, background)
-    canvas.alpha_composite(image)
-    return canvas.convert("RGB")
-
-
-def _fit(size: Size) -> str:
-    return str(size.get("fit", "inside"))
-
-
-def _extent(image: Image.Image) -> Box:
-    """Where in the image the picture is: nearly always all of it, see `decode`."""
-    extent: Box = image.info.get("extent", (0, 0, *image.size))
-    return extent
-
-
-def _original(image: Image.Image) -> tuple[float, float]:
-    left, top, right, bottom = _extent(image)
-    return right - left, bottom - top
-
-
-def _scale(source: tuple[float, float], size: Size) -> float:
-    """By what factor, at most 1, the whole of a source is scaled for `size`."""
-    ratios: list[float] = [
-        size[side] / length for side, length in zip(("width", "height"), source, strict=True) if side in size
-    ]
-    return min(1.0, max(ratios) if _fit(size) == "cover" else min(ratios))
-
-
-def _resized(image: Image.Image, size: Size, original: tuple[float, float]) -> Image.Image:
-    """`resize`, where `image` stands for a source of `original` pixels: dimensions do not depend on the chain."""
-    scale = _scale(original, size)
-    left, top, right, bottom = _extent(image)
-    if _fit(size) != "cover":
-        target = _whole(original[0] * scale, original[1] * scale)
-        resized = _resampled(image, target, (left, top, right, bottom))
-        return _on_canvas(resized, size) if _fit(size) == "contain" else resized
-    shrink = min(1.0, original[0] / size["width"], original[1] / size["height"])
-    target = _whole(size["width"] * shrink, size["height"] * shrink)
-    unit = min((right - left) / target[0], (bottom - top) / target[1])
-    across = max(0.0, (right - left - target[0] * unit) / 2)
-    down = max(0.0, (bottom - top - target[1] * unit) / 2)
-    return _resampled(image, target, (left + across, top + down, right - across, bottom - down))
-
-
-def _whole(width: float, height: float) -> tuple[int, int]:
-    return max(1, round(width)), max(1, round(height))
-
-
-def _resampled(image: Image.Image, target: tuple[int, int], box: Box) -> Image.Image:
-    """LANCZOS. Pillow itself multiplies colours by alpha and back, so that transparent ones do not show."""
-    resampled = image.resize(target, Image.Resampling.LANCZOS, box, reducing_gap=3.0)
-    resampled.info = {}
-    return resampled
-
-
-def _on_canvas(image: Image.Image, size: Size) -> Image.Image:
-    background = size.get("background", "#ffffff")
-    at = ((size["width"] - image.width) // 2, (size["height"] - image.height) // 2)
-    if background == "transparent":
-        canvas = Image.new("RGBA", (size["width"], size["height"]))
-        canvas.paste(image, at)
-    else:
-        canvas = Image.new("RGB", (size["width"], size["height"]), background)
-        canvas.paste(flatten(image, background), at)
-    return canvas
