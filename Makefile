@@ -3,7 +3,7 @@
 
 UV := uv==0.13.8
 PYTHON := .venv/bin/python
-DARKROOM := $(PYTHON) -m darkroom
+DARKROOM := bin/darkroom
 # A wrong recipes.json is told before it is deployed: no function that needs it could even start.
 RECIPES := PYTHONPATH=functions $(PYTHON) -m pipeline.recipes
 SAM := .darkroom/tools/sam/bin/sam
@@ -117,7 +117,7 @@ $(PROJECT): functions/requirements.txt pyproject.toml
 	@echo 'Installing the project into .venv'
 	@python=$$(sh -c "$$FIND_PYTHON") && { .venv/bin/python -m pip --version >/dev/null 2>&1 || "$$python" -m venv .venv; }
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check $(UV)
-	@$(call INSTALL,.venv,-r functions/requirements.txt --group pyproject.toml:dev)
+	@$(call INSTALL,.venv,-r functions/requirements.txt --group pyproject.toml:dev --editable .)
 	@touch $@
 
 # Programs that cannot share the project's environment, each in one of its own: pyproject.toml has a group for each.

@@ -27,7 +27,7 @@ def function_environment() -> dict[str, str]:
 
 
 def _variables() -> dict[str, str]:
-    from darkroom.local import load_template  # and boto3 with it, which would stay in this process
+    from darkroom.local.template import load_template  # and boto3 with it, which would stay in this process
 
     variables = load_template()["Globals"]["Function"]["Environment"]["Variables"]
     return {name: str(value) for name, value in variables.items()}

@@ -1,1 +1,1 @@
-"""The operator's command line of Darkroom: `python -m darkroom --help`."""
+"""Darkroom's command line: the local stack, the demo, and what an operator does with a stack, here or on AWS."""

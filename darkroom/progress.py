@@ -14,8 +14,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from darkroom.batch import Upload
-from darkroom.jobs import printable, size, status_text
+from darkroom.terminal import printable, size, status_text
+from darkroom.uploads import Upload
 
 ROWS = 60
 ACTIVE_ROWS = 10

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from darkroom.local import load_template
-from darkroom.stack import ROOT
+from darkroom.local.template import load_template
+from darkroom.project import ROOT
 
 JSONPATH_FIELDS = {"InputPath", "OutputPath", "ResultPath", "ResultSelector", "Parameters", "ItemsPath", "Variable"}
 ENDS = {"Succeed", "Fail"}

@@ -89,7 +89,7 @@ def memory() -> float:
 
 @functools.cache
 def _function() -> dict[str, Any]:
-    from darkroom.local import load_template
+    from darkroom.local.template import load_template
 
     settings: dict[str, Any] = load_template()["Globals"]["Function"]
     return settings

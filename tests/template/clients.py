@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from darkroom.stack import ROOT
+from darkroom.project import ROOT
 
 
 class Client(NamedTuple):

@@ -10,8 +10,8 @@ from unittest import mock
 
 from samtranslator.translator.transform import transform
 
-from darkroom.local import load_template
-from darkroom.stack import ROOT
+from darkroom.local.template import load_template
+from darkroom.project import ROOT
 
 Template = dict[str, Any]
 Rule = Callable[[Template], bool]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from darkroom.stack import ROOT
+from darkroom.project import ROOT
 from tests.template.expanded import expand
 
 CHECKOV = ROOT / ".darkroom/tools/checkov/bin/checkov"

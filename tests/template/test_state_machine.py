@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from darkroom.local import load_template
-from darkroom.stack import ROOT
+from darkroom.local.template import load_template
+from darkroom.project import ROOT
 from statemachine import check
 
 DEFINITION = (ROOT / "statemachine/process_image.asl.json").read_text(encoding="utf-8")

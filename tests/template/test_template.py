@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from darkroom.local import TEMPLATE as TEMPLATE_FILE
+from darkroom.local.template import TEMPLATE as TEMPLATE_FILE
 from tests.template import rules_access, rules_data, rules_delivery
 from tests.template.expanded import Rule, Weakening, copied, expand
 

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
-from darkroom import batch, demo, local, report, samples
-from darkroom.stack import Stack, StackError
-from tests.unit import pipeline
+from darkroom import samples, uploads
+from darkroom.commands import demo
+from darkroom.local import deploy
+from darkroom.project import CommandError
+from darkroom.stack import Stack
+from tests.unit.fake_pipeline import FakePipeline, playing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,15 +31,15 @@ def png(path: Path) -> None:
 
 
 @pytest.fixture
-def play(monkeypatch: pytest.MonkeyPatch) -> Iterator[pipeline.Pipeline]:
-    with pipeline.playing() as play:
+def play(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePipeline]:
+    with playing() as play:
 
         @contextmanager
         def running(name: str) -> Iterator[Stack]:
             assert name == "demo", "a stack of its own, not the user's"
             yield play.stack
 
-        monkeypatch.setattr(local, "running", running)
+        monkeypatch.setattr(deploy, "running", running)
         monkeypatch.setattr(Stack, "open", lambda *_args, **_options: play.stack)
         yield play
 
@@ -59,7 +62,7 @@ def summary(out: Path) -> dict[str, Any]:
 
 
 def test_a_folder_becomes_sets_a_summary_and_a_page(
-    play: pipeline.Pipeline, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    play: FakePipeline, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
     assert run(photos, out) == 0, "a refused file is part of life"
@@ -84,7 +87,7 @@ def test_a_folder_becomes_sets_a_summary_and_a_page(
 
 
 def test_a_failed_job_fails_the_demo(
-    play: pipeline.Pipeline, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    play: FakePipeline, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     play.fail.add("raw/cats/tom & jerry.png")
     assert run(photos, tmp_path / "out") == 1
@@ -92,25 +95,23 @@ def test_a_failed_job_fails_the_demo(
 
 
 def test_an_unaccounted_job_fails_the_demo(
-    play: pipeline.Pipeline, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    play: FakePipeline, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     play.ignore.add("raw/notes.jpg")
-    monkeypatch.setitem(batch.process.__kwdefaults__, "patience", 0.5)
+    monkeypatch.setitem(uploads.process.__kwdefaults__, "patience", 0.5)
     assert run(photos, tmp_path / "out") == 1
     assert summary(tmp_path / "out")["failed"] == 1
     assert summary(tmp_path / "out")["jobs"][1]["status"] == "UNACCOUNTED"
 
 
-def test_on_aws_it_keeps_to_a_folder_of_its_own(play: pipeline.Pipeline, photos: Path, tmp_path: Path) -> None:
+def test_on_aws_it_keeps_to_a_folder_of_its_own(play: FakePipeline, photos: Path, tmp_path: Path) -> None:
     assert run(photos, tmp_path / "out", aws=True) == 0
     keys = {version["Key"] for version in play.s3.list_object_versions(Bucket="darkroom-source")["Versions"]}
     assert keys == {"raw/demo/notes.jpg", "raw/demo/cats/tom & jerry.png"}
     assert summary(tmp_path / "out")["jobs"][0]["source"] == "cats/tom & jerry.png"
 
 
-def test_a_second_demo_replaces_the_first_and_nothing_else(
-    play: pipeline.Pipeline, photos: Path, tmp_path: Path
-) -> None:
+def test_a_second_demo_replaces_the_first_and_nothing_else(play: FakePipeline, photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     run(photos, out)
     (out / "mine.txt").write_text("mine")
@@ -125,14 +126,14 @@ def test_a_second_demo_replaces_the_first_and_nothing_else(
 
 
 def test_what_an_interrupted_demo_left_is_known_as_its_own(
-    play: pipeline.Pipeline, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    play: FakePipeline, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_args: object) -> None:
         raise KeyboardInterrupt
 
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr(report, "write_report", interrupted)
+        patch.setattr(demo, "write_report", interrupted)
         with pytest.raises(KeyboardInterrupt):
             run(photos, out)
     assert (out / "processed").exists()
@@ -140,18 +141,16 @@ def test_what_an_interrupted_demo_left_is_known_as_its_own(
 
 
 @pytest.mark.parametrize("taken", ["index.html", "summary.json", "processed/a.jpg"])
-def test_files_of_the_users_are_never_overwritten(
-    play: pipeline.Pipeline, photos: Path, tmp_path: Path, taken: str
-) -> None:
+def test_files_of_the_users_are_never_overwritten(play: FakePipeline, photos: Path, tmp_path: Path, taken: str) -> None:
     path = tmp_path / "site" / taken
     path.parent.mkdir(parents=True)
     path.write_text("{}")
-    with pytest.raises(StackError, match="already holds"):
+    with pytest.raises(CommandError, match="already holds"):
         run(photos, tmp_path / "site")
     assert path.read_text() == "{}"
 
 
-def test_out_within_photos_is_not_processed(play: pipeline.Pipeline, photos: Path) -> None:
+def test_out_within_photos_is_not_processed(play: FakePipeline, photos: Path) -> None:
     assert run(photos, photos / "out") == 0
     assert run(photos, photos / "out") == 0
     assert [job["source"] for job in summary(photos / "out")["jobs"]] == ["cats/tom & jerry.png", "notes.jpg"]
@@ -160,7 +159,7 @@ def test_out_within_photos_is_not_processed(play: pipeline.Pipeline, photos: Pat
 @pytest.mark.parametrize("inside", ["", "processed", "processed/a.jpg", "samples"])
 def test_results_are_not_taken_for_photos(tmp_path: Path, inside: str) -> None:
     png(tmp_path / inside / "a.png")
-    with pytest.raises(StackError, match="is where the results go"):
+    with pytest.raises(CommandError, match="is where the results go"):
         run(tmp_path / inside, tmp_path)
 
 
@@ -168,19 +167,19 @@ def test_photos_that_are_not_there_are_said_so_before_anything_starts(tmp_path: 
     (tmp_path / "empty").mkdir()
     (tmp_path / "file.jpg").write_bytes(b"x")
     for photos, sentence in (("none", "does not exist"), ("empty", "holds no files"), ("file.jpg", "is a file")):
-        with pytest.raises(StackError, match=sentence):
+        with pytest.raises(CommandError, match=sentence):
             run(tmp_path / photos, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_an_out_that_cannot_be_written_is_said_so(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
-    with pytest.raises(StackError, match="cannot be written"):
+    with pytest.raises(CommandError, match="cannot be written"):
         run(photos, tmp_path / "file" / "out")
 
 
 def test_without_photos_it_makes_its_own(
-    play: pipeline.Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    play: FakePipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def make(folder: Path) -> list[Path]:
         png(folder / samples.NAMES[0])

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from darkroom import intake
-from darkroom.stack import Stack, StackError
+from darkroom.commands import intake
+from darkroom.project import CommandError
+from darkroom.stack import Stack
 
 OUTPUTS = {
     "TriggerFunctionName": "trigger",
@@ -96,11 +97,11 @@ def test_resuming_what_is_still_being_paused_waits_for_that(
 
 def test_a_switch_that_does_not_come_about_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     stack, _ = stack_with(monkeypatch, "Enabled")
-    with pytest.raises(StackError, match="is Enabled, not Disabled"):
+    with pytest.raises(CommandError, match="is Enabled, not Disabled"):
         intake.switch(stack, on=False)
     monkeypatch.setattr(intake, "PATIENCE_SECONDS", 0)
     stack, _ = stack_with(monkeypatch, "Updating")
-    with pytest.raises(StackError, match="stays Updating"):
+    with pytest.raises(CommandError, match="stays Updating"):
         intake.switch(stack, on=False)
 
 
@@ -108,5 +109,5 @@ def test_a_trigger_without_its_queue_is_said(monkeypatch: pytest.MonkeyPatch) ->
     stack, _ = stack_with(monkeypatch, "Enabled")
     elsewhere = Stack("x", OUTPUTS | {"UploadQueueUrl": "https://sqs/1/nowhere"}, "eu-west-1")
     object.__setattr__(elsewhere, "client", stack.client)
-    with pytest.raises(StackError, match="deploy the template again"):
+    with pytest.raises(CommandError, match="deploy the template again"):
         intake.is_paused(elsewhere)

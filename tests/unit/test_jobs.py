@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from darkroom import jobs, watch
+from darkroom.commands import jobs, watch
 from darkroom.stack import Stack
-from tests.unit import pipeline
+from darkroom.terminal import printable, size
+from tests.unit.fake_pipeline import FakePipeline, playing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 @pytest.fixture
-def play(monkeypatch: pytest.MonkeyPatch) -> Iterator[pipeline.Pipeline]:
+def play(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePipeline]:
     monkeypatch.setenv("COLUMNS", "200")
-    with pipeline.playing() as play:
+    with playing() as play:
         monkeypatch.setattr(Stack, "open", lambda *_args, **_options: play.stack)
         play.record("raw/good.jpg", "v1", "SUCCEEDED", result={"renditions": 13, "bytes_in": 2000, "bytes_out": 900})
         play.record("raw/bad.jpg", "v1", "REJECTED", code="CORRUPT", reason="Export it again.")
@@ -33,22 +34,20 @@ def shown(capsys: pytest.CaptureFixture[str], key: str | None = None, status: st
     return capsys.readouterr().out
 
 
-def test_without_a_key_it_shows_what_needs_attention(
-    play: pipeline.Pipeline, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_a_key_it_shows_what_needs_attention(play: FakePipeline, capsys: pytest.CaptureFixture[str]) -> None:
     text = shown(capsys)
     assert "CORRUPT: Export it again." in text
     assert "last attempt failed in OptimizeImage: Lambda.Unknown: It broke." in text
     assert "SUCCEEDED" not in text
 
 
-def test_by_status(play: pipeline.Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+def test_by_status(play: FakePipeline, capsys: pytest.CaptureFixture[str]) -> None:
     assert "bad.jpg" in shown(capsys, status="REJECTED")
     assert shown(capsys, status="FAILED") == "No job is FAILED.\n"
 
 
 def test_by_key_it_shows_every_version_with_or_without_raw(
-    play: pipeline.Pipeline, capsys: pytest.CaptureFixture[str]
+    play: FakePipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = shown(capsys, key="good.jpg")
     assert "13 renditions, 2.00 kB in, 900 B out" in text
@@ -57,7 +56,7 @@ def test_by_key_it_shows_every_version_with_or_without_raw(
     assert "was it uploaded" in shown(capsys, key="nobody.jpg")
 
 
-def test_watching_a_key_ends_when_its_newest_job_does(play: pipeline.Pipeline) -> None:
+def test_watching_a_key_ends_when_its_newest_job_does(play: FakePipeline) -> None:
     changes = watch.changes_of(play.stack, ["raw/good.jpg", "raw/bad.jpg"], poll=0.01)
     seen = [next(changes)["status"], next(changes)["status"]]
     play.record("raw/good.jpg", "v2", "SUCCEEDED", result={})
@@ -65,7 +64,7 @@ def test_watching_a_key_ends_when_its_newest_job_does(play: pipeline.Pipeline) -
     assert seen == ["QUEUED", "REJECTED", "SUCCEEDED"]
 
 
-def test_watching_all_follows_a_job_out_of_the_index(play: pipeline.Pipeline) -> None:
+def test_watching_all_follows_a_job_out_of_the_index(play: FakePipeline) -> None:
     changes = watch.changes(play.stack, poll=0.01)
     assert next(changes)["status"] == "QUEUED", "the refusal is old news, the open job is not"
     play.record("raw/good.jpg", "v2", "SUCCEEDED", result={"renditions": 13})
@@ -77,8 +76,8 @@ def test_watching_all_follows_a_job_out_of_the_index(play: pipeline.Pipeline) ->
     [(0, "0 B"), (999, "999 B"), (1000, "1.00 kB"), (41_349, "41.3 kB"), (999_600, "1.00 MB"), (123_456_789, "123 MB")],
 )
 def test_sizes(count: int, text: str) -> None:
-    assert jobs.size(count) == text
+    assert size(count) == text
 
 
 def test_a_name_cannot_steer_the_terminal() -> None:
-    assert jobs.printable("a\x1b[2Jb\u202ec\n.jpg") == "a\ufffd[2Jb\ufffdc\ufffd.jpg"
+    assert printable("a\x1b[2Jb\u202ec\n.jpg") == "a\ufffd[2Jb\ufffdc\ufffd.jpg"

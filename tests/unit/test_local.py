@@ -16,14 +16,18 @@ from typing import Any
 import pytest
 from cfnlint.decode import cfn_yaml
 
-from darkroom import cli, emulator, local, stack
-from darkroom.stack import ROOT, Stack, StackError, certificate
+from darkroom import cli
+from darkroom.local import deploy, emulator, state
+from darkroom.local.state import certificate
+from darkroom.local.template import FUNCTIONS, TEMPLATE, load_template, localize
+from darkroom.project import ROOT, CommandError
+from darkroom.stack import Stack
 
 
 @pytest.fixture
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder in the place of .darkroom/."""
-    monkeypatch.setattr(stack, "STATE", tmp_path)
+    monkeypatch.setattr(state, "STATE", tmp_path)
     return tmp_path
 
 
@@ -38,13 +42,13 @@ def differences(before: Any, after: Any, path: str = "") -> dict[str, Any]:
 
 
 def test_the_template_is_read_as_cfn_lint_reads_it() -> None:
-    assert local.load_template() == json.loads(json.dumps(cfn_yaml.load(str(local.TEMPLATE))))
+    assert load_template() == json.loads(json.dumps(cfn_yaml.load(str(TEMPLATE))))
 
 
 def test_only_runtime_code_and_the_numbers_of_an_event_source_differ_from_the_template() -> None:
-    template = local.load_template()
+    template = load_template()
     original = copy.deepcopy(template)
-    local.localize(template, {"MaximumConcurrency": "7"})
+    localize(template, {"MaximumConcurrency": "7"})
     changed = differences(original, template)
     assert {path.rsplit("/", 1)[-1] for path in changed} <= {
         "Runtime",
@@ -60,7 +64,7 @@ def test_only_runtime_code_and_the_numbers_of_an_event_source_differ_from_the_te
 def test_a_function_with_its_own_runtime_is_changed_too() -> None:
     function = {"Type": "AWS::Serverless::Function", "Properties": {"Runtime": "python3.13", "CodeUri": "x/"}}
     template = {"Resources": {"Own": function, "Table": {"Type": "AWS::DynamoDB::Table"}}}
-    local.localize(template, {})
+    localize(template, {})
     assert function["Properties"]["Runtime"] == "provided.al2023"
     assert function["Properties"]["CodeUri"] != "x/"
 
@@ -73,8 +77,8 @@ def test_a_function_with_its_own_runtime_is_changed_too() -> None:
     ],
 )
 def test_a_wrong_parameter_is_named(parameters: dict[str, str], said: str) -> None:
-    with pytest.raises(StackError, match=said):
-        local.localize(local.load_template(), parameters)
+    with pytest.raises(CommandError, match=said):
+        localize(load_template(), parameters)
 
 
 def test_a_free_port_can_be_listened_on() -> None:
@@ -82,7 +86,7 @@ def test_a_free_port_can_be_listened_on() -> None:
         server.bind(("127.0.0.1", emulator.free_port()))
 
 
-def test_nothing_of_the_user_reaches_the_emulator(monkeypatch: pytest.MonkeyPatch, state: Path) -> None:
+def test_nothing_of_the_user_reaches_the_emulator(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setenv("AWS_PROFILE", "production")
     monkeypatch.setenv("SECRET", "of the user")
     environment = emulator.emulator_environment("own", 4000)
@@ -91,17 +95,17 @@ def test_nothing_of_the_user_reaches_the_emulator(monkeypatch: pytest.MonkeyPatc
     assert environment["BIND_HOST"] == "127.0.0.1"
     assert environment["AUTH"] == "true"
     assert environment["AWS_ENDPOINT_URL"] == "https://127.0.0.1:4000"
-    assert environment["AWS_CA_BUNDLE"] == environment["MINISTACK_SSL_CERT"] == str(state / "own" / "certificate.pem")
-    assert Path(environment["TMPDIR"]).is_relative_to(state / "own")
+    assert environment["AWS_CA_BUNDLE"] == environment["MINISTACK_SSL_CERT"] == str(folder / "own" / "certificate.pem")
+    assert Path(environment["TMPDIR"]).is_relative_to(folder / "own")
 
 
-def test_clients_trust_the_certificate_of_their_stack_and_no_other(state: Path) -> None:
+def test_clients_trust_the_certificate_of_their_stack_and_no_other(folder: Path) -> None:
     certificates = []
     for name in ("own", "other"):
-        (state / name).mkdir()
+        (folder / name).mkdir()
         certificates.append(certificate(name))
-        emulator.make_certificate(certificates[-1], state / name / "key.pem")
-        assert (state / name / "key.pem").stat().st_mode & 0o777 == 0o600
+        emulator.make_certificate(certificates[-1], folder / name / "key.pem")
+        assert (folder / name / "key.pem").stat().st_mode & 0o777 == 0o600
     own, other = certificates
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(own, own.with_name("key.pem"))
@@ -144,69 +148,69 @@ def test_a_child_process_of_a_local_stack_sees_no_profile(monkeypatch: pytest.Mo
     assert environment["PATH"] == os.environ["PATH"]
 
 
-def test_without_a_stack_one_is_told_to_start_it(state: Path) -> None:
-    with pytest.raises(StackError, match="no local stack 'darkroom' is running: start it with `make up`"):
+def test_without_a_stack_one_is_told_to_start_it(folder: Path) -> None:
+    with pytest.raises(CommandError, match="no local stack 'darkroom' is running: start it with `bin/darkroom up`"):
         Stack.open()
 
 
-def test_the_state_of_a_stack_that_died_is_recognised(state: Path) -> None:
-    (state / "old").mkdir()
-    (state / "old" / "lock").write_text(str(os.getpid()))  # the id lives on, in another process
-    (state / "old" / "stack.json").write_text('{"endpoint": "http://127.0.0.1:1", "region": "r", "outputs": {}}')
-    assert not emulator.is_running("old")
-    with pytest.raises(StackError, match="has stopped: start it again"):
+def test_the_state_of_a_stack_that_died_is_recognised(folder: Path) -> None:
+    (folder / "old").mkdir()
+    (folder / "old" / "lock").write_text(str(os.getpid()))  # the id lives on, in another process
+    (folder / "old" / "stack.json").write_text('{"endpoint": "http://127.0.0.1:1", "region": "r", "outputs": {}}')
+    assert not state.is_running("old")
+    with pytest.raises(CommandError, match="has stopped: start it again"):
         Stack.open("old")
     assert not emulator.stop("old")
-    assert not (state / "old" / "stack.json").exists()
+    assert not (folder / "old" / "stack.json").exists()
 
 
 @pytest.mark.parametrize("name", ["tools", "../x", "a b", "", "1st"])
 def test_a_name_that_is_no_folder_is_refused(name: str) -> None:
-    with pytest.raises(StackError, match="cannot be a stack's name"):
+    with pytest.raises(CommandError, match="cannot be a stack's name"):
         Stack.open(name)
 
 
-def test_an_emulator_that_is_not_installed(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(emulator, "PROGRAM", state / "absent")
-    with pytest.raises(StackError, match="not installed: run `make install`"):
+def test_an_emulator_that_is_not_installed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(emulator, "PROGRAM", folder / "absent")
+    with pytest.raises(CommandError, match="not installed: run `make install`"):
         emulator.start("x")
 
 
 def test_a_failed_start_shows_the_end_of_the_log_and_leaves_nothing(
-    state: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program = state / "ministack"
+    program = folder / "ministack"
     program.write_text("#!/bin/sh\necho 'cannot bind: no luck'\nexit 1\n")
     program.chmod(0o755)
     monkeypatch.setattr(emulator, "PROGRAM", program)
-    with pytest.raises(StackError, match=r"did not start(?s:.*)cannot bind: no luck"):
+    with pytest.raises(CommandError, match=r"did not start(?s:.*)cannot bind: no luck"):
         emulator.start("x")
-    assert not emulator.is_running("x")
+    assert not state.is_running("x")
 
 
-def test_an_expected_failure_is_one_sentence_and_exit_code_1(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_expected_failure_is_one_sentence_and_exit_code_1(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--stack", "absent", "logs"]) == 1
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err == (
-        "darkroom: no local stack 'absent' is running: start it with `python -m darkroom --stack absent up`\n"
+        "darkroom: no local stack 'absent' is running: start it with `bin/darkroom --stack absent up`\n"
     )
 
 
-def test_down_without_a_stack_is_no_error(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_down_without_a_stack_is_no_error(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["down"]) == 0
     assert capsys.readouterr().out == "The local stack 'darkroom' was not running.\n"
 
 
 def test_a_wrong_recipe_is_told_before_anything_is_started(
-    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     functions = tmp_path / "functions"
-    shutil.copytree(local.FUNCTIONS, functions)
+    shutil.copytree(FUNCTIONS, functions)
     document = json.loads((functions / "recipes.json").read_text(encoding="utf-8"))
     document["recipes"]["default"]["sizes"]["large"]["width"] = "wide"
     (functions / "recipes.json").write_text(json.dumps(document), encoding="utf-8")
-    monkeypatch.setattr(local, "FUNCTIONS", functions)
+    monkeypatch.setattr(deploy, "FUNCTIONS", functions)
     monkeypatch.setattr(emulator, "start", lambda *_: pytest.fail("it was started"))
     assert cli.main(["up"]) == 1
     said = capsys.readouterr().err
@@ -218,7 +222,7 @@ def test_make_tells_of_a_wrong_recipe_before_it_is_deployed(target: str) -> None
     commands = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "PYTHONPATH=functions .venv/bin/python -m pipeline.recipes" in commands
     run = subprocess.run(
-        [sys.executable, "-m", "pipeline.recipes"], cwd=local.FUNCTIONS, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "pipeline.recipes"], cwd=FUNCTIONS, capture_output=True, text=True, check=False
     )
     assert (run.returncode, run.stderr) == (0, "")
     assert run.stdout.startswith("recipes.json: no complaints (default")
@@ -230,13 +234,13 @@ def test_an_edit_is_live_on_the_next_call(tmp_path: Path) -> None:
     (tmp_path / "greeting.py").write_text("WORD = 'hello'\n")
     (function / "app.py").write_text("import greeting\ndef lambda_handler(event, context): return greeting.WORD\n")
     calls = (
-        "import live, pathlib\n"
-        "print(live.handler({}, None))\n"
+        "import hot_reload, pathlib\n"
+        "print(hot_reload.handler({}, None))\n"
         "pathlib.Path('greeting.py').write_text('WORD = \"good morning\"\\n')\n"
-        "print(live.handler({}, None), live.handler({}, None))\n"
+        "print(hot_reload.handler({}, None), hot_reload.handler({}, None))\n"
     )
     environment = {
-        "PYTHONPATH": f"{local.ROOT / 'darkroom'}:{tmp_path}",
+        "PYTHONPATH": f"{ROOT / 'darkroom' / 'local'}:{tmp_path}",
         "DARKROOM_HANDLER": "hello.app.lambda_handler",
         "LAMBDA_TASK_ROOT": str(tmp_path),
     }

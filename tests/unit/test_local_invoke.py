@@ -11,8 +11,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from darkroom import invoke
-from darkroom.stack import Stack, StackError
+from darkroom.commands import invoke
+from darkroom.project import CommandError
+from darkroom.stack import Stack
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ def test_a_removed_object_is_not_uploaded(tmp_path: Path, s3: Any) -> None:
 
 def test_on_aws_nothing_is_uploaded_unasked(tmp_path: Path, s3: Any) -> None:
     deployed = Stack("t", LOCAL.outputs, "us-east-1")
-    with pytest.raises(StackError, match=r"raw/a\.jpg, which is not in my-source: upload it first"):
+    with pytest.raises(CommandError, match=r"raw/a\.jpg, which is not in my-source: upload it first"):
         read(tmp_path, {"bucket": "darkroom-source", "key": "raw/a.jpg"}, deployed)
     assert s3.list_objects_v2(Bucket="my-source")["KeyCount"] == 0
 
@@ -85,13 +86,13 @@ def test_on_aws_nothing_is_uploaded_unasked(tmp_path: Path, s3: Any) -> None:
 def test_an_unknown_function_is_answered_with_the_choices() -> None:
     stack = Stack("t", {"ResizeFunctionName": "r", "ValidateFunctionName": "v"}, "us-east-1")
     assert invoke.function_name(stack, "ValidateFunction") == "v"
-    with pytest.raises(StackError, match="no function 'Validate': the stack has ResizeFunction, ValidateFunction"):
+    with pytest.raises(CommandError, match="no function 'Validate': the stack has ResizeFunction, ValidateFunction"):
         invoke.function_name(stack, "Validate")
 
 
 def test_events_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(StackError, match="cannot be read: No such file or directory"):
+    with pytest.raises(CommandError, match="cannot be read: No such file or directory"):
         invoke.read_event(tmp_path / "absent.json", LOCAL)
     (tmp_path / "bad.json").write_text("{")
-    with pytest.raises(StackError, match=r"bad\.json is not JSON"):
+    with pytest.raises(CommandError, match=r"bad\.json is not JSON"):
         invoke.read_event(tmp_path / "bad.json", LOCAL)

@@ -15,9 +15,10 @@ from boto3.dynamodb.types import TypeSerializer
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from darkroom import intake, redrive
-from darkroom.stack import Stack, StackError
-from tests.unit import pipeline
+from darkroom.commands import intake, redrive
+from darkroom.project import CommandError
+from darkroom.stack import Stack
+from tests.unit.fake_pipeline import OUTPUTS, _create
 
 KEY = "raw/summer 100% fun + größe.jpg"
 
@@ -32,9 +33,9 @@ class Cloud:
         urls = [self.sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("uploads", "dead-letters")]
         self.uploads, self.dead = urls
         outputs = {"UploadQueueUrl": self.uploads, "UploadDeadLetterQueueUrl": self.dead}
-        self.stack = Stack("darkroom", pipeline.OUTPUTS | outputs, "us-east-1")
+        self.stack = Stack("darkroom", OUTPUTS | outputs, "us-east-1")
         object.__setattr__(self.stack, "client", clients.__getitem__)
-        pipeline._create(self.stack)
+        _create(self.stack)
 
     def upload(self, key: str = KEY) -> str:
         return str(self.s3.put_object(Bucket="darkroom-source", Key=key, Body=b"photo")["VersionId"])
@@ -152,7 +153,7 @@ def test_one_source_is_looked_at_again_whatever_its_status(cloud: Cloud) -> None
     cloud.upload()  # its event was lost, so there is not even a record
     assert command(key=KEY) == 0
     assert cloud.sent() == [KEY]
-    with pytest.raises(StackError, match=r"no source raw/nobody\.jpg"):
+    with pytest.raises(CommandError, match=r"no source raw/nobody\.jpg"):
         command(key="nobody.jpg")
     assert cloud.sent() == []
 
@@ -193,7 +194,7 @@ def test_what_nobody_can_read_stays_until_it_is_deleted(cloud: Cloud, capsys: py
     assert command(unreadable=True, delete=True) == 0
     assert "6 dead letters that nobody can read.\nThey were deleted." in capsys.readouterr().out
     assert [subjects(body).pop()[0] for body in cloud.take(cloud.dead)] == ["raw/a.jpg"]
-    with pytest.raises(StackError, match="with --unreadable only"):
+    with pytest.raises(CommandError, match="with --unreadable only"):
         command(delete=True)
 
 

@@ -11,8 +11,10 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from darkroom import report
-from darkroom.stack import StackError
+from darkroom import contact_sheet
+from darkroom.commands import report
+from darkroom.contact_sheet import read_summary, write_report
+from darkroom.project import CommandError
 
 HOSTILE = 'it\'s 100% <b>"fun"</b> & #1?/größe+.jpg'
 
@@ -69,7 +71,7 @@ def page(out: Path, photos: Path, *jobs: dict[str, Any]) -> tuple[Links, str]:
     good = sum(1 for job in jobs if job["manifest"])
     summary = {"uploaded": len(jobs), "succeeded": good, "rejected": len(jobs) - good, "failed": 0, "seconds": 3}
     out.mkdir(exist_ok=True)
-    html = report.write_report(out, photos, summary | {"jobs": list(jobs)}).read_text(encoding="utf-8")
+    html = write_report(out, photos, summary | {"jobs": list(jobs)}).read_text(encoding="utf-8")
     links = Links()
     links.feed(html)
     return links, html
@@ -140,10 +142,10 @@ def test_thousands_of_jobs_stay_lazy(tmp_path: Path) -> None:
 
 
 def test_the_report_can_be_made_again_only_from_a_demos_output(tmp_path: Path) -> None:
-    assert report.read_summary(tmp_path) is None
+    assert read_summary(tmp_path) is None
     for text in ("[]", "{}", "nonsense", '{"jobs": []}'):
         (tmp_path / "summary.json").write_text(text)
-        assert report.read_summary(tmp_path) is None
+        assert read_summary(tmp_path) is None
 
 
 def test_the_report_is_made_again_by_the_command(tmp_path: Path) -> None:
@@ -157,7 +159,7 @@ def test_the_report_is_made_again_by_the_command(tmp_path: Path) -> None:
     assert report.run(args) == 0
     assert (out / "index.html").is_file()
     (out / job["manifest"]).unlink()
-    with pytest.raises(StackError, match="run the demo again"):
+    with pytest.raises(CommandError, match="run the demo again"):
         report.run(args)
 
 
@@ -166,4 +168,4 @@ def test_the_report_is_made_again_by_the_command(tmp_path: Path) -> None:
     [(100, 24, "76 % less"), (100_000, 1, "99 % less"), (100, 112, "12 % more"), (0, 1, "")],
 )
 def test_change(before: int, after: int, text: str) -> None:
-    assert report.change(before, after).replace("\N{NO-BREAK SPACE}", " ") == text
+    assert contact_sheet.change(before, after).replace("\N{NO-BREAK SPACE}", " ") == text

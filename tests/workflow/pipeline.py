@@ -15,10 +15,11 @@ from urllib.parse import quote_plus
 
 from PIL import Image
 
-from darkroom import jobs, local
-from darkroom.stack import Stack, state_folder
+from darkroom.local import deploy, state
+from darkroom.records import FINAL, fetch
+from darkroom.stack import Stack
 
-FINAL = set(jobs.FINAL)
+FINAL = set(FINAL)
 # As in the template, only sooner: what takes minutes there takes seconds here.
 HASTE = {
     "BACKOFF_SECONDS": "1,1,1",
@@ -104,7 +105,7 @@ class Pipeline:
     def records(self, versions: dict[str, str]) -> dict[str, dict[str, Any]]:
         """The record of each key's version; empty where there is none yet."""
         wanted = {(key, f"job#{version}"): key for key, version in versions.items()}
-        found = jobs.fetch(self.stack, wanted)
+        found = fetch(self.stack, wanted)
         return {key: found.get(name, {}) for name, key in wanted.items()}
 
     def finished(self, key: str, version: str, *, unless: tuple[str, ...] = (), seconds: float = 60) -> dict[str, Any]:
@@ -240,7 +241,7 @@ def deployed(
 
     name = f"test-{os.getpid()}"
     try:
-        with local.running(name, parameters=parameters, edit=under_test) as stack:
+        with deploy.running(name, parameters=parameters, edit=under_test) as stack:
             yield Pipeline(stack, Faults(folder))
     finally:
-        shutil.rmtree(state_folder(name), ignore_errors=True)
+        shutil.rmtree(state.folder(name), ignore_errors=True)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from darkroom import emulator, local
-from darkroom.stack import ROOT, Stack, StackError
+from darkroom.local import deploy, state
+from darkroom.local.template import Template
+from darkroom.project import ROOT, CommandError
+from darkroom.stack import Stack
 
 SAM = ROOT / ".darkroom/tools/sam/bin/sam"
 NAME = f"test-{os.getpid()}"
@@ -30,7 +32,7 @@ def _folders() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    with local.running(NAME) as running:
+    with deploy.running(NAME) as running:
         yield running
 
 
@@ -50,7 +52,8 @@ def listening_addresses(pids: list[int]) -> set[str]:
     inodes = set()
     for pid in pids:
         for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-            inodes.add(str(descriptor.readlink()))
+            with contextlib.suppress(FileNotFoundError):  # closed since it was listed
+                inodes.add(str(descriptor.readlink()))
     rows = [
         line.split()
         for table in ("/proc/net/tcp", "/proc/net/tcp6")
@@ -86,7 +89,7 @@ def test_functions_raise_as_on_lambda(stack: Stack) -> None:
 def test_an_update_keeps_the_stack_and_its_data(stack: Stack) -> None:
     bucket = stack.outputs["OutputBucketName"]
     stack.client("s3").put_object(Bucket=bucket, Key="kept", Body=b"")
-    updated = local.up(NAME, parameters={"MaximumConcurrency": "3"})
+    updated = deploy.up(NAME, parameters={"MaximumConcurrency": "3"})
     (mapping,) = stack.client("lambda").list_event_source_mappings()["EventSourceMappings"]
     assert updated.endpoint == stack.endpoint
     assert mapping["ScalingConfig"] == {"MaximumConcurrency": 3}
@@ -94,13 +97,13 @@ def test_an_update_keeps_the_stack_and_its_data(stack: Stack) -> None:
 
 
 def test_the_same_name_cannot_run_twice(stack: Stack) -> None:
-    with pytest.raises(StackError, match="is in use: end it with"), local.running(NAME):
+    with pytest.raises(CommandError, match="is in use: end it with"), deploy.running(NAME):
         pass
 
 
 def test_two_stacks_run_side_by_side_and_down_leaves_no_process(stack: Stack) -> None:
     name = f"{NAME}-second"
-    with local.running(name, parameters={"WorkflowType": "EXPRESS"}) as second:
+    with deploy.running(name, parameters={"WorkflowType": "EXPRESS"}) as second:
         invoke(second, "ValidateFunction")
         group = group_of(name)
         assert members(group)
@@ -113,16 +116,14 @@ def test_two_stacks_run_side_by_side_and_down_leaves_no_process(stack: Stack) ->
         assert types == ["STANDARD", "EXPRESS"]
     assert members(group) == []
     assert not (ROOT / ".darkroom" / name / "tmp").exists()
-    assert emulator.is_running(NAME)
+    assert state.is_running(NAME)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_up_leaves_no_process(number: signal.Signals) -> None:
     name = f"{NAME}-cut-{number.name}"
-    starting = subprocess.Popen(
-        [sys.executable, "-m", "darkroom", "--stack", name, "up"], cwd=ROOT, stderr=subprocess.DEVNULL
-    )
-    while not emulator.is_running(name) or not (ROOT / ".darkroom" / name / "lock").read_text():
+    starting = subprocess.Popen([ROOT / "bin" / "darkroom", "--stack", name, "up"], cwd=ROOT, stderr=subprocess.DEVNULL)
+    while not state.is_running(name) or not (ROOT / ".darkroom" / name / "lock").read_text():
         assert starting.poll() is None
         time.sleep(0.01)
     group = group_of(name)
@@ -135,13 +136,13 @@ def test_an_interrupted_up_leaves_no_process(number: signal.Signals) -> None:
 
 
 def test_a_template_that_fails_leaves_no_process() -> None:
-    def spoil(template: local.Template) -> None:
+    def spoil(template: Template) -> None:
         template["Resources"]["UploadQueue"]["Type"] = "AWS::No::Such"
 
     name = f"{NAME}-spoilt"
-    with pytest.raises(StackError, match=r"template\.yaml"), local.running(name, edit=spoil):
+    with pytest.raises(CommandError, match=r"template\.yaml"), deploy.running(name, edit=spoil):
         pass
-    assert not emulator.is_running(name)
+    assert not state.is_running(name)
 
 
 @pytest.mark.skipif(not SAM.exists(), reason="the SAM CLI is not installed")

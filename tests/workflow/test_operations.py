@@ -8,8 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from darkroom import cli, jobs, local
-from darkroom.stack import ROOT
+from darkroom import cli
+from darkroom.local.template import load_template
+from darkroom.project import ROOT
+from darkroom.records import FINAL, OPEN
 from tests.workflow.pipeline import Pipeline, deployed, picture, tidied
 
 
@@ -53,9 +55,9 @@ def test_the_manual_has_every_alarm_status_code_and_command() -> None:
     from engine.rejection import SENTENCES
 
     manual = (ROOT / "docs" / "OPERATIONS.md").read_text(encoding="utf-8")
-    template = local.load_template()["Resources"]
+    template = load_template()["Resources"]
     alarms = {name for name, resource in template.items() if resource["Type"] == "AWS::CloudWatch::Alarm"}
-    named = {*alarms, *jobs.OPEN, *jobs.FINAL, *SENTENCES, "RUN_LOST"}
+    named = {*alarms, *OPEN, *FINAL, *SENTENCES, "RUN_LOST"}
     assert {name for name in named if name not in manual} == set()
     parser = cli._parser([])
     for line in re.findall(r"^darkroom (.+?)(?: +#.*)?$", manual, re.MULTILINE):

@@ -17,8 +17,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from darkroom import local
-from darkroom.stack import Stack, state_folder
+from darkroom.local import deploy, state
+from darkroom.stack import Stack
 
 FUNCTIONS = ("Trigger", "Validate", "Resize", "Filter", "Optimize", "Notify")
 ROLES = (*FUNCTIONS, "ProcessImage")
@@ -87,12 +87,12 @@ def actors() -> Iterator[Actors]:
     name = f"test-{os.getpid()}-roles"
     try:
         with (
-            local.running(name, edit=assumable) as stack,
+            deploy.running(name, edit=assumable) as stack,
             mock.patch.dict(os.environ, stack.environment(), clear=True),
         ):
             yield Actors(stack)
     finally:
-        shutil.rmtree(state_folder(name), ignore_errors=True)
+        shutil.rmtree(state.folder(name), ignore_errors=True)
 
 
 Act = Callable[[Actors, Callable[[str], Any]], Any]

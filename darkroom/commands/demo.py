@@ -17,10 +17,12 @@ from typing import Any
 
 from rich.console import Console
 
-from darkroom import batch, report, samples
-from darkroom.batch import Upload
+from darkroom import samples
+from darkroom.contact_sheet import INDEX, SAMPLES, SUMMARY, read_summary, write_report
 from darkroom.progress import progress, results
-from darkroom.stack import ROOT, Stack, StackError
+from darkroom.project import ROOT, CommandError
+from darkroom.stack import Stack
+from darkroom.uploads import Upload, find_files, hidden, local_path, plan, process
 
 NAME = "demo"
 PREFIX_ON_AWS = "demo/"
@@ -42,28 +44,28 @@ def run(args: argparse.Namespace) -> int:
     if photos:
         files, skipped = photos_of(photos, out)
         if skipped:
-            print(f"Skipped {batch.hidden(skipped)}: the pipeline ignores them")
+            print(f"Skipped {hidden(skipped)}: the pipeline ignores them")
     try:
         prepare(out)
         if not photos:
-            photos = out / report.SAMPLES
+            photos = out / SAMPLES
             files = samples.make_samples(photos)
             print(f"Made {len(files)} sample photos in {photos}", flush=True)
     except OSError as error:
-        raise StackError(f"OUT {out} cannot be written: {error.strerror}: {error.filename}") from error
+        raise CommandError(f"OUT {out} cannot be written: {error.strerror}: {error.filename}") from error
     if not args.aws:
         print("Starting a local stack for the demo ...", flush=True)
     with _stack(args) as stack:
         prefix = PREFIX_ON_AWS if args.aws else ""
         discard = not args.aws and sum(file.stat().st_size for file in files) > KEEP_BYTES
-        uploads = batch.plan(photos, files, prefix)
+        uploads = plan(photos, files, prefix)
         print(f"Uploading {len(uploads)} {'file' if len(uploads) == 1 else 'files'}", flush=True)
         with progress(uploads) as show:
-            for upload in batch.process(stack, uploads, out, discard=discard):
+            for upload in process(stack, uploads, out, discard=discard):
                 show(upload)
     summary = summarize(uploads, out)
     write_summary(out, summary)
-    page = report.write_report(out, photos, summary)
+    page = write_report(out, photos, summary)
     console = Console()
     console.print(results(uploads))
     print(f"Contact sheet: {page.resolve()}")
@@ -72,36 +74,36 @@ def run(args: argparse.Namespace) -> int:
 
 
 def photos_of(photos: Path, out: Path) -> tuple[list[Path], int]:
-    """The files to process and the number of those skipped. StackError if there is nothing to do, or a danger."""
+    """The files to process and the number of those skipped. CommandError if there is nothing to do, or a danger."""
     if not photos.is_dir():
         problem = "is a file: give the folder that holds it" if photos.exists() else "does not exist"
-        raise StackError(f"PHOTOS {photos} {problem}")
+        raise CommandError(f"PHOTOS {photos} {problem}")
     theirs, ours = photos.resolve(), out.resolve()
-    results = (ours / "processed", ours / report.SAMPLES)
+    results = (ours / "processed", ours / SAMPLES)
     if theirs == ours or any(folder == theirs or folder in theirs.parents for folder in results):
-        raise StackError(f"PHOTOS {photos} is where the results go: give another folder as OUT")
+        raise CommandError(f"PHOTOS {photos} is where the results go: give another folder as OUT")
     try:
-        files, skipped = batch.find_files(photos, without=ours)
+        files, skipped = find_files(photos, without=ours)
     except OSError as error:
-        raise StackError(f"PHOTOS cannot be read: {error.strerror}: {error.filename}") from error
+        raise CommandError(f"PHOTOS cannot be read: {error.strerror}: {error.filename}") from error
     if not files:
-        raise StackError(f"PHOTOS {photos} holds no files to process{' but hidden ones' if skipped else ''}")
+        raise CommandError(f"PHOTOS {photos} holds no files to process{' but hidden ones' if skipped else ''}")
     return files, skipped
 
 
 def prepare(out: Path) -> None:
     """Make `out` ready: remove what an earlier demo wrote there, and nothing else.
 
-    StackError if the demo would have to overwrite what is not its own.
+    CommandError if the demo would have to overwrite what is not its own.
     """
     if out.exists() and not out.is_dir():
-        raise StackError(f"OUT {out} is a file: give a folder")
-    taken = [name for name in (report.INDEX, report.SUMMARY, "processed", report.SAMPLES) if (out / name).exists()]
-    if taken and report.read_summary(out) is None:
-        raise StackError(f"OUT {out} already holds {taken[0]}, which is not a demo's: give another folder")
+        raise CommandError(f"OUT {out} is a file: give a folder")
+    taken = [name for name in (INDEX, SUMMARY, "processed", SAMPLES) if (out / name).exists()]
+    if taken and read_summary(out) is None:
+        raise CommandError(f"OUT {out} already holds {taken[0]}, which is not a demo's: give another folder")
     for manifest in sorted((out / "processed").rglob("manifest.json")):
         _remove_set(out, manifest)
-    for folder, names in ((out, [report.INDEX]), (out / report.SAMPLES, samples.NAMES)):
+    for folder, names in ((out, [INDEX]), (out / SAMPLES, samples.NAMES)):
         for name in names:
             _remove(folder / name, out)
     out.mkdir(parents=True, exist_ok=True)
@@ -117,7 +119,7 @@ def _remove_set(out: Path, manifest: Path) -> None:
         return  # not a manifest of ours
     for key in keys:
         with contextlib.suppress(ValueError):
-            if (path := batch.local_path(out, key)).parent == manifest.parent:
+            if (path := local_path(out, key)).parent == manifest.parent:
                 _remove(path, out)
     _remove(manifest, out)
 
@@ -139,9 +141,9 @@ def _stack(args: argparse.Namespace) -> AbstractContextManager[Stack]:
     """The deployed stack, or a local one that lives as long as the demo."""
     if args.aws:
         return contextlib.nullcontext(Stack.open(args.stack, aws=True))
-    from darkroom import local
+    from darkroom.local import deploy
 
-    return local.running(NAME)
+    return deploy.running(NAME)
 
 
 # -- results ------------------------------------------------------------------------------------------
@@ -178,7 +180,7 @@ def write_summary(out: Path, summary: dict[str, Any]) -> None:
     """Write OUT/summary.json."""
     # A file name that is not Unicode stays an escape: json can say it, UTF-8 cannot.
     text = json.dumps(summary, indent=2)
-    (out / report.SUMMARY).write_text(text + "\n", encoding="utf-8")
+    (out / SUMMARY).write_text(text + "\n", encoding="utf-8")
 
 
 def last_line(summary: dict[str, Any]) -> str:

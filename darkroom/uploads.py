@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from darkroom import jobs
+from darkroom.records import FINAL, Record, RecordKey, fetch
 from darkroom.stack import Stack
 
 if TYPE_CHECKING:
@@ -123,8 +123,8 @@ def process(
     is deleted once its set is fetched, and the pipeline removes the set: for a stack that is thrown away anyway.
     """
     waiting = iter(uploads)
-    following: dict[jobs.RecordKey, Upload] = {}
-    last_change: dict[jobs.RecordKey, tuple[Any, float]] = {}
+    following: dict[RecordKey, Upload] = {}
+    last_change: dict[RecordKey, tuple[Any, float]] = {}
     transfers: dict[Future[None], Upload] = {}
     next_look = time.monotonic() + poll
     with ThreadPoolExecutor(TRANSFERS) as pool:
@@ -155,9 +155,9 @@ def process(
                         _give_up(upload, stack, patience)
                     else:
                         _apply(upload, record)
-                    if record is None or record["status"] in jobs.FINAL:
+                    if record is None or record["status"] in FINAL:
                         del following[key], last_change[key]
-                    if record and record["status"] in jobs.FINAL:
+                    if record and record["status"] in FINAL:
                         transfers[pool.submit(_collect, stack, upload, record, out, discard)] = upload
                     else:
                         yield upload
@@ -195,14 +195,14 @@ def local_path(out: Path, key: str) -> Path:
 
 def _changes(
     stack: Stack,
-    following: dict[jobs.RecordKey, Upload],
-    last_change: dict[jobs.RecordKey, tuple[Any, float]],
+    following: dict[RecordKey, Upload],
+    last_change: dict[RecordKey, tuple[Any, float]],
     patience: float,
-) -> list[tuple[jobs.RecordKey, jobs.Record | None]]:
+) -> list[tuple[RecordKey, Record | None]]:
     """The followed jobs whose record has changed, with that; with None those that were silent too long."""
-    records = jobs.fetch(stack, following)
+    records = fetch(stack, following)
     now = time.monotonic()
-    changes: list[tuple[jobs.RecordKey, jobs.Record | None]] = []
+    changes: list[tuple[RecordKey, Record | None]] = []
     for key in following:
         record = records.get(key, {})
         state = tuple(record.get(name) for name in ("status", "round", "attempt", "updated_at"))
@@ -216,7 +216,7 @@ def _changes(
     return changes
 
 
-def _apply(upload: Upload, record: jobs.Record) -> None:
+def _apply(upload: Upload, record: Record) -> None:
     """Bring an upload up to its job's record."""
     upload.status = record["status"]
     upload.code, upload.reason = record.get("code"), record.get("reason")
@@ -233,7 +233,7 @@ def _give_up(upload: Upload, stack: Stack, patience: float) -> None:
     upload.fail(LOST, f"Nothing has happened for {patience / 60:.0f} minutes ({seen}). Look at {where}.", status=LOST)
 
 
-def _collect(stack: Stack, upload: Upload, record: jobs.Record, out: Path | None, discard: bool) -> None:
+def _collect(stack: Stack, upload: Upload, record: Record, out: Path | None, discard: bool) -> None:
     """End an upload whose job is final: fetch its set, let go of the uploaded version, set the time."""
     finished = datetime.fromisoformat(record["finished_at"]).timestamp()
     if upload.status == "SUCCEEDED" and out:

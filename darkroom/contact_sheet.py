@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import os
@@ -13,9 +12,8 @@ from urllib.parse import quote
 
 import jinja2
 
-from darkroom.batch import local_path
-from darkroom.jobs import printable, size
-from darkroom.stack import StackError
+from darkroom.terminal import printable, size
+from darkroom.uploads import local_path
 
 INDEX, SUMMARY, SAMPLES = "index.html", "summary.json", "samples"
 # What browsers show in an <img>, by the format that the manifest names; the others are shown by a rendition.
@@ -26,27 +24,6 @@ PREFERRED = ("webp", "jpeg", "png", "avif")
 LABELS = {"avif": "AVIF", "webp": "WebP", "jpeg": "JPEG", "png": "PNG", "gif": "GIF", "tiff": "TIFF"}
 
 Summary = dict[str, Any]
-
-
-def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `darkroom report`."""
-    parser = subparsers.add_parser("report", help="make the contact sheet of an earlier demo again")
-    parser.add_argument("out", type=Path, metavar="OUT", help="the demo's output folder")
-    parser.add_argument("--photos", type=Path, help="the folder that the demo read (default: its own samples)")
-    parser.set_defaults(run=run)
-
-
-def run(args: argparse.Namespace) -> int:
-    """Write OUT/index.html from OUT/summary.json and the manifests below OUT."""
-    summary = read_summary(args.out)
-    if summary is None:
-        raise StackError(f"{args.out} holds no summary.json of a demo: make one with `make demo OUT={args.out}`")
-    try:
-        page = write_report(args.out, args.photos or args.out / SAMPLES, summary)
-    except (OSError, ValueError, KeyError) as error:
-        raise StackError(f"the sets in {args.out} are not complete any more ({error}): run the demo again") from error
-    print(page)
-    return 0
 
 
 def read_summary(out: Path) -> Summary | None:

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from darkroom import local
-from darkroom.stack import Stack, StackError
+from darkroom.project import CommandError, command
+from darkroom.stack import Stack
 
 if TYPE_CHECKING:
     from types_boto3_lambda import LambdaClient
@@ -42,9 +42,10 @@ def _pause(args: argparse.Namespace) -> int:
     days = int(attributes["MessageRetentionPeriod"]) / 86400
     until = mapping["LastModified"].astimezone() + timedelta(days=days)
     print(f"Intake {'is' if changed else 'was already'} paused: {_counts(attributes)}.")
+    resume = f"{command(args.stack, aws=args.aws)} resume"
     print(
-        f"Resume before {_date(until)} with `{command(args)} resume`: the queue keeps an upload's event {days:g} days "
-        "and then deletes it. What waited before the pause goes earlier."
+        f"Resume before {_date(until)} with `{resume}`: the queue keeps an upload's event {days:g} days and then "
+        "deletes it. What waited before the pause goes earlier."
     )
     return 0
 
@@ -56,11 +57,6 @@ def _resume(args: argparse.Namespace) -> int:
     return 0
 
 
-def command(args: argparse.Namespace) -> str:
-    """How to call this command line for the stack that it was called for."""
-    return local.command(args.stack) + (" --aws" if args.aws else "")
-
-
 def is_paused(stack: Stack) -> bool:
     """Whether nothing is taken from the upload queue now, or soon."""
     return _mapping(stack)["State"] in (PAUSED, "Disabling")
@@ -69,7 +65,7 @@ def is_paused(stack: Stack) -> bool:
 def switch(stack: Stack, *, on: bool) -> tuple[bool, Mapping[str, Any]]:
     """Start or stop the intake and wait until that took effect: whether it was otherwise, and the mapping.
 
-    Raises StackError if it does not come about.
+    Raises CommandError if it does not come about.
     """
     client: LambdaClient = stack.client("lambda")
     wanted = RUNNING if on else PAUSED
@@ -79,7 +75,7 @@ def switch(stack: Stack, *, on: bool) -> tuple[bool, Mapping[str, Any]]:
     client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=on)
     mapping = _settled(stack)
     if mapping["State"] != wanted:
-        raise StackError(
+        raise CommandError(
             f"the trigger's event source mapping {mapping['UUID']} is {mapping['State']}, not {wanted}: "
             f"{mapping.get('StateTransitionReason') or 'try again'}"
         )
@@ -91,7 +87,7 @@ def _settled(stack: Stack) -> Mapping[str, Any]:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while (mapping := _mapping(stack))["State"] not in (PAUSED, RUNNING):
         if time.monotonic() > deadline:
-            raise StackError(f"the trigger's event source mapping stays {mapping['State']}: try again later")
+            raise CommandError(f"the trigger's event source mapping stays {mapping['State']}: try again later")
         time.sleep(POLL_SECONDS)
     return mapping
 
@@ -103,7 +99,7 @@ def _mapping(stack: Stack) -> Mapping[str, Any]:
     for mapping in found["EventSourceMappings"]:
         if mapping["EventSourceArn"].rpartition(":")[2] == queue:
             return mapping
-    raise StackError("the trigger is not connected to the upload queue: deploy the template again")
+    raise CommandError("the trigger is not connected to the upload queue: deploy the template again")
 
 
 def _queue(stack: Stack, url: str = "UploadQueueUrl") -> dict[str, str]:

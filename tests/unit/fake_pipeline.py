@@ -25,7 +25,7 @@ OUTPUTS = {"SourceBucketName": "darkroom-source", "OutputBucketName": "darkroom-
 SIZES = {"thumbnail": 60, "large": 160}
 
 
-class Pipeline:
+class FakePipeline:
     """Plays Darkroom on moto. `ignore`: keys that never get a record; `slow`: seconds that a job takes."""
 
     def __init__(self, stack: Stack) -> None:
@@ -131,14 +131,14 @@ class Pipeline:
 
 
 @contextmanager
-def playing() -> Iterator[Pipeline]:
+def playing() -> Iterator[FakePipeline]:
     """A pipeline that processes whatever is uploaded, until the end of the block."""
     with mock_aws():
         stack = Stack("test", OUTPUTS, "us-east-1")
         # A client that an earlier mock made would talk to that one.
         object.__setattr__(stack, "client", {name: boto3.client(name, "us-east-1") for name in ("s3", "dynamodb")}.get)
         _create(stack)
-        pipeline, stop = Pipeline(stack), threading.Event()
+        pipeline, stop = FakePipeline(stack), threading.Event()
         thread = threading.Thread(target=pipeline.run, args=(stop,))
         thread.start()
         try:

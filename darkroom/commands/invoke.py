@@ -20,7 +20,8 @@ from boto3.dynamodb.types import TypeSerializer
 from botocore.exceptions import ClientError
 
 from darkroom import samples
-from darkroom.stack import ROOT, Stack, StackError
+from darkroom.project import ROOT, CommandError
+from darkroom.stack import Stack
 
 SOURCE, OUTPUT = "darkroom-source", "darkroom-output"
 
@@ -48,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         print(base64.b64decode(answer.get("LogResult", "")).decode(errors="replace"), file=sys.stderr)
     print(json.dumps(payload, indent=2, ensure_ascii=False))
     if "FunctionError" in answer:
-        raise StackError(f"{args.function} raised {payload.get('errorType')}: {payload.get('errorMessage')}")
+        raise CommandError(f"{args.function} raised {payload.get('errorType')}: {payload.get('errorMessage')}")
     return 0
 
 
@@ -92,12 +93,12 @@ def _open_record(stack: Stack, job: dict[str, Any]) -> None:
 
 
 def function_name(stack: Stack, logical_id: str) -> str:
-    """The deployed name of the function `logical_id`; StackError with the choices if there is none."""
+    """The deployed name of the function `logical_id`; CommandError with the choices if there is none."""
     try:
         return stack.outputs[f"{logical_id}Name"]
     except KeyError:
         known = sorted(name.removesuffix("Name") for name in stack.outputs if name.endswith("FunctionName"))
-        raise StackError(f"there is no function {logical_id!r}: the stack has {', '.join(known)}") from None
+        raise CommandError(f"there is no function {logical_id!r}: the stack has {', '.join(known)}") from None
 
 
 def read_event(path: Path, stack: Stack) -> Any:
@@ -105,9 +106,9 @@ def read_event(path: Path, stack: Stack) -> Any:
     try:
         event = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise StackError(f"the event cannot be read: {error.strerror}: {path}") from None
+        raise CommandError(f"the event cannot be read: {error.strerror}: {path}") from None
     except ValueError as error:
-        raise StackError(f"{path} is not JSON: {error}") from None
+        raise CommandError(f"{path} is not JSON: {error}") from None
     text = json.dumps(_with_true_sources(event, stack))
     for sample, own in ((SOURCE, "SourceBucketName"), (OUTPUT, "OutputBucketName")):
         text = text.replace(sample, stack.outputs[own])
@@ -142,7 +143,7 @@ def _source(stack: Stack, key: str) -> tuple[str, str, int]:
         if error.response["Error"]["Code"] != "404":
             raise
         if stack.endpoint is None:
-            raise StackError(f"the event is about {key}, which is not in {bucket}: upload it first") from None
+            raise CommandError(f"the event is about {key}, which is not in {bucket}: upload it first") from None
         s3.put_object(Bucket=bucket, Key=key, Body=samples.photo(1600, 1200, seed=1), ContentType="image/jpeg")
         found = s3.head_object(Bucket=bucket, Key=key)
     return found.get("VersionId", "null"), found["ETag"].strip('"'), found["ContentLength"]

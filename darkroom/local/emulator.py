@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import fcntl
 import http.client
 import ipaddress
 import os
@@ -25,42 +24,35 @@ import threading
 import time
 from pathlib import Path
 
-from darkroom.stack import ROOT, STATE, StackError, certificate, local_environment, state_folder
+from darkroom.local import state
+from darkroom.local.state import certificate
+from darkroom.project import ROOT, CommandError
 
-PROGRAM = STATE / "tools" / "ministack" / "bin" / "ministack"
+PROGRAM = state.STATE / "tools" / "ministack" / "bin" / "ministack"
 HEALTH = "/_ministack/health"
 KEEP = b"k"  # tells the supervisor that its standard input will close, and means nothing
 START_SECONDS = 60  # a cold disk on a busy machine; 2 s is usual
-
-
-def is_running(name: str) -> bool:
-    """Whether the emulator of the local stack `name` lives."""
-    try:
-        with (state_folder(name) / "lock").open("rb") as lock:
-            return not _locked(lock.fileno())
-    except FileNotFoundError:
-        return False
 
 
 def start(name: str, settings: dict[str, str] | None = None) -> str:
     """Start the emulator of the stack `name`, wait until it answers, and return its endpoint.
 
     It ends when this process does, however that happens, unless `keep` lets it live on. `settings` are added to
-    its environment. Raises StackError, with the end of the log, when it does not come up; nothing runs then.
+    its environment. Raises CommandError, with the end of the log, when it does not come up; nothing runs then.
     """
     if not PROGRAM.exists():
-        raise StackError("the local AWS emulator is not installed: run `make install`")
-    folder = state_folder(name)
+        raise CommandError("the local AWS emulator is not installed: run `make install`")
+    folder = state.folder(name)
     _clear(folder)
     (folder / "tmp").mkdir(parents=True)
     make_certificate(certificate(name), folder / "key.pem")
     port = free_port()
     endpoint = f"https://127.0.0.1:{port}"
     with (folder / "lock").open("ab") as lock, (folder / "emulator.log").open("wb") as log:
-        if not _locked(lock.fileno()):
-            raise StackError(f"another process is starting the local stack {name!r}: try again in a moment")
+        if not state.locked(lock.fileno()):
+            raise CommandError(f"another process is starting the local stack {name!r}: try again in a moment")
         process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "darkroom.emulator", str(lock.fileno()), str(PROGRAM)],
+            [sys.executable, "-m", "darkroom.local.emulator", str(lock.fileno()), str(PROGRAM)],
             cwd=ROOT,
             env={**emulator_environment(name, port), **(settings or {})},
             stdin=subprocess.PIPE,
@@ -88,10 +80,10 @@ def keep(name: str) -> None:
 
 def stop(name: str) -> bool:
     """End the emulator of the stack `name` with all it started, and say whether there was one."""
-    folder = state_folder(name)
+    folder = state.folder(name)
     process = _started.pop(name, None)
-    ran = is_running(name)
-    while is_running(name):
+    ran = state.is_running(name)
+    while state.is_running(name):
         _kill_group(process.pid if process else int((folder / "lock").read_text() or 0))
         time.sleep(0.01)
     if process is not None:
@@ -111,7 +103,7 @@ def free_port() -> int:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
-    raise StackError("no port of 127.0.0.1 is free for the local stack: end what listens there")
+    raise CommandError("no port of 127.0.0.1 is free for the local stack: end what listens there")
 
 
 def make_certificate(path: Path, key_path: Path) -> None:
@@ -149,8 +141,8 @@ def make_certificate(path: Path, key_path: Path) -> None:
 
 def emulator_environment(name: str, port: int) -> dict[str, str]:
     """All that MiniStack, and so every function, finds in its environment: nothing of the user's."""
-    folder, endpoint = state_folder(name), f"https://127.0.0.1:{port}"
-    aws = {key: value for key, value in local_environment(name, endpoint).items() if key.startswith("AWS_")}
+    folder, endpoint = state.folder(name), f"https://127.0.0.1:{port}"
+    aws = {key: value for key, value in state.environment(name, endpoint).items() if key.startswith("AWS_")}
     return {
         **aws,
         "PATH": os.defpath,
@@ -178,18 +170,10 @@ def emulator_environment(name: str, port: int) -> dict[str, str]:
 _started: dict[str, subprocess.Popen[bytes]] = {}
 
 
-def _locked(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def _wait_until_healthy(process: subprocess.Popen[bytes], port: int, name: str) -> None:
     deadline = time.monotonic() + START_SECONDS
     trust = ssl.create_default_context(cafile=certificate(name))
-    log = state_folder(name) / "emulator.log"
+    log = state.folder(name) / "emulator.log"
     while time.monotonic() < deadline and process.poll() is None:
         connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=5, context=trust)
         with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
@@ -197,7 +181,7 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], port: int, name: str) 
             if connection.getresponse().status == 200:
                 return
         time.sleep(0.05)
-    raise StackError(f"the local AWS emulator did not start; the end of {log} says why:\n{_tail(log)}")
+    raise CommandError(f"the local AWS emulator did not start; the end of {log} says why:\n{_tail(log)}")
 
 
 def _tail(log: Path, lines: int = 15) -> str:

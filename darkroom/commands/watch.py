@@ -10,8 +10,9 @@ from datetime import datetime
 from rich.console import Console
 from rich.text import Text
 
-from darkroom import jobs
+from darkroom.records import FINAL, INDEXED, OPEN, Record, RecordKey, fetch, of_source, source_key, with_status
 from darkroom.stack import Stack
+from darkroom.terminal import printable, status_text, story
 
 POLL_SECONDS = 0.5
 NEWEST = 100
@@ -28,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     """Print a line for every change. With keys: end when all are over, with 1 if one failed."""
     stack = Stack.open(args.stack, aws=args.aws)
     console = Console(highlight=False, soft_wrap=True)
-    keys = [jobs.source_key(key) for key in args.keys]
+    keys = [source_key(key) for key in args.keys]
     failed = False
     for record in changes_of(stack, keys) if keys else changes(stack):
         console.print(line(record))
@@ -36,57 +37,59 @@ def run(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def changes_of(stack: Stack, keys: list[str], poll: float = POLL_SECONDS) -> Iterator[jobs.Record]:
+def changes_of(stack: Stack, keys: list[str], poll: float = POLL_SECONDS) -> Iterator[Record]:
     """Each change of the newest job of each key, until all of them are final. A key without a job is waited for."""
     last: dict[str, str] = {}
     pending = list(dict.fromkeys(keys))
     while pending:
         for key in list(pending):
-            records = jobs.of_source(stack, key)
+            records = of_source(stack, key)
             if not records:
                 continue
             newest = records[-1]
             if last.get(key) != newest["updated_at"]:
                 last[key] = newest["updated_at"]
                 yield newest
-            if newest["status"] in jobs.FINAL:
+            if newest["status"] in FINAL:
                 pending.remove(key)
         if pending:
             time.sleep(poll)
 
 
-def changes(stack: Stack, poll: float = POLL_SECONDS) -> Iterator[jobs.Record]:
+def changes(stack: Stack, poll: float = POLL_SECONDS) -> Iterator[Record]:
     """Each change of any job from now on, and what is open now; never ends.
 
     The index does not hold succeeded jobs, so one is followed by its key once it has been seen open; a job that
     begins and succeeds between two looks goes unseen.
     """
     began = max(
-        (record["updated_at"] for status in jobs.INDEXED for record in jobs.with_status(stack, status, 1)), default=""
+        (record["updated_at"] for status in INDEXED for record in with_status(stack, status, 1)),
+        default="",
     )
-    last: dict[jobs.RecordKey, str] = {}
-    open_jobs: set[jobs.RecordKey] = set()
+    last: dict[RecordKey, str] = {}
+    open_jobs: set[RecordKey] = set()
     while True:
         found = {
             (record["source_key"], record["item"]): record
-            for status in jobs.INDEXED
-            for record in jobs.with_status(stack, status, NEWEST)
-            if status in jobs.OPEN or record["updated_at"] > began
+            for status in INDEXED
+            for record in with_status(stack, status, NEWEST)
+            if status in OPEN or record["updated_at"] > began
         }
-        found |= jobs.fetch(stack, open_jobs - found.keys())
+        found |= fetch(stack, open_jobs - found.keys())
         for key, record in sorted(found.items(), key=lambda pair: str(pair[1]["updated_at"])):
             if last.get(key) != record["updated_at"]:
                 last[key] = record["updated_at"]
                 yield record
-        open_jobs = {key for key, record in found.items() if record["status"] in jobs.OPEN}
+        open_jobs = {key for key, record in found.items() if record["status"] in OPEN}
         last = {key: moment for key, moment in last.items() if key in found}
         time.sleep(poll)
 
 
-def line(record: jobs.Record) -> Text:
+def line(record: Record) -> Text:
     """A change in one line: when, what, which source, and the story."""
     clock = datetime.fromisoformat(record["updated_at"]).astimezone().strftime("%H:%M:%S")
-    status = jobs.status_text(record["status"])
+    status = status_text(record["status"])
     status.pad_right(12 - len(status))
-    name, story = jobs.printable(record["source_key"]), jobs.printable(jobs.story(record))
-    return Text.assemble((clock, "dim"), "  ", status, name, ("  " + story if story else "", "dim"))
+    told = printable(story(record))
+    name = printable(record["source_key"])
+    return Text.assemble((clock, "dim"), "  ", status, name, ("  " + told if told else "", "dim"))

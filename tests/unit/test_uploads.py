@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from darkroom import batch
-from darkroom.batch import Upload
-from tests.unit import pipeline
+from darkroom import uploads as uploads_module
+from darkroom.uploads import Upload, fetch_set, find_files, local_path, plan, process
+from tests.unit.fake_pipeline import FakePipeline, playing
 
 AWKWARD = "a b/100% + größe #1?'\"&.png"
 
@@ -25,16 +25,16 @@ def picture(path: Path, color: str = "teal") -> Path:
     return path
 
 
-def through(files: list[Path], folder: Path, play: pipeline.Pipeline, **options: object) -> list[Upload]:
-    uploads = batch.plan(folder, files)
-    over = [upload for upload in batch.process(play.stack, uploads, poll=0.02, **options) if upload.over]
+def through(files: list[Path], folder: Path, play: FakePipeline, **options: object) -> list[Upload]:
+    uploads = plan(folder, files)
+    over = [upload for upload in process(play.stack, uploads, poll=0.02, **options) if upload.over]
     assert sorted(map(id, over)) == sorted(map(id, uploads)), "each upload ends once"
     return uploads
 
 
 def test_a_set_is_fetched_under_its_keys(tmp_path: Path) -> None:
     files = [picture(tmp_path / "in" / AWKWARD)]
-    with pipeline.playing() as play:
+    with playing() as play:
         (upload,) = through(files, tmp_path / "in", play, out=tmp_path / "out")
     assert (upload.status, upload.source, upload.key) == ("SUCCEEDED", AWKWARD, f"raw/{AWKWARD}")
     assert upload.manifest == tmp_path / "out" / "processed" / AWKWARD / "manifest.json"
@@ -46,7 +46,7 @@ def test_a_set_is_fetched_under_its_keys(tmp_path: Path) -> None:
 
 def test_a_refused_upload_ends_with_its_reason(tmp_path: Path) -> None:
     (tmp_path / "notes.jpg").write_bytes(b"Dear diary")
-    with pipeline.playing() as play:
+    with playing() as play:
         (upload,) = through([tmp_path / "notes.jpg"], tmp_path, play, out=tmp_path / "out")
     assert (upload.status, upload.code) == ("REJECTED", "CORRUPT")
     assert "export it again" in str(upload.reason)
@@ -55,7 +55,7 @@ def test_a_refused_upload_ends_with_its_reason(tmp_path: Path) -> None:
 
 def test_a_job_that_stands_still_is_given_up_with_where_to_look(tmp_path: Path) -> None:
     files = [picture(tmp_path / "lost.png"), picture(tmp_path / "fine.png")]
-    with pipeline.playing() as play:
+    with playing() as play:
         play.ignore.add("raw/lost.png")
         lost, fine = through(files, tmp_path, play, patience=1.0)
     assert fine.status == "SUCCEEDED"
@@ -64,23 +64,23 @@ def test_a_job_that_stands_still_is_given_up_with_where_to_look(tmp_path: Path) 
 
 
 def test_only_so_many_are_on_their_way_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch, "OUTSTANDING", 3)
+    monkeypatch.setattr(uploads_module, "OUTSTANDING", 3)
     files = [picture(tmp_path / f"{number}.png") for number in range(12)]
-    with pipeline.playing() as play:
-        uploads = batch.plan(tmp_path, files)
+    with playing() as play:
+        uploads = plan(tmp_path, files)
         most = 0
-        for _ in batch.process(play.stack, uploads, poll=0.02):
+        for _ in process(play.stack, uploads, poll=0.02):
             most = max(most, sum(1 for upload in uploads if upload.started and not upload.over))
     assert most <= 3
     assert all(upload.status == "SUCCEEDED" for upload in uploads)
 
 
 def test_more_uploads_than_one_batch_read_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch, "OUTSTANDING", 130)
+    monkeypatch.setattr(uploads_module, "OUTSTANDING", 130)
     for number in range(120):
         (tmp_path / f"{number}.txt").write_bytes(b"no picture")
-    files, _ = batch.find_files(tmp_path)
-    with pipeline.playing() as play:
+    files, _ = find_files(tmp_path)
+    with playing() as play:
         uploads = through(files, tmp_path, play)
     assert {upload.status for upload in uploads} == {"REJECTED"}
 
@@ -89,7 +89,7 @@ def test_what_cannot_be_uploaded_fails_alone(tmp_path: Path) -> None:
     files = [picture(tmp_path / "here.png"), tmp_path / "gone.png"]
     if os.name == "posix":
         files.append(picture(Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.png"))))
-    with pipeline.playing() as play:
+    with playing() as play:
         here, *others = through(files, tmp_path, play)
     assert here.status == "SUCCEEDED"
     assert {upload.code for upload in others} == {"NOT_UPLOADED"}
@@ -98,15 +98,15 @@ def test_what_cannot_be_uploaded_fails_alone(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_what_its_manifest_says_is_not_passed_off_as_fetched(tmp_path: Path) -> None:
-    with pipeline.playing() as play:
+    with playing() as play:
         through([picture(tmp_path / "a.png")], tmp_path, play)
         play.s3.put_object(Bucket="darkroom-output", Key="processed/a.png/large.webp", Body=b"other")
         with pytest.raises(ValueError, match=r"large\.webp is not what the manifest says"):
-            batch.fetch_set(play.stack, "processed/a.png/manifest.json", tmp_path / "out")
+            fetch_set(play.stack, "processed/a.png/manifest.json", tmp_path / "out")
 
 
 def test_discarding_deletes_the_uploaded_version_and_keeps_what_was_fetched(tmp_path: Path) -> None:
-    with pipeline.playing() as play:
+    with playing() as play:
         (upload,) = through([picture(tmp_path / "a.png")], tmp_path, play, out=tmp_path / "out", discard=True)
         left = play.s3.list_object_versions(Bucket="darkroom-source")
     assert "Versions" not in left
@@ -120,7 +120,7 @@ def test_hidden_files_and_litter_are_skipped_and_counted(tmp_path: Path) -> None
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"x")
-    files, skipped = batch.find_files(tmp_path, without=tmp_path.resolve() / "out")
+    files, skipped = find_files(tmp_path, without=tmp_path.resolve() / "out")
     assert [path.relative_to(tmp_path).as_posix() for path in files] == ["a.jpg", "sub/b.jpg"]
     assert skipped == 4
 
@@ -128,4 +128,4 @@ def test_hidden_files_and_litter_are_skipped_and_counted(tmp_path: Path) -> None
 @pytest.mark.parametrize("key", ["../x", "processed/../../x", "/etc/x", ""])
 def test_no_key_leads_out_of_the_folder(tmp_path: Path, key: str) -> None:
     with pytest.raises(ValueError, match="no path below a folder"):
-        batch.local_path(tmp_path, key)
+        local_path(tmp_path, key)

@@ -24,9 +24,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from darkroom import intake, jobs
-from darkroom.jobs import Record, RecordKey, printable
-from darkroom.stack import Stack, StackError
+from darkroom.commands import intake
+from darkroom.project import CommandError, command
+from darkroom.records import OPEN, Record, RecordKey, source_key
+from darkroom.stack import Stack
+from darkroom.terminal import ago, printable, status_text
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -113,7 +115,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Bring back, and print what was; 1 if something could not be sent."""
     if args.delete and not args.unreadable:
-        raise StackError("--delete goes with --unreadable only: what can be read is brought back, not deleted")
+        raise CommandError("--delete goes with --unreadable only: what can be read is brought back, not deleted")
     stack = Stack.open(args.stack, aws=args.aws)
     with dead_letters(stack) as letters:
         unreadable = [letter for letter in letters if letter.notices is None]
@@ -133,9 +135,9 @@ def run(args: argparse.Namespace) -> int:
         )
     if unreadable:
         print(f"Left in the dead-letter queue: {len(unreadable)} that nobody can read. To see them:")
-        print(f"  {intake.command(args)} redrive --unreadable")
+        print(f"  {command(args.stack, aws=args.aws)} redrive --unreadable")
     if returns and not args.dry_run and _paused(stack):
-        print(f"Intake is paused: all this waits until `{intake.command(args)} resume`.")
+        print(f"Intake is paused: all this waits until `{command(args.stack, aws=args.aws)} resume`.")
     return 1 if any(item.error for item in returns) else 0
 
 
@@ -149,10 +151,10 @@ def plan(
 ) -> tuple[list[Return], int]:
     """What is to be sent, each job once, and the number of FAILED jobs for which that would change nothing.
 
-    All of it, or only what concerns `key`, or only jobs that FAILED with `code`. Raises StackError if there is
+    All of it, or only what concerns `key`, or only jobs that FAILED with `code`. Raises CommandError if there is
     nothing by the name of `key`.
     """
-    key = jobs.source_key(key) if key else None
+    key = source_key(key) if key else None
     readable = [letter for letter in letters if letter.notices is not None]
     if key:
         readable = [letter for letter in readable if key in {name for name, _ in letter.subjects}]
@@ -189,7 +191,7 @@ def _records(
     if key:
         if record := _newest(stack, key):
             return [(NAMED, record)], 0
-        raise StackError(f"there is no source {printable(key)}, nor a dead letter about it: was it uploaded so?")
+        raise CommandError(f"there is no source {printable(key)}, nor a dead letter about it: was it uploaded so?")
     listed = _listed(stack, "FAILED")
     newest = _parallel(lambda found: _newest(stack, found[0]), listed)
     failed: list[tuple[str, Record]] = []
@@ -202,11 +204,11 @@ def _records(
     if code:
         return failed, 0
     cutoff = (datetime.now(UTC) - timedelta(hours=stuck_hours)).isoformat(timespec="milliseconds")
-    open_jobs = [found for status in jobs.OPEN for found in _listed(stack, status, before=cutoff)]
+    open_jobs = [found for status in OPEN for found in _listed(stack, status, before=cutoff)]
     stuck = [
         (STUCK, record)
         for record in _parallel(lambda found: _record(stack, *found), open_jobs)
-        if record.get("status") in jobs.OPEN and record["updated_at"] < cutoff
+        if record.get("status") in OPEN and record["updated_at"] < cutoff
     ]
     return [*failed, *stuck], passed
 
@@ -398,9 +400,9 @@ def _table(returns: list[Return]) -> Table:
         keys = sorted({key for letter in item.letters for key, _ in letter.subjects}) or [record.get("source_key", "-")]
         shown.add_row(
             Text(printable(" ".join(keys))),
-            jobs.status_text(record.get("status", "no job")),
+            status_text(record.get("status", "no job")),
             Text(printable(_code(record))),
-            jobs.ago(record.get("updated_at")),
+            ago(record.get("updated_at")),
             item.origin,
         )
     return shown

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from darkroom.invoke import function_name
+from darkroom.commands.invoke import function_name
 from darkroom.stack import Stack
 
 

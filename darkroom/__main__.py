@@ -1,7 +1,0 @@
-"""`python -m darkroom`."""
-
-import sys
-
-from darkroom.cli import main
-
-sys.exit(main())

@@ -1,0 +1,30 @@
+"""Make the contact sheet of an earlier demo again."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from darkroom.contact_sheet import SAMPLES, read_summary, write_report
+from darkroom.project import CommandError
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `darkroom report`."""
+    parser = subparsers.add_parser("report", help="make the contact sheet of an earlier demo again")
+    parser.add_argument("out", type=Path, metavar="OUT", help="the demo's output folder")
+    parser.add_argument("--photos", type=Path, help="the folder that the demo read (default: its own samples)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write OUT/index.html from OUT/summary.json and the manifests below OUT."""
+    summary = read_summary(args.out)
+    if summary is None:
+        raise CommandError(f"{args.out} holds no summary.json of a demo: make one with `make demo OUT={args.out}`")
+    try:
+        page = write_report(args.out, args.photos or args.out / SAMPLES, summary)
+    except (OSError, ValueError, KeyError) as error:
+        raise CommandError(f"the sets in {args.out} are not complete any more ({error}): run the demo again") from error
+    print(page)
+    return 0

@@ -1,0 +1,76 @@
+"""Start and end the local stack."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+
+from darkroom.project import CommandError, command
+from darkroom.stack import Stack
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `darkroom up` and `darkroom down`."""
+    parser = subparsers.add_parser("up", help="start the local stack, or update the running one")
+    parser.add_argument(
+        "-p",
+        "--parameter",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a parameter of the template, as WorkflowType=EXPRESS",
+    )
+    parser.set_defaults(run=_up)
+    subparsers.add_parser("down", help="end the local stack, with all its data").set_defaults(run=_down)
+
+
+def _up(args: argparse.Namespace) -> int:
+    from darkroom.commands import intake
+    from darkroom.local import deploy
+
+    _local_only(args)
+    parameters = dict(_parameter(text) for text in args.parameter)
+    stack = deploy.up(args.stack, parameters=parameters, keep=True)
+    print(_next_steps(stack))
+    if intake.is_paused(stack):
+        print(f"\nIntake is paused: uploads wait until `{command(args.stack)} resume`.")
+    return 0
+
+
+def _down(args: argparse.Namespace) -> int:
+    from darkroom.local import emulator
+
+    _local_only(args)
+    ran = emulator.stop(args.stack)
+    print(f"The local stack {args.stack!r} {'has ended' if ran else 'was not running'}.")
+    return 0
+
+
+def _local_only(args: argparse.Namespace) -> None:
+    if args.aws:
+        raise CommandError("on AWS the stack is made with `make build deploy` and removed with `sam delete`")
+
+
+def _parameter(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise CommandError(f"--parameter {text} has no value: write NAME=VALUE")
+    return name, value
+
+
+def _next_steps(stack: Stack) -> str:
+    run = command(stack.name)
+    settings = stack.environment()
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE")
+    exports = " ".join(f"{name}={shlex.quote(settings[name])}" for name in names)
+    return f"""\
+The local stack {stack.name!r} is up at {stack.endpoint}. Functions run from functions/: an edit is live at once.
+
+  Send a photo    {run} upload --watch photo.jpg
+  See the jobs    {run} jobs
+  End it          {run} down
+
+With the AWS CLI:
+  export {exports}
+  aws s3 cp photo.jpg s3://{stack.outputs["SourceBucketName"]}/raw/
+  aws s3 ls --recursive s3://{stack.outputs["OutputBucketName"]}/processed/"""
