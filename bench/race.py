@@ -47,14 +47,14 @@ def run_function(task: Path, answers: Path) -> Ended:
 def darkroom(photo: Path, warmup: Path, folder: Path) -> Result:
     """The functions that touch pixels, in order, each in a process of its own."""
     store = folder / "store"
-    sources = []
+    sources: list[dict[str, Any]] = []
     for path in (warmup, photo):
         key = f"raw/{path.name}"
         target = store / key
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
         source = {"bucket": "source", "key": key, "version_id": "1", "etag": "0", "size": path.stat().st_size}
-        sources.append({**JOB, "source": source})
+        sources.append({**JOB, "job_id": f"{len(sources):024}", "source": source})
     parts: dict[str, dict[str, float]] = {}
 
     def step(function: str, events: list[dict[str, Any]]) -> list[dict[str, Any]]:

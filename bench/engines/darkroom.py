@@ -29,14 +29,9 @@ def keep_objects_in(folder: Path) -> ModuleType:
     def path(key: str) -> Path:
         return folder / key
 
-    def put(_bucket: str, key: str, body: bytes, _content_type: str) -> None:
+    def put(_bucket: str, key: str, body: bytes, _content_type: str = "") -> None:
         path(key).parent.mkdir(parents=True, exist_ok=True)
         path(key).write_bytes(body)
-
-    def put_work(bucket: str, job: dict[str, Any], name: str, body: bytes) -> str:
-        key = f"work/{job['source']['key']}/{name}"
-        put(bucket, key, body, "")
-        return key
 
     def get_json(_bucket: str, key: str) -> Any:
         return json.loads(path(key).read_bytes()) if path(key).exists() else None
@@ -46,8 +41,7 @@ def keep_objects_in(folder: Path) -> ModuleType:
         download=lambda _bucket, key, folder: Path(shutil.copy(path(key), folder)),
         get_json=get_json,
         put=put,
-        put_work=put_work,
-        put_json=lambda bucket, key, document: put(bucket, key, json.dumps(document).encode(), ""),
+        put_json=lambda bucket, key, document: put(bucket, key, json.dumps(document).encode()),
         delete=lambda _bucket, _keys: None,
     )
     return storage

@@ -5,42 +5,16 @@ A file can be built so that Pillow's own parser, or a decoder, spends minutes or
 
 from __future__ import annotations
 
-import itertools
 import re
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from engine.rejection import reject
-
-NAMES = {
-    "jpeg": "JPEG",
-    "png": "PNG",
-    "webp": "WebP",
-    "gif": "GIF",
-    "avif": "AVIF",
-    "heic": "HEIC",
-    "tiff": "TIFF",
-}
-"""The accepted formats, as people write them."""
-
-DECODER_BYTES = {"jpeg": 0.7, "png": 9, "webp": 16.5, "gif": 9, "avif": 10, "heic": 10, "tiff": 9}
-"""Peak memory of decoding, in bytes for each pixel of the source. JPEG can be scaled down while it is decoded: what it
-is scaled to comes on top."""
-SCANS_BYTES = 3.3
-"""The same for a JPEG in several scans: the decoder keeps every coefficient of it."""
-
+from engine.limits import DECODER_BYTES, SCANS_BYTES, check_frames, check_size, counting, take
+from engine.rejection import FORMATS, reject
 
 # --------------------------------------------------------------------------- kind and size
-
-
-def check_bytes(size: int, limits: Mapping[str, Any]) -> None:
-    """Refuse by the number of bytes alone, before a download. Raises Rejection."""
-    if size == 0:
-        raise reject("EMPTY")
-    if size > limits["bytes"]:
-        raise reject("TOO_MANY_BYTES", found=size, limit=limits["bytes"])
 
 
 _SIGNATURES = [
@@ -71,47 +45,14 @@ def kind(data: bytes, accepted: Iterable[str]) -> str:
     head = data[:512]
     found = next((name for name, signature in _SIGNATURES if signature.match(head)), "of an unknown kind")
     if found not in accepted:
-        names = [NAMES[name] for name in accepted]
-        article = f"a {NAMES[found]} image" if found in NAMES else found
+        names = [FORMATS[name] for name in accepted]
+        article = f"a {FORMATS[found]} image" if found in FORMATS else found
         raise reject("UNSUPPORTED_FORMAT", found=article, accepted=_alternatives(names))
     return found
 
 
 def _alternatives(names: list[str]) -> str:
     return " or ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-
-
-def check_size(name: str, size: tuple[int, int], limits: Mapping[str, Any], decoder_bytes: float | None = None) -> None:
-    """Refuse by sides, area, and the memory that decoding takes: `decoder_bytes` a pixel. Raises Rejection."""
-    width, height = size
-    if min(size) < 1:
-        raise reject("CORRUPT", format=NAMES[name])
-    facts = {"format": NAMES[name], "width": width, "height": height}
-    if max(size) > limits["side"]:
-        raise reject("TOO_MANY_PIXELS", **facts, limit=f"{limits['side']:,} a side")
-    if width * height > limits["pixels"]:
-        raise reject("TOO_MANY_PIXELS", **facts, limit=f"{limits['pixels']:,} in all")
-    if limits["memory"] is None:
-        return
-    affordable = int(limits["memory"] * 2**20 / (decoder_bytes or DECODER_BYTES[name]))
-    if width * height > affordable:
-        raise reject("TOO_MANY_PIXELS", **facts, limit=f"{affordable:,} in all for the memory that decoding takes")
-
-
-def check_frames(name: str, frames: int, limits: Mapping[str, Any]) -> None:
-    if frames > limits["frames"]:
-        raise reject("TOO_MANY_FRAMES", format=NAMES[name], limit=limits["frames"])
-
-
-def _steps(name: str, parts: str, limit: int) -> Iterator[int]:
-    """Count the parts of a file's structure. Raises Rejection at one more than `limit`."""
-    yield from range(limit)
-    raise reject("TOO_COMPLEX", format=NAMES[name], parts=parts, limit=limit)
-
-
-def _take(steps: Iterator[int], count: int) -> None:
-    for _ in itertools.islice(steps, count):
-        pass
 
 
 # --------------------------------------------------------------------------- structure
@@ -141,13 +82,13 @@ def _walk_jpeg(data: bytes, limits: Mapping[str, Any]) -> tuple[int, float]:
     """Count scans and segments up to the end of the first picture: what follows (a gain map, a film) is not decoded."""
     scans, most_scans, junk, position = 0, limits["scans"], 0, 2
     pattern = _JPEG_MARKER
-    steps = _steps("jpeg", "segments", limits["chunks"])
+    steps = counting("jpeg", "segments", limits["chunks"])
     for _ in steps:
         marker = pattern.search(data, position)
         if not scans:  # Pillow's parser reads what stands between the first segments byte by byte
             junk += (marker.start() if marker else len(data)) - position
             if junk > _JUNK_BYTES:
-                raise reject("TOO_COMPLEX", format=NAMES["jpeg"], parts="stray bytes", limit=_JUNK_BYTES)
+                raise reject("TOO_COMPLEX", format="jpeg", parts="stray bytes", limit=_JUNK_BYTES)
         if marker is None:
             break
         position = marker.end()
@@ -160,10 +101,10 @@ def _walk_jpeg(data: bytes, limits: Mapping[str, Any]) -> tuple[int, float]:
             scans += 1
             pattern = _JPEG_MARKER_AFTER_SCAN
             if scans > most_scans:
-                raise reject("TOO_COMPLEX", format=NAMES["jpeg"], parts="scans", limit=most_scans)
+                raise reject("TOO_COMPLEX", format="jpeg", parts="scans", limit=most_scans)
         elif code == 0xED:  # Photoshop's: Pillow goes through the blocks in it one by one
             blocks = data.count(b"8BIM", position, position + int.from_bytes(data[position : position + 2], "big"))
-            _take(steps, blocks)
+            take(steps, blocks)
         elif code in _JPEG_FRAMES:
             bits, height, width = struct.unpack_from(">BHH", data, position + 2)
             if code not in _JPEG_CODED or bits != 8:
@@ -181,7 +122,7 @@ def _walk_jpeg(data: bytes, limits: Mapping[str, Any]) -> tuple[int, float]:
 def _walk_png(data: bytes, limits: Mapping[str, Any]) -> tuple[int, float]:
     """Check every chunk up to IEND, and the CRC of those that make the picture (the decoder skips that of IDAT)."""
     frames, position, view = 1, 8, memoryview(data)
-    for step in _steps("png", "chunks", limits["chunks"]):
+    for step in counting("png", "chunks", limits["chunks"]):
         length, kind = struct.unpack_from(">I4s", data, position)
         (crc,) = struct.unpack_from(">I", data, position + 8 + length)
         body = view[position + 8 : position + 8 + length]
@@ -213,7 +154,7 @@ def _walk_webp(data: bytes, limits: Mapping[str, Any]) -> tuple[int, float]:
     else:
         size = (int.from_bytes(body[6:8], "little") & 0x3FFF, int.from_bytes(body[8:10], "little") & 0x3FFF)
     check_size("webp", size, limits)
-    for _ in _steps("webp", "chunks", limits["chunks"]):
+    for _ in counting("webp", "chunks", limits["chunks"]):
         if position + 8 > end:
             break
         frames += data[position : position + 4] == b"ANMF"
@@ -229,7 +170,7 @@ def _walk_gif(data: bytes, limits: Mapping[str, Any]) -> tuple[int, float]:
     def table(flags: int) -> int:
         return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
-    steps = _steps("gif", "blocks", limits["chunks"])
+    steps = counting("gif", "blocks", limits["chunks"])
     frames, position = 0, 13 + table(data[10])
     while position < len(data) and data[position] != 0x3B:
         next(steps)
@@ -255,7 +196,7 @@ def _walk_tiff(data: bytes, limits: Mapping[str, Any]) -> tuple[int, float]:
     order = "<" if data[:1] == b"I" else ">"
     big = b"+" in data[2:4]
     count, entry, link = ("Q", 20, "Q") if big else ("H", 12, "I")
-    steps = _steps("tiff", "directory entries and numbers", limits["chunks"])
+    steps = counting("tiff", "directory entries and numbers", limits["chunks"])
     pages = 0
     (position,) = struct.unpack_from(order + link, data, 8 if big else 4)
     while position:
@@ -263,11 +204,11 @@ def _walk_tiff(data: bytes, limits: Mapping[str, Any]) -> tuple[int, float]:
         check_frames("tiff", pages, limits)
         (entries,) = struct.unpack_from(order + count, data, position)
         position += struct.calcsize(order + count)
-        _take(steps, entries)
+        take(steps, entries)
         if pages == 1:  # the page that is decoded: Pillow makes Python's numbers of what it has of them
             for at in range(position, position + entries * entry, entry):
                 kind, values = struct.unpack_from(order + "H" + link, data, at + 2)
-                _take(steps, 0 if kind in _TIFF_BYTES else values)
+                take(steps, 0 if kind in _TIFF_BYTES else values)
         position += entries * entry
         (position,) = struct.unpack_from(order + link, data, position)
     return pages, DECODER_BYTES["tiff"]

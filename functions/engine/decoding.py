@@ -15,8 +15,9 @@ from io import BytesIO
 from typing import Any
 
 from engine import containers, resizing
+from engine.limits import check_bytes, check_frames, check_size
 from engine.pillow import Image
-from engine.rejection import Rejection, reject
+from engine.rejection import FORMATS, Rejection, reject
 from engine.resizing import Box, Size
 
 _OVERSAMPLING = 1.75
@@ -34,7 +35,7 @@ def inspect(data: bytes, limits: Mapping[str, Any], sizes: Mapping[str, Size] | 
     Returns {"format", "width", "height" (as displayed), "orientation" (EXIF, 1 to 8), "frames", "has_alpha", "mode"}.
     Raises Rejection.
     """
-    containers.check_bytes(len(data), limits)
+    check_bytes(len(data), limits)
     name = containers.kind(data, limits["formats"])
     with _rejecting(name):
         frames, decoder_bytes = containers.walk(name, data, limits)
@@ -42,10 +43,10 @@ def inspect(data: bytes, limits: Mapping[str, Any], sizes: Mapping[str, Size] | 
         if name == "jpeg" and sizes:
             scaled = _scaled_down(image, sizes)
             decoder_bytes += 4 * scaled[0] * scaled[1] / (image.width * image.height)
-        containers.check_size(name, image.size, limits, decoder_bytes)
+        check_size(name, image.size, limits, decoder_bytes)
         if name in ("avif", "heic"):
             frames = image.n_frames  # type: ignore[attr-defined]
-            containers.check_frames(name, frames, limits)
+            check_frames(name, frames, limits)
         orientation = _orientation(image)
         width, height = _displayed(image, name)
         facts = {
@@ -74,7 +75,7 @@ def _rejecting(name: str) -> Iterator[None]:
     except Rejection:
         raise
     except Exception as error:
-        raise reject("CORRUPT", format=containers.NAMES[name]) from error
+        raise reject("CORRUPT", format=name) from error
 
 
 @contextmanager
@@ -130,7 +131,7 @@ def decode(data: bytes, sizes: Mapping[str, Size]) -> Image.Image:
     It may be smaller than its source, but never below _OVERSAMPLING times what the largest of `sizes` needs on either
     axis; then the source may end within its last pixels: info["extent"] says where. Raises Rejection.
     """
-    name = containers.kind(data, containers.NAMES)
+    name = containers.kind(data, FORMATS)
     with _rejecting(name):
         image = open_image(data, name)
         enough = _enough(image, name, sizes)

@@ -14,6 +14,15 @@ SENTENCES = {
     "TOO_COMPLEX": "The {format} file has more than {limit} {parts}: save it again in an image editor.",
     "UNSUPPORTED_KEY": "The file name cannot be used, because {problem}: rename the file and upload it again.",
 }
+FORMATS = {
+    "jpeg": "JPEG",
+    "png": "PNG",
+    "webp": "WebP",
+    "gif": "GIF",
+    "avif": "AVIF",
+    "heic": "HEIC",
+    "tiff": "TIFF",
+}  # as people write them
 _PRINTABLE = frozenset(string.ascii_letters + string.digits + " !#%&'()*+,-./:;=?@_")
 _LONGEST_FACT = 80
 
@@ -31,7 +40,7 @@ class Rejection(Exception):  # noqa: N818  (a verdict about an upload, not an er
 
 
 def reject(code: str, **facts: object) -> Rejection:
-    """The Rejection for `code`, its sentence filled in with `facts` (numbers get thousands separators).
+    """The Rejection for `code`, its sentence filled in with `facts` (numbers get thousands separators, formats names).
 
     Whatever a fact holds, the sentence stays one line of printable ASCII: facts may come from the uploader.
     """
@@ -39,5 +48,5 @@ def reject(code: str, **facts: object) -> Rejection:
 
 
 def _plain(fact: object) -> str:
-    text = f"{fact:,}" if isinstance(fact, int) else str(fact)[:_LONGEST_FACT]
+    text = f"{fact:,}" if isinstance(fact, int) else FORMATS.get(str(fact), str(fact))[:_LONGEST_FACT]
     return "".join(character if character in _PRINTABLE else "?" for character in text)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine import containers, decoding, rights
+from engine.limits import check_bytes
 from engine.rejection import Rejection, reject
 
 _PATIENCE = 8
@@ -24,8 +25,8 @@ def inspect(data: bytes, recipe: Mapping[str, Any], limits: Mapping[str, Any], m
     If the recipe keeps copyrights, "rights" are added to what it returns. Raises Rejection.
     """
     # No child for what is no picture at all.
-    containers.check_bytes(len(data), limits)
-    name = containers.NAMES[containers.kind(data, limits["formats"])]
+    check_bytes(len(data), limits)
+    name = containers.kind(data, limits["formats"])
     read, write = os.pipe()
     child = os.fork()
     if not child:

@@ -8,7 +8,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from engine import decoding, encoding, filters
-from pipeline import storage
+from pipeline import keys, storage
 
 OUTPUT_BUCKET = os.environ["OUTPUT_BUCKET"]
 logger = Logger()
@@ -24,5 +24,6 @@ def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         return {"key": None, "renditions": {}}
     source = storage.read_source(job["source"], recipe["limits"]["bytes"])
     images = filters.filtered(decoding.decode(source, filters.filtered_sizes(recipe)), recipe)
-    key = storage.put_work(OUTPUT_BUCKET, job, "filtered.tiff", encoding.pack(images))
+    key = keys.work(job, "filtered.tiff")
+    storage.put(OUTPUT_BUCKET, key, encoding.pack(images))
     return {"key": key, "renditions": {name: image.size for name, image in images.items()}}

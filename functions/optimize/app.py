@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 
 from engine import encoding, placeholder
-from pipeline import clock, manifest, recipes, storage
+from pipeline import clock, keys, manifest, recipes, storage
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -31,7 +31,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     job = event["job"]
     logger.append_keys(job_id=job["job_id"])
     work = [intermediate["key"] for intermediate in event["intermediates"] if intermediate["key"]]
-    key = manifest.manifest_key(job["source"]["key"])
+    key = keys.manifest(job["source"]["key"])
     finished = storage.get_json(OUTPUT_BUCKET, key)
     # If it is ours, an earlier call of this attempt got to the end, and only its answer was lost.
     if finished is None or not _is_ours(finished, job):

@@ -6,7 +6,6 @@ forgotten run nor an SDK retry after a lost response can change what is no longe
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from contextlib import suppress
@@ -16,7 +15,7 @@ import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
 
-from pipeline import clock
+from pipeline import clock, keys
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,16 +46,6 @@ def marshal(values: dict[str, Any]) -> dict[str, Any]:
 def unmarshal(item: dict[str, Any]) -> dict[str, Any]:
     """DynamoDB attribute values as plain values (numbers as Decimal)."""
     return {name: _deserializer.deserialize(value) for name, value in item.items()}
-
-
-def job_id(bucket: str, key: str, version_id: str) -> str:
-    """The job's id: the same for the same version of the same source, whoever asks, in 24 hex digits."""
-    return hashlib.sha256(f"{bucket}\n{key}\n{version_id}".encode()).hexdigest()[:24]
-
-
-def item(version_id: str) -> str:
-    """The sort key of the record of a source version."""
-    return f"job#{version_id}"
 
 
 def get(key: str, version_id: str) -> dict[str, Any] | None:
@@ -95,7 +84,7 @@ def _replace(job: dict[str, Any], previous: dict[str, Any] | None, facts: dict[s
     started = clock.now()
     record = {
         "source_key": job["source"]["key"],
-        "item": item(job["source"]["version_id"]),
+        "item": keys.record(job["source"]["version_id"]),
         "schema_version": SCHEMA_VERSION,
         "job_id": job["job_id"],
         "source": job["source"],
@@ -187,7 +176,7 @@ def retire(source: dict[str, Any], status: str, *, finished: bool = False) -> No
             values=placeholders,
             defaults={
                 "schema_version": SCHEMA_VERSION,
-                "job_id": job_id(source["bucket"], source["key"], source["version_id"]),
+                "job_id": keys.job_id(source),
                 "source": source,
             },
         )
@@ -202,7 +191,7 @@ def _standing(error: ClientError) -> dict[str, Any]:
 
 
 def _key(key: str, version_id: str) -> dict[str, Any]:
-    return marshal({"source_key": key, "item": item(version_id)})
+    return marshal({"source_key": key, "item": keys.record(version_id)})
 
 
 def _update(

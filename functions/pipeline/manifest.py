@@ -1,4 +1,4 @@
-"""The set of a source: the keys of what is made of it, and the manifest that lists them."""
+"""The manifest: what a source's set holds, and how a page shows it."""
 
 from __future__ import annotations
 
@@ -9,46 +9,26 @@ from typing import Any
 from urllib.parse import quote
 
 from engine.rejection import reject
-from pipeline import recipes
+from pipeline import keys, recipes
 
 SCHEMA_VERSION = 1
 CONTENT_TYPES = {"avif": "image/avif", "webp": "image/webp", "jpeg": "image/jpeg", "png": "image/png"}
-EXTENSIONS = {"avif": "avif", "webp": "webp", "jpeg": "jpg", "png": "png"}
-LONGEST_KEY = 1024
-"""Bytes of UTF-8 that S3 allows."""
 
 _FALLBACKS = ["jpeg", "png", "webp", "avif"]
 """Formats for <img>, the most widely shown first."""
 
 
-# --------------------------------------------------------------------------- keys
-
-
-def output_key(source_key: str, rendition: str, format_: str) -> str:
-    """Key of one output: processed/<path>/<rendition>.<ext> for raw/<path>."""
-    return f"{_folder(source_key)}/{rendition}.{EXTENSIONS[format_]}"
-
-
-def manifest_key(source_key: str) -> str:
-    return f"{_folder(source_key)}/manifest.json"
-
-
-def fits(key: str) -> bool:
-    """Whether S3 can hold an object of this key."""
-    return len(key.encode()) <= LONGEST_KEY
-
-
 def longest_key_bytes(source_key: str, recipe: recipes.Recipe) -> int:
     """Length in UTF-8 of the longest key of the set."""
-    keys = [output_key(source_key, name, format_) for name, format_ in recipes.outputs(recipe)]
-    return max(len(key.encode()) for key in [manifest_key(source_key), *keys])
+    outputs = [keys.output(source_key, name, format_) for name, format_ in recipes.outputs(recipe)]
+    return max(len(key.encode()) for key in [keys.manifest(source_key), *outputs])
 
 
 def check_key(source_key: str, recipe: recipes.Recipe) -> None:
     """Raises Rejection for a source whose outputs could not be stored. Any other key is carried through exactly."""
     longest = longest_key_bytes(source_key, recipe)
-    if longest > LONGEST_KEY:
-        problem = f"it is {longest - LONGEST_KEY:,} bytes too long for its renditions to be stored"
+    if longest > keys.LONGEST:
+        problem = f"it is {longest - keys.LONGEST:,} bytes too long for its renditions to be stored"
         raise reject("UNSUPPORTED_KEY", problem=problem)
 
 
@@ -57,20 +37,11 @@ def set_keys(manifest: Mapping[str, Any]) -> list[str]:
     return [*(rendition["key"] for rendition in manifest["renditions"]), *manifest["obsolete"]]
 
 
-def _folder(source_key: str) -> str:
-    if not source_key.startswith("raw/"):
-        raise ValueError(f"not a source key: {source_key!r}")
-    return "processed/" + source_key.removeprefix("raw/")
-
-
-# --------------------------------------------------------------------------- manifest
-
-
 def rendition(source_key: str, name: str, format_: str, size: tuple[int, int], data: bytes) -> dict[str, Any]:
     """The manifest's entry for one encoded output of `size` (width, height)."""
     return {
         "name": name,
-        "key": output_key(source_key, name, format_),
+        "key": keys.output(source_key, name, format_),
         "format": format_,
         "content_type": CONTENT_TYPES[format_],
         "width": size[0],
@@ -98,7 +69,7 @@ def build(
     """
     order = {output: position for position, output in enumerate(recipes.outputs(recipe))}
     entries = sorted(map(dict, renditions), key=lambda entry: order[entry["name"], entry["format"]])
-    keys = {entry["key"] for entry in entries}
+    current = {entry["key"] for entry in entries}
     responsive = _responsive(entries, recipe)
     srcset = {
         format_: ", ".join(f"{_url(entry['key'], public_base_url)} {entry['width']}w" for entry in same)
@@ -114,14 +85,14 @@ def build(
         "renditions": entries,
         "srcset": srcset,
         "picture": _picture(responsive, srcset, public_base_url),
-        "obsolete": sorted(set(set_keys(previous)) - keys) if previous else [],
+        "obsolete": sorted(set(set_keys(previous)) - current) if previous else [],
     }
 
 
 def result(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """What a job record says of a finished set: its manifest's key, its number of renditions, bytes in and out."""
     return {
-        "manifest_key": manifest_key(manifest["source"]["key"]),
+        "manifest_key": keys.manifest(manifest["source"]["key"]),
         "renditions": len(manifest["renditions"]),
         "bytes_in": manifest["source"]["size"],
         "bytes_out": sum(rendition["bytes"] for rendition in manifest["renditions"]),

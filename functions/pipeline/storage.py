@@ -86,16 +86,9 @@ def get_json(bucket: str, key: str) -> dict[str, Any] | None:
     return document
 
 
-def put(bucket: str, key: str, body: bytes, content_type: str) -> None:
+def put(bucket: str, key: str, body: bytes, content_type: str = "application/octet-stream") -> None:
     """Write an object. The same key and body again changes nothing that a reader sees."""
     s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type, CacheControl=CACHE_CONTROL)
-
-
-def put_work(bucket: str, job: dict[str, Any], name: str, body: bytes) -> str:
-    """Put what one state hands on to another; returns its key, which no other attempt shares."""
-    key = f"work/{job['job_id']}/{job['round']}-{job['attempt']}/{name}"
-    put(bucket, key, body, "application/octet-stream")
-    return key
 
 
 def put_json(bucket: str, key: str, document: dict[str, Any]) -> None:

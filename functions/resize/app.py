@@ -8,7 +8,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from engine import decoding, encoding, filters, resizing
-from pipeline import storage
+from pipeline import keys, storage
 
 OUTPUT_BUCKET = os.environ["OUTPUT_BUCKET"]
 logger = Logger()
@@ -21,5 +21,6 @@ def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     logger.append_keys(job_id=job["job_id"])
     image = decoding.decode(storage.read_source(job["source"], recipe["limits"]["bytes"]), recipe["sizes"])
     images = filters.marked(resizing.renditions(image, recipe["sizes"]), recipe)
-    key = storage.put_work(OUTPUT_BUCKET, job, "resized.tiff", encoding.pack(images))
+    key = keys.work(job, "resized.tiff")
+    storage.put(OUTPUT_BUCKET, key, encoding.pack(images))
     return {"key": key, "renditions": {name: image.size for name, image in images.items()}}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from pipeline import outcomes
+from pipeline import messages
 from trigger import heartbeat, notices
 from trigger.reconcile import BACKOFF_SECONDS, DONE, Verdict, reconcile
 
@@ -99,7 +99,7 @@ def _park(message: notices.Message, reason: str) -> bool:
         heartbeat.sqs.send_message(
             QueueUrl=DEAD_LETTER_QUEUE,
             MessageBody=message.body,
-            MessageAttributes={"reason": {"DataType": "String", "StringValue": outcomes.one_line(reason)[:1000]}},
+            MessageAttributes={"reason": {"DataType": "String", "StringValue": messages.one_line(reason)[:1000]}},
         )
     except heartbeat.FAULTS:
         logger.exception("message not parked")

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeline import jobs
+from pipeline import jobs, keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -168,13 +168,13 @@ def _silent(found: dict[str, Any], closed_since: tuple[str, float] | None) -> bo
 
 
 def _item_key(key: str) -> dict[str, Any]:
-    return jobs.marshal({"source_key": key, "item": "lease"})
+    return jobs.marshal({"source_key": key, "item": keys.LEASE})
 
 
 def _record(lease: Lease, until: float, execution_name: str | None) -> dict[str, Any]:
     record = {
         "source_key": lease.key,
-        "item": "lease",
+        "item": keys.LEASE,
         "holder": lease.holder,
         "held_until": int(until),
         "version_id": lease.unfinished,

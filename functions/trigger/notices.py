@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote_plus
 
-PREFIX = "raw/"
+from pipeline import keys
+
 # What desktops leave in folders that are copied as a whole. Nobody wants these as photos, or to be told of them.
 LITTER = {".ds_store", "thumbs.db", "desktop.ini"}
 
@@ -77,7 +78,7 @@ def is_source(key: str) -> bool:
     """Whether a key can hold a source: under raw/, no folder marker, none of the files that desktops leave behind."""
     name = key.rsplit("/", 1)[-1]
     litter = name.lower() in LITTER or name.startswith("._")
-    return key.startswith(PREFIX) and bool(name) and not litter
+    return key.startswith(keys.SOURCE_PREFIX) and bool(name) and not litter
 
 
 def _notice(record: dict[str, Any], message: Message, bucket: str) -> Notice:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from aws_lambda_powertools import Logger
 
-from pipeline import clock, jobs, manifest, outcomes, recipes, storage
+from pipeline import clock, jobs, keys, manifest, outcomes, recipes, storage
 from trigger import executions, lease
 
 if TYPE_CHECKING:
@@ -168,8 +168,8 @@ def _adopt(
 
 def _manifest(key: str) -> dict[str, Any] | None:
     """The manifest that stands for a key. None if there is none, or can be none: S3 takes no longer keys."""
-    name = manifest.manifest_key(key)
-    return storage.get_json(OUTPUT_BUCKET, name) if manifest.fits(name) else None
+    name = keys.manifest(key)
+    return storage.get_json(OUTPUT_BUCKET, name) if keys.fits(name) else None
 
 
 def _run(held: lease.Lease, job: dict[str, Any], record: dict[str, Any] | None) -> Verdict:
@@ -242,14 +242,14 @@ def _remove_set(held: lease.Lease) -> None:
     held.tear()
     finished = _manifest(held.key)
     recipe = recipes.route(RECIPES, held.key)
-    expected = [manifest.output_key(held.key, name, kind) for name, kind in recipes.outputs(recipe)]
-    doomed = [*filter(manifest.fits, expected), *(manifest.set_keys(finished) if finished else [])]
+    expected = [keys.output(held.key, name, kind) for name, kind in recipes.outputs(recipe)]
+    doomed = [*filter(keys.fits, expected), *(manifest.set_keys(finished) if finished else [])]
     storage.delete(OUTPUT_BUCKET, doomed)
     if finished:
         maker = jobs.get(held.key, finished["source"]["version_id"]) or {}
         for version_id in {finished["source"]["version_id"], *maker.get("heirs", [])}:
             jobs.retire(finished["source"] | {"version_id": version_id}, "DELETED", finished=True)
-        storage.delete(OUTPUT_BUCKET, [manifest.manifest_key(held.key)])  # last: so a removal can be taken up
+        storage.delete(OUTPUT_BUCKET, [keys.manifest(held.key)])  # last: so a removal can be taken up
     held.finish()
     logger.info("set removed", source_key=held.key)
 
@@ -258,13 +258,13 @@ def _job(
     source: dict[str, Any], recipe: dict[str, Any], attempt: dict[str, Any], notices: list[Notice]
 ) -> dict[str, Any]:
     """The execution's input."""
-    job_id = jobs.job_id(source["bucket"], source["key"], source["version_id"])
+    job_id = keys.job_id(source)
     sequencers = {notice.version_id: notice.sequencer for notice in notices if notice.sequencer}
     sequencer = sequencers.get(source["version_id"])
     number, round_number = int(attempt["attempt"]), int(attempt["round"])
     return {
         "job_id": job_id,
-        "execution_name": f"{job_id}-{round_number}-{number}",
+        "execution_name": keys.execution(job_id, round_number, number),
         "round": round_number,
         "attempt": number,
         "max_attempts": MAX_ATTEMPTS,

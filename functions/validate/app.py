@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from engine import containers, sandbox
+from engine import sandbox
+from engine.limits import check_bytes
 from engine.rejection import Rejection
 from pipeline import manifest, recipes, storage
 
@@ -34,7 +35,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     recipe = recipes.route(RECIPES, source["key"])
     try:
         manifest.check_key(source["key"], recipe)
-        containers.check_bytes(source["size"], recipe["limits"])
+        check_bytes(source["size"], recipe["limits"])
         data = storage.read_source(source, recipe["limits"]["bytes"])
         usable = int(MEMORY_PART * int(context.memory_limit_in_mb))
         image = sandbox.inspect(data, recipe, _affordable(recipe["limits"], usable), usable)

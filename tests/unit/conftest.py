@@ -20,6 +20,7 @@ os.environ |= {
     "UPLOAD_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/uploads",
     "DEAD_LETTER_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/dead-letters",
     "PUBLIC_BASE_URL": "",
+    "STACK_NAME": "darkroom",
     "MAX_ATTEMPTS": "3",
     "WAIT_SECONDS": "20",
     "LEASE_SECONDS": "30",

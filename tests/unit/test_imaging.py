@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageChops, ImageCms, ImageOps, ImageStat
 
 from engine import containers, decoding, placeholder, resizing, rights
-from engine.rejection import Rejection
+from engine.rejection import FORMATS, Rejection
 from pipeline import recipes
 from tests.unit.pictures import BLUE, GREEN, HEIC, RED, WHITE, chunk, data, disc, near, opened, png, quarters
 
@@ -33,7 +33,7 @@ def noise(width, height):
 
 @pytest.mark.parametrize("format_", ["jpeg", "png", "webp", "gif", "avif", "tiff"])
 def test_facts_of_every_format(format_):
-    limits = {**LIMITS, "formats": list(containers.NAMES)}
+    limits = {**LIMITS, "formats": list(FORMATS)}
     facts = decoding.inspect(data(quarters(), format_.upper()), limits)
     assert (facts["format"], facts["width"], facts["height"]) == (format_, 80, 60)
     assert (facts["orientation"], facts["frames"], facts["has_alpha"]) == (1, 1, False)
@@ -51,7 +51,7 @@ def test_alpha_is_a_fact(format_):
 def test_width_and_height_are_those_displayed(format_, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    facts = decoding.inspect(data(quarters(), format_, exif=exif), {**LIMITS, "formats": list(containers.NAMES)})
+    facts = decoding.inspect(data(quarters(), format_, exif=exif), {**LIMITS, "formats": list(FORMATS)})
     assert facts["orientation"] == orientation
     assert (facts["width"], facts["height"]) == ((80, 60) if orientation < 5 else (60, 80))
 
@@ -60,9 +60,9 @@ def test_width_and_height_are_those_displayed(format_, orientation):
 def test_frames_are_counted_and_limited(format_):
     frames = [quarters(), quarters().rotate(90), quarters().rotate(180)]
     content = data(frames[0], format_, save_all=True, append_images=frames[1:], duration=50)
-    limits = {**LIMITS, "formats": list(containers.NAMES)}
+    limits = {**LIMITS, "formats": list(FORMATS)}
     assert decoding.inspect(content, {**limits, "frames": 3})["frames"] == 3
-    assert rejected(content, formats=list(containers.NAMES), frames=2) == "TOO_MANY_FRAMES"
+    assert rejected(content, formats=list(FORMATS), frames=2) == "TOO_MANY_FRAMES"
 
 
 def test_a_jpeg_with_more_pictures_behind_it_is_one_picture():
@@ -204,7 +204,7 @@ def test_chunks():
 @pytest.mark.parametrize("part", [0.2, 0.6, 0.95])
 def test_what_is_cut_short_is_corrupt(format_, part):
     content = data(noise(160, 120), format_)
-    assert rejected(content[: int(len(content) * part)], formats=list(containers.NAMES)) == "CORRUPT"
+    assert rejected(content[: int(len(content) * part)], formats=list(FORMATS)) == "CORRUPT"
 
 
 def test_a_flipped_bit_in_a_png_is_corrupt():

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from PIL import Image
 
-from pipeline import outcomes, storage
+from pipeline import messages, storage
 from tests.unit import hostile_keys
 from tests.unit.test_handlers import call
 from tests.unit.test_reconcile import Workflow, deliver, message, record, workflow
@@ -131,7 +131,7 @@ def test_each_is_carried_through_exactly_and_meets_no_other(
     cloud: Any, played: Workflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mails: dict[str, str] = {}
-    publish = outcomes.sns.publish
+    publish = messages.sns.publish
 
     def overhear(**request: Any) -> Any:
         assert len(request["Message"].encode()) < MESSAGE_BYTES
@@ -139,7 +139,7 @@ def test_each_is_carried_through_exactly_and_meets_no_other(
         mails[json.loads(said["default"])["source"]["key"]] = said["email"]
         return publish(**request)
 
-    monkeypatch.setattr(outcomes.sns, "publish", overhear)
+    monkeypatch.setattr(messages.sns, "publish", overhear)
     versions = upload(cloud, KEYS)
     told = {each["body"]["source"]["key"]: each for each in cloud.told()}
     assert told.keys() == mails.keys() == versions.keys()

@@ -16,15 +16,16 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from engine import containers, decoding, sandbox
-from engine.rejection import Rejection
+from engine import decoding, sandbox
+from engine.limits import DECODER_BYTES, check_size
+from engine.rejection import FORMATS, Rejection
 from pipeline import recipes
 from tests.hostile.files import gif, gif_frame, in_jpeg, plain_tiff, riff, tower
 from tests.unit.pictures import HEIC, chunk, data, png, quarters
 
 LIMITS: dict[str, Any] = {
     **recipes.route(recipes.load(), "raw/x")["limits"],
-    "formats": list(containers.NAMES),
+    "formats": list(FORMATS),
 }
 SIZES = {"small": {"width": 100, "height": 100}}
 RECIPE = {"sizes": SIZES, "keep_copyright": True}
@@ -78,13 +79,13 @@ def test_the_longest_side(width: int, code: str) -> None:
     assert inspect(data(Image.new("L", (1, width)), "PNG")) == code
 
 
-@pytest.mark.parametrize("name", containers.DECODER_BYTES)
+@pytest.mark.parametrize("name", DECODER_BYTES)
 def test_memory_bounds_the_pixels_of_every_format(name: str) -> None:
-    most = int(100 * 2**20 / containers.DECODER_BYTES[name])
+    most = int(100 * 2**20 / DECODER_BYTES[name])
     limits = LIMITS | {"memory": 100, "side": most + 1, "pixels": most + 1}
-    containers.check_size(name, (most, 1), limits)
+    check_size(name, (most, 1), limits)
     with pytest.raises(Rejection, match="for the memory that decoding takes"):
-        containers.check_size(name, (most + 1, 1), limits)
+        check_size(name, (most + 1, 1), limits)
 
 
 # --------------------------------------------------------------------------- structure

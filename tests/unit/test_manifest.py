@@ -6,7 +6,7 @@ import fastjsonschema
 import pytest
 
 from engine.rejection import Rejection
-from pipeline import manifest, recipes
+from pipeline import keys, manifest, recipes
 
 SCHEMA = json.loads((recipes.FUNCTIONS / "manifest.schema.json").read_text())
 SIZES = {"thumbnail": (240, 240), "small": (640, 480), "medium": (1024, 768), "large": (1600, 1200)}
@@ -50,16 +50,16 @@ class Elements(HTMLParser):
 
 
 def test_keys():
-    assert manifest.output_key("raw/cats/tom.jpg", "large", "jpeg") == "processed/cats/tom.jpg/large.jpg"
-    assert manifest.output_key("raw/cats/tom.png", "large", "avif") == "processed/cats/tom.png/large.avif"
-    assert manifest.manifest_key("raw/raw/x") == "processed/raw/x/manifest.json"
+    assert keys.output("raw/cats/tom.jpg", "large", "jpeg") == "processed/cats/tom.jpg/large.jpg"
+    assert keys.output("raw/cats/tom.png", "large", "avif") == "processed/cats/tom.png/large.avif"
+    assert keys.manifest("raw/raw/x") == "processed/raw/x/manifest.json"
     with pytest.raises(ValueError, match="not a source key"):
-        manifest.manifest_key("cats/tom.jpg")
+        keys.manifest("cats/tom.jpg")
 
 
 def test_every_format_has_a_content_type_and_an_extension():
     formats = json.loads(recipes.SCHEMA.read_text())["definitions"]["formats"]["items"]["enum"]
-    assert set(manifest.CONTENT_TYPES) == set(manifest.EXTENSIONS) == set(formats)
+    assert set(manifest.CONTENT_TYPES) == set(keys.EXTENSIONS) == set(formats)
 
 
 def test_the_longest_key_counts_bytes(recipe):
@@ -75,7 +75,7 @@ def test_the_longest_key_counts_bytes(recipe):
 @pytest.mark.parametrize("key", [HARD_KEY, "raw/../x.jpg", "raw/a//b", "raw/\u202e"])
 def test_any_other_key_is_carried_through(recipe, key):
     manifest.check_key(key, recipe)
-    assert manifest.manifest_key(key) == f"processed/{key.removeprefix('raw/')}/manifest.json"
+    assert keys.manifest(key) == f"processed/{key.removeprefix('raw/')}/manifest.json"
 
 
 @pytest.mark.parametrize("key", ["raw/cats/tom.jpg", HARD_KEY])

@@ -51,10 +51,10 @@ class Workflow:
         return found
 
     def succeed(self, job: dict[str, Any]) -> None:
-        from pipeline import jobs, manifest, storage
+        from pipeline import jobs, keys, storage
 
         key = job["source"]["key"]
-        rendition = manifest.output_key(key, "large", "jpeg")
+        rendition = keys.output(key, "large", "jpeg")
         body = f"set of {job['source']['version_id']}".encode()
         self.cloud.s3.put_object(Bucket="darkroom-output", Key=rendition, Body=body)
         document = {
@@ -62,7 +62,7 @@ class Workflow:
             "renditions": [{"key": rendition, "bytes": len(body)}],
             "obsolete": [],
         }
-        storage.put_json("darkroom-output", manifest.manifest_key(key), document)
+        storage.put_json("darkroom-output", keys.manifest(key), document)
         jobs.close(job, "SUCCEEDED", result={"renditions": 1})
 
     def reject(self, job: dict[str, Any]) -> None:

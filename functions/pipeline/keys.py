@@ -1,0 +1,56 @@
+"""Every key and name that follows from a source's: outputs, work objects, records, executions."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from contracts import Job, SourceVersion
+
+SOURCE_PREFIX = "raw/"
+EXTENSIONS = {"avif": "avif", "webp": "webp", "jpeg": "jpg", "png": "png"}
+LEASE = "lease"  # the sort key of a source key's lease in JobsTable
+LONGEST = 1024  # bytes of UTF-8 that S3 allows
+
+
+def output(source_key: str, rendition: str, format_: str) -> str:
+    """processed/<path>/<rendition>.<extension> for raw/<path>."""
+    return f"{_folder(source_key)}/{rendition}.{EXTENSIONS[format_]}"
+
+
+def manifest(source_key: str) -> str:
+    """processed/<path>/manifest.json for raw/<path>."""
+    return f"{_folder(source_key)}/manifest.json"
+
+
+def work(job: Job, name: str) -> str:
+    """Where one state leaves `name` for another: no two attempts share it."""
+    return f"work/{job['job_id']}/{job['round']}-{job['attempt']}/{name}"
+
+
+def fits(key: str) -> bool:
+    """Whether S3 can hold an object of this key."""
+    return len(key.encode()) <= LONGEST
+
+
+def job_id(source: SourceVersion) -> str:
+    """The job's id: 24 hex digits, the same for the same source version, whoever asks."""
+    named = f"{source['bucket']}\n{source['key']}\n{source['version_id']}"
+    return hashlib.sha256(named.encode()).hexdigest()[:24]
+
+
+def execution(job_id: str, round_: int, attempt: int) -> str:
+    """The name of an attempt's execution: at most 80 characters, letters, digits and hyphens."""
+    return f"{job_id}-{round_}-{attempt}"
+
+
+def record(version_id: str) -> str:
+    """The sort key of a source version's record in JobsTable."""
+    return f"job#{version_id}"
+
+
+def _folder(source_key: str) -> str:
+    if not source_key.startswith(SOURCE_PREFIX):
+        raise ValueError(f"not a source key: {source_key!r}")
+    return "processed/" + source_key.removeprefix(SOURCE_PREFIX)
