@@ -173,7 +173,7 @@ class Intermediate(TypedDict):
     renditions: dict[str, tuple[int, int]]  # name → width, height in pixels
 
 
-class Rejection(TypedDict):
+class Refusal(TypedDict):
     """Why a source was refused."""
 
     code: str  # a key of engine.rejection.SENTENCES
@@ -211,7 +211,7 @@ class Rejected(TypedDict):
 
     valid: Literal[False]
     status: Literal["REJECTED"]
-    rejection: Rejection
+    rejection: Refusal
 
 
 class Succeeded(TypedDict):
@@ -230,6 +230,44 @@ class Failed(TypedDict):
 
 
 Outcome = Succeeded | Rejected | Failed
+
+
+class Closed(TypedDict):
+    """NotifySuccess's and NotifyError's answer: how the record stands now."""
+
+    status: Status
+    code: NotRequired[str | None]
+    reason: NotRequired[str | None]
+
+
+# ------------------------------------------------------------ what each function is handed
+
+
+class ValidateEvent(TypedDict):
+    """To ValidateImage."""
+
+    job: Job
+
+
+class BranchEvent(ValidateEvent):
+    """To ResizeImage and ApplyFilters."""
+
+    recipe: Recipe
+
+
+class OptimizeEvent(BranchEvent):
+    """To OptimizeImage."""
+
+    image: ImageFacts
+    intermediates: list[Intermediate]
+
+
+class NotifyEvent(TypedDict):
+    """To NotifySuccess and NotifyError."""
+
+    job: Job
+    outcome: Outcome
+
 
 # ----------------------------------------------------------------- what is kept
 
