@@ -8,14 +8,13 @@ from __future__ import annotations
 import re
 import struct
 import zlib
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, cast
 
 from engine.limits import DECODER_BYTES, SCANS_BYTES, check_frames, check_size, counting, take
 from engine.rejection import FORMATS, reject
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
-
     from contracts import Limits, SourceFormat
 
 # By content: a file's name proves nothing. The first match counts.
@@ -209,10 +208,5 @@ def _walk_tiff(data: bytes, limits: Limits) -> tuple[int, float]:
 # Types of one byte each: texts, profiles, previews.
 _TIFF_BYTES = frozenset((1, 2, 6, 7))
 
-_WALKS: dict[SourceFormat, Callable[[bytes, Limits], tuple[int, float]]] = {
-    "jpeg": _walk_jpeg,
-    "png": _walk_png,
-    "webp": _walk_webp,
-    "gif": _walk_gif,
-    "tiff": _walk_tiff,
-}
+_WALKS: dict[str, Callable[[bytes, Limits], tuple[int, float]]]
+_WALKS = {"jpeg": _walk_jpeg, "png": _walk_png, "webp": _walk_webp, "gif": _walk_gif, "tiff": _walk_tiff}

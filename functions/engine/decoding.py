@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 import os
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -19,8 +20,6 @@ from engine.pillow import Image
 from engine.rejection import FORMATS, Rejection, reject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from contracts import ImageFacts, Limits, Size, SourceFormat
     from engine.resizing import Box
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.pillow import Image
@@ -12,9 +14,6 @@ from engine.resizing import flatten
 from engine.rights import as_exif
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping
-    from pathlib import Path
-
     from contracts import Format, Recipe, Rights
 
 # Rough time per pixel, for the order of work.

@@ -236,14 +236,5 @@ def _font(name: str, size: float) -> FreeTypeFont:
     return ImageFont.load_default(size)  # type: ignore[return-value]
 
 
-FILTERS: dict[str, Callable[..., Image.Image]] = {
-    "grayscale": grayscale,
-    "sepia": sepia,
-    "brightness": brightness,
-    "contrast": contrast,
-    "saturation": saturation,
-    "blur": blur,
-    "sharpen": sharpen,
-    "vignette": vignette,
-    "watermark": watermark,
-}
+_ALL = (grayscale, sepia, brightness, contrast, saturation, blur, sharpen, vignette, watermark)
+FILTERS: dict[str, Callable[..., Image.Image]] = {function.__name__: function for function in _ALL}

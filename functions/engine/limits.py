@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from engine.rejection import reject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from contracts import Limits, SourceFormat
 
 # Peak memory of a decoder, in bytes per pixel of the source. A JPEG can be scaled down while it is decoded: the memory

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from contracts import Size
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,8 +19,6 @@ from botocore.config import Config
 from pipeline import clock, keys
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from botocore.exceptions import ClientError
     from types_boto3_dynamodb import DynamoDBClient
 

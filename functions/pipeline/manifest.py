@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from html import escape
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -11,8 +12,6 @@ from engine.rejection import reject
 from pipeline import keys, recipes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from contracts import Format, ImageFacts, Job, Manifest, Placeholder, Recipe, Rendition, Result
 
 SCHEMA_VERSION = 1

@@ -6,13 +6,12 @@ In this order, so that a message may come twice (with the same job_id, round and
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pipeline import clock, jobs, messages
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from contracts import Failure, Job, Manifest, Refusal, Result, Status
 
 REASON_LIMIT = 1_000

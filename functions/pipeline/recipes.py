@@ -9,12 +9,11 @@ import copy
 import hashlib
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from contracts import Format, Recipe, Recipes
 
 # Part of every recipe's hash: raise it when the same recipe would make other pixels or other bytes.

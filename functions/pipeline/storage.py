@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
@@ -12,9 +14,6 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-
     from types_boto3_s3 import S3Client
 
     from contracts import Manifest, Source

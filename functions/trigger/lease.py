@@ -11,14 +11,12 @@ from __future__ import annotations
 import os
 import time
 import uuid
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypedDict, cast
+from typing import Any, TypedDict, cast
 
 from pipeline import jobs, keys
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 # The calls that start an attempt, its longest run, and the slowest function, which can outlive the run: so long a
 # forgotten run may write.

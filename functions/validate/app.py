@@ -14,7 +14,7 @@ from pipeline import manifest, recipes, storage
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from contracts import Accepted, Limits, Refusal, Rejected, ValidateEvent
+    from contracts import Accepted, ImageEvent, Limits, Refusal, Rejected
 
 RECIPES = recipes.load()
 # The part of the function's memory that an upload may take: until it is decoded, that is an estimate.
@@ -25,7 +25,7 @@ logger = Logger()
 
 
 @logger.inject_lambda_context(clear_state=True)
-def lambda_handler(event: ValidateEvent, context: LambdaContext) -> Accepted | Rejected:
+def lambda_handler(event: ImageEvent, context: LambdaContext) -> Accepted | Rejected:
     """Accept the job's source, with its facts and the recipe of this run, or refuse it.
 
     A refusal is data. Exceptions mean that something broke; only these are retried.

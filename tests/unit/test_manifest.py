@@ -28,8 +28,8 @@ def build(recipe, key="raw/cats/tom.jpg", sizes=SIZES, **options):
         for name, format_ in reversed(recipes.outputs(recipe))
     ]
     return manifest.build(
-        job={"job_id": "0" * 24, "round": 1, "attempt": 1, "status": "PROCESSING"},
-        source={**SOURCE, "key": key},
+        job={"job_id": "0" * 24, "round": 1, "attempt": 1, "source": {**SOURCE, "key": key}},
+        image={},
         recipe=recipe,
         placeholder={"blurhash": "L00000fQfQfQ", "color": "#ffffff"},
         renditions=entries,

@@ -62,7 +62,7 @@ class Workflow:
             "renditions": [{"key": rendition, "bytes": len(body)}],
             "obsolete": [],
         }
-        storage.put_json("darkroom-output", keys.manifest(key), document)
+        storage.put_manifest("darkroom-output", keys.manifest(key), document)
         jobs.close(job, "SUCCEEDED", result={"renditions": 1})
 
     def reject(self, job: dict[str, Any]) -> None:
