@@ -60,11 +60,14 @@ def test_files_and_tests_that_a_document_names_exist(name: str) -> None:
 def code_of_markdown(text: str) -> Iterator[str]:
     """Every line of a code block, and every code span in the text between them."""
     prose = []
-    fenced = False
+    fenced, indented, blank = False, False, True
     for line in text.replace("\\\n", " ").splitlines():
+        # An indented block follows a blank line; elsewhere, an indented line goes on with a list.
+        indented = line.startswith("    ") and (indented or blank)
+        blank = not line
         if line.lstrip().startswith("```"):
             fenced = not fenced
-        elif fenced or line.startswith("    "):
+        elif fenced or indented:
             yield line.strip()
         else:
             prose.append(line)
