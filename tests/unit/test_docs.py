@@ -103,7 +103,8 @@ def _problem(code: str) -> str:
     program, words = match[1], (match[2] or "").split()
     commands = [word for word in words if word in cli.COMMANDS or word in ELLIPSES]
     if program != "bin/darkroom":
-        return "not called as bin/darkroom" if commands or program.startswith("python") else ""
+        called = commands or program.startswith("python") or words[:1] == ["--help"]
+        return "not called as bin/darkroom" if called else ""
     if not words:
         return ""  # the program's name alone
     words = [word for word in words if word not in ELLIPSES]
@@ -160,6 +161,7 @@ def test_a_command_that_can_be_pasted_passes(code: str) -> None:
         "darkroom jobs",
         "darkroom --aws --stack NAME redrive",
         "darkroom …",
+        "darkroom --help",
         "python -m darkroom",
         "python3 -m darkroom jobs",
         ".venv/bin/darkroom jobs",
