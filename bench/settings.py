@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.race import DEFAULT
 from engine.encoding import avif_speed
+
+if TYPE_CHECKING:
+    from contracts import Size
 
 _FASTEST = 9
 """sharp and libvips call effort what is this minus the AVIF encoder's speed."""
 
 
-def matched_effort(size: dict[str, Any]) -> int:
+def matched_effort(size: Size) -> int:
     """The effort for a rendition that is the speed at which Darkroom encodes it (from a picture of 4:3)."""
     shape = 1.0 if size["fit"] == "cover" else 0.75
     return _FASTEST - avif_speed(round(size["width"] * size["height"] * shape))
