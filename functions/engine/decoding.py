@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 # on each axis: LANCZOS then averages away what they blur (SSIMULACRA2 of 95 or more against a full decode).
 _OVERSAMPLING = 1.75
 
-# --------------------------------------------------------------------------- inspect
-
 
 def inspect(data: bytes, limits: Limits, sizes: Mapping[str, Size] | None = None) -> ImageFacts:
     """Prove that `data` is a whole image within a recipe's `limits`: cheap checks first, then a decode.
@@ -143,7 +141,10 @@ def decode(data: bytes, sizes: Mapping[str, Size]) -> Image.Image:
             image = image.reduce(factor)
             width, height = width / factor, height / factor
         extent = _turned((width, height), image.size, orientation)
-        image = _without_idle_alpha(_upright(_srgb(image, profile), orientation))
+        image = _srgb(image, profile)
+        if orientation in _TURNS:
+            image = image.transpose(_TURNS[orientation])
+        image = _without_idle_alpha(image)
         image.info = {} if extent == (0, 0, *image.size) else {"extent": extent}
         return image
 
@@ -215,10 +216,6 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-
-
-def _upright(image: Image.Image, orientation: int) -> Image.Image:
-    return image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
 
 
 def _turned(extent: tuple[float, float], size: tuple[int, int], orientation: int) -> Box:

@@ -67,7 +67,12 @@ def encode(image: Image.Image, format_: Format, recipe: Recipe, rights: Rights |
         options["exif"] = as_exif(rights)
     output = BytesIO()
     image.save(output, format_.upper(), **options)
-    return _squeezed(output.getvalue(), recipe["effort"]["png"]) if format_ == "png" else output.getvalue()
+    if format_ != "png":
+        return output.getvalue()
+    import oxipng  # lazily: recipes without PNG do not pay for it
+
+    squeezed: bytes = oxipng.optimize_from_memory(output.getvalue(), level=recipe["effort"]["png"])
+    return squeezed
 
 
 def encode_all(
@@ -132,14 +137,6 @@ def avif_speed(pixels: int) -> int:
     """The encoder's speed, as fast as large images need it. At the same SSIMULACRA2, speed 7 makes 4 % more bytes than
     6 in half the time, 8 makes 3 to 39 % more in a third of it, and 5 saves 9 % but takes five times as long."""
     return 6 if pixels <= 2_500_000 else 7 if pixels <= 5_000_000 else 8
-
-
-def _squeezed(png: bytes, level: int) -> bytes:
-    """The same image in fewer bytes; `level`: 0 to 6."""
-    import oxipng  # lazily: recipes without PNG do not pay for it
-
-    squeezed: bytes = oxipng.optimize_from_memory(png, level=level)
-    return squeezed
 
 
 # Nicolas Robidoux's quantization table, the default of mozjpeg: smaller files than JPEG's own at the same fidelity.

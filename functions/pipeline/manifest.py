@@ -22,15 +22,10 @@ _FALLBACKS: list[Format]
 _FALLBACKS = ["jpeg", "png", "webp", "avif"]
 
 
-def longest_key_bytes(source_key: str, recipe: Recipe) -> int:
-    """Length, in bytes of UTF-8, of the longest key of the set."""
-    outputs = [keys.output(source_key, name, format_) for name, format_ in recipes.outputs(recipe)]
-    return max(len(key.encode()) for key in [keys.manifest(source_key), *outputs])
-
-
 def check_key(source_key: str, recipe: Recipe) -> None:
     """Raises Rejection for a source whose outputs could not be stored. Any other key is used exactly as it is."""
-    longest = longest_key_bytes(source_key, recipe)
+    outputs = [keys.output(source_key, name, format_) for name, format_ in recipes.outputs(recipe)]
+    longest = max(len(key.encode()) for key in [keys.manifest(source_key), *outputs])
     if longest > keys.LONGEST:
         problem = f"it is {longest - keys.LONGEST:,} bytes too long for its renditions to be stored"
         raise reject("UNSUPPORTED_KEY", problem=problem)

@@ -63,9 +63,11 @@ def test_every_format_has_a_content_type_and_an_extension():
 
 
 def test_the_longest_key_counts_bytes(recipe):
-    assert manifest.longest_key_bytes("raw/ü", recipe) == len("processed/ü/thumbnail.avif".encode())
     rest = len("processed//thumbnail.avif")
     manifest.check_key("raw/" + "x" * (1024 - rest), recipe)
+    manifest.check_key("raw/" + "ü" * ((1024 - rest) // 2), recipe)
+    with pytest.raises(Rejection):
+        manifest.check_key("raw/" + "ü" * ((1024 - rest) // 2 + 1), recipe)
     with pytest.raises(Rejection) as caught:
         manifest.check_key("raw/" + "x" * (1025 - rest), recipe)
     assert caught.value.code == "UNSUPPORTED_KEY"
