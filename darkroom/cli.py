@@ -12,7 +12,6 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from types import FrameType
 
 from darkroom.project import NAME, CommandError
 
@@ -38,7 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command: 0 for success, 1 for a failure, 2 for wrong arguments, 130 after Ctrl-C."""
     arguments = sys.argv[1:] if arguments is None else arguments
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _exit)
+        signal.signal(
+            number, lambda number, _frame: sys.exit(128 + number)
+        )  # by an exception, so that commands clean up
     try:
         args = _parser(arguments).parse_args(arguments)
         code: int = args.run(args)
@@ -63,14 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _exit(number: int, _frame: FrameType | None) -> None:
-    """End by an exception, so that the command cleans up."""
-    sys.exit(128 + number)
-
-
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    description = "Operate Darkroom, on this computer or on AWS."
-    parser = argparse.ArgumentParser(prog="bin/darkroom", description=description)
+    parser = argparse.ArgumentParser(prog="bin/darkroom", description="Operate Darkroom, on this computer or on AWS.")
     parser.add_argument("--stack", default=NAME, metavar="NAME", help=f"which stack (default {NAME})")
     parser.add_argument("--aws", action="store_true", help="the stack deployed on AWS, not a local one")
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")

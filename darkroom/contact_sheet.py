@@ -69,10 +69,9 @@ def write_report(out: Path, photos: Path, summary: Summary) -> Path:
         labels={"avif": "AVIF", "webp": "WebP", "jpeg": "JPEG", "png": "PNG", "gif": "GIF", "tiff": "TIFF"},
     )
     page.enable_buffering(200)
-    path = out / INDEX
-    with path.open("wb") as file:
+    with (out / INDEX).open("wb") as file:
         page.dump(file, encoding="utf-8")
-    return path
+    return out / INDEX
 
 
 def change(before: int, after: int) -> str:
@@ -127,8 +126,4 @@ def _shown_width(width: int, height: int) -> float:
 
 def _href(path: Path, out: Path) -> str:
     """A percent-encoded link from the page in `out` to a file: relative, so that the folder can move."""
-    try:
-        relative = os.path.relpath(path.resolve(), out.resolve())
-    except ValueError:  # another drive
-        return path.resolve().as_uri()
-    return quote(os.fsencode(Path(relative).as_posix()))
+    return quote(os.fsencode(os.path.relpath(path.resolve(), out.resolve())))

@@ -55,8 +55,9 @@ def results(uploads: list[Upload]) -> RenderableType:
         table.add_column(heading, justify="right", no_wrap=True)
     for upload in shown:
         renditions, after = "", ""
-        if upload.status == "SUCCEEDED" and upload.result:
-            renditions, after = str(upload.result["renditions"]), size(upload.result["bytes_out"])
+        if upload.status == "SUCCEEDED" and upload.record:
+            result = upload.record["result"]
+            renditions, after = str(result["renditions"]), size(result["bytes_out"])
         name, status = Text(printable(upload.source)), status_text(upload.status)
         table.add_row(name, status, renditions, size(upload.size), after, f"{upload.seconds:.1f}")
     parts: list[RenderableType] = [Text(), table]

@@ -50,10 +50,7 @@ def read(stack: Stack, key: RecordKey) -> Record:
 
 
 def newest(stack: Stack, key: str) -> Record | None:
-    """The record of a source's newest version by a consistent read; None if there is no source.
-
-    A version without a record gives only the record's key.
-    """
+    """`read` of a source's newest version; None if there is no source."""
     s3: S3Client = stack.client("s3")
     try:
         version = s3.head_object(Bucket=stack.outputs["SourceBucketName"], Key=key).get("VersionId", "null")
@@ -75,19 +72,15 @@ def fetch(stack: Stack, keys: Iterable[RecordKey]) -> dict[RecordKey, Record]:
         for item in answer["Responses"].get(name, []):
             record = _unmarshal(item)
             records[record["source_key"], record["item"]] = record
-        left = answer.get("UnprocessedKeys", {})
-        unprocessed = left[name]["Keys"] if name in left else []
-        pending = [*unprocessed, *pending[100:]]
-        if unprocessed:
+        pending = pending[100:]
+        if name in (left := answer.get("UnprocessedKeys", {})):
+            pending += left[name]["Keys"]
             time.sleep(0.2)
     return records
 
 
 def listed(stack: Stack, status: str, *, before: str = "9", limit: int | None = None) -> list[RecordKey]:
-    """The newest keys that the index by_status lists, newest first, of jobs unchanged since the moment `before`.
-
-    The index lags: a record may have moved on.
-    """
+    """Keys in the index by_status, newest first, unchanged since `before`. The index lags behind the records."""
     dynamodb: DynamoDBClient = stack.client("dynamodb")
     pages = dynamodb.get_paginator("query").paginate(
         TableName=stack.outputs["JobsTableName"],

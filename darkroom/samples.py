@@ -37,7 +37,6 @@ DUSK = Light((28, 36, 84), (132, 74, 122), (255, 168, 104), (255, 226, 170), (25
 DAWN = Light((86, 142, 190), (188, 206, 214), (255, 224, 190), (255, 246, 222), (255, 240, 228), (30, 46, 44))
 NOON = Light((36, 104, 182), (112, 170, 220), (214, 230, 240), (255, 252, 240), (252, 252, 255), (24, 52, 30))
 NIGHT = Light((6, 12, 32), (18, 38, 74), (60, 96, 124), (232, 240, 255), (70, 92, 124), (4, 8, 16))
-LIGHTS = (DUSK, DAWN, NOON, NIGHT)
 
 
 def make_samples(folder: Path) -> list[Path]:
@@ -55,10 +54,7 @@ def make_samples(folder: Path) -> list[Path]:
 
 def photo(width: int, height: int, seed: int) -> bytes:
     """A JPEG that resembles a photo: a lake before hills, with the light that `seed` chooses."""
-    return _jpeg(_landscape(width, height, random.Random(seed), LIGHTS[seed % len(LIGHTS)]))
-
-
-# -- scenes ----------------------------------------------------------------------------------------
+    return _jpeg(_landscape(width, height, random.Random(seed), (DUSK, DAWN, NOON, NIGHT)[seed % 4]))
 
 
 def _landscape(width: int, height: int, rng: random.Random, light: Light) -> Image.Image:
@@ -141,18 +137,17 @@ def _night_lights(width: int, height: int, rng: random.Random) -> Image.Image:
     scene = _vertical_gradient(size, [(0.0, (8, 10, 24)), (0.55, (34, 24, 46)), (1.0, (10, 8, 14))])
     scene = ImageChops.screen(scene, _tinted(_disc(size, (size[0] // 3, size[1] // 2), size[0] * 0.5), (70, 32, 28)))
     palette = [(255, 176, 92), (255, 120, 70), (255, 222, 170), (110, 170, 255), (255, 74, 92), (120, 240, 214)]
-    for distance in range(3):
+    for count, share, blur in ((70, 0.012, 1.2), (42, 0.032, 1.6), (16, 0.075, 3.0)):
         layer = Image.new("RGB", size)
-        for _ in range((70, 42, 16)[distance]):
-            radius = size[1] * (0.012, 0.032, 0.075)[distance] * rng.uniform(0.75, 1.3)
+        for _ in range(count):
+            radius = size[1] * share * rng.uniform(0.75, 1.3)
             centre = (rng.uniform(0, size[0]), size[1] * min(1.0, max(0.04, rng.gauss(0.52, 0.2))))
             _bokeh(layer, centre, radius, rng.choice(palette), rng.uniform(0.25, 0.85))
-        scene = ImageChops.screen(scene, layer.filter(ImageFilter.GaussianBlur((1.2, 1.6, 3.0)[distance])))
+        scene = ImageChops.screen(scene, layer.filter(ImageFilter.GaussianBlur(blur)))
     return _finish(scene, (width, height), rng)
 
 
 def _bokeh(layer: Image.Image, centre: Point, radius: float, colour: Colour, power: float) -> None:
-    """Add a disc of light with a brighter rim."""
     side = math.ceil(radius * 2) + 4
     disc = Image.new("L", (side * 2, side * 2))
     draw = ImageDraw.Draw(disc)
@@ -172,8 +167,7 @@ def _balloon(width: int, height: int, rng: random.Random) -> bytes:
     small = balloon.resize((balloon.width // 5, balloon.height // 5), Image.Resampling.LANCZOS)
     scene.paste(small, (round(width * 0.18), round(height * 0.4)), small)
     exif = Image.Exif()
-    exif[0x0112] = 6
-    exif[0x010F], exif[0x0110] = "Darkroom", "Sample"
+    exif[0x0112], exif[0x010F], exif[0x0110] = 6, "Darkroom", "Sample"
     north, east = (tuple(map(TiffImagePlugin.IFDRational, angle)) for angle in ((48, 51, 30), (2, 17, 40)))
     exif[0x8825] = {1: "N", 2: north, 3: "E", 4: east}
     return _jpeg(scene.transpose(Image.Transpose.ROTATE_90), exif=exif)
@@ -236,9 +230,6 @@ def _logo(side: int) -> bytes:
     return _saved(colour, "PNG")
 
 
-# -- building blocks -------------------------------------------------------------------------------
-
-
 def _vertical_gradient(size: tuple[int, int], stops: list[tuple[float, Colour]]) -> Image.Image:
     """An RGB gradient from top to bottom; a stop is a share of the height and its colour."""
     column = Image.new("RGB", (1, size[1]))
@@ -276,7 +267,6 @@ def _ridge_line(width: int, rng: random.Random, amplitude: float, roughness: flo
 
 
 def _wooded(points: list[Point], rng: random.Random, height: int) -> list[Point]:
-    """A crest with conifers on it."""
     crest: list[Point] = []
     x = 0
     while x < len(points):
@@ -349,9 +339,6 @@ def _mix(a: Colour, b: Colour, share: float) -> Colour:
     return red, green, blue
 
 
-# -- files -----------------------------------------------------------------------------------------
-
-
 def _saved(image: Image.Image, kind: str, **options: object) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
@@ -363,7 +350,6 @@ def _jpeg(image: Image.Image, **options: object) -> bytes:
 
 
 def _truncated(jpeg: bytes) -> bytes:
-    """What an interrupted upload leaves."""
     return jpeg[: len(jpeg) * 3 // 5]
 
 

@@ -23,10 +23,7 @@ class Stack:
 
     @classmethod
     def open(cls, name: str = NAME, *, aws: bool = False) -> Stack:
-        """The running local stack `name`, or with `aws` the one in the default account and region.
-
-        Raises CommandError if there is none.
-        """
+        """The running local stack, or with `aws` the deployed one. Raises CommandError if there is none."""
         return _deployed(name) if aws else _local(name)
 
     def client(self, service: str) -> Any:
@@ -34,10 +31,7 @@ class Stack:
         return _client(service, self.region, self.endpoint, str(state.certificate(self.name)))
 
     def environment(self) -> dict[str, str]:
-        """The environment in which a child process (`aws`, `sam`, a script) reaches this stack.
-
-        For a local stack it holds nothing of the user's own AWS configuration.
-        """
+        """The environment for child processes that use this stack; a local one hides the user's AWS configuration."""
         if self.endpoint is None:
             return {**os.environ, "AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
         return state.environment(self.name, self.endpoint, self.region)

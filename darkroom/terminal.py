@@ -11,13 +11,8 @@ from rich.text import Text
 if TYPE_CHECKING:
     from contracts import Record
 
-STYLES = {
-    "SUCCEEDED": "green",
-    "REJECTED": "yellow",
-    "FAILED": "bold red",
-    "UNACCOUNTED": "bold red",
-    "PROCESSING": "cyan",
-}
+BAD = "bold red"
+STYLES = {"SUCCEEDED": "green", "REJECTED": "yellow", "FAILED": BAD, "UNACCOUNTED": BAD, "PROCESSING": "cyan"}
 
 
 def story(record: Record) -> str:
@@ -33,7 +28,6 @@ def story(record: Record) -> str:
 
 
 def status_text(status: str) -> Text:
-    """A status in its colour."""
     return Text(status, style=STYLES.get(status, "dim"))
 
 

@@ -27,7 +27,7 @@ from darkroom.terminal import counted
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-    from contracts import Manifest, Record, Result
+    from contracts import Manifest, Record
 
 OUTSTANDING = 32
 TRANSFERS = 4
@@ -37,7 +37,7 @@ LITTER = {"thumbs.db", "desktop.ini"}
 UNACCOUNTED = "UNACCOUNTED"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Upload:
     """One file: its source, its key, and the state of its job.
 
@@ -55,14 +55,16 @@ class Upload:
     reason: str | None = None
     started: float = 0.0
     finished: float | None = None
-    result: Result | None = None
+    record: Record | None = None  # the job's, as last read
+    changed_at: float = 0.0  # when that was new, on the monotonic clock
     manifest: Path | None = None
-    seen: object = None  # the state of the record that was seen last
-    seen_at: float = 0.0  # when it was new, on the monotonic clock
+
+    @property
+    def record_key(self) -> RecordKey:
+        return self.key, record_item(self.version_id)
 
     @property
     def over(self) -> bool:
-        """True once nothing more will happen to it."""
         return self.finished is not None
 
     @property
@@ -78,8 +80,7 @@ class Upload:
 def find_files(folder: Path, without: Path | None = None) -> tuple[list[Path], int]:
     """The files in and below a folder, sorted, and how many hidden or system files and folders were skipped.
 
-    `without` (resolved) is a folder to leave out. Links to folders are not followed. Raises OSError for a folder that
-    cannot be read.
+    Leaves out the folder `without` (resolved) and links to folders. Raises OSError for an unreadable folder.
     """
 
     def fail(error: OSError) -> None:
@@ -99,7 +100,6 @@ def find_files(folder: Path, without: Path | None = None) -> tuple[list[Path], i
 
 
 def skipped_text(count: int) -> str:
-    """The number of skipped files in words."""
     return counted(count, "hidden or system file or folder", "hidden or system files and folders")
 
 
@@ -125,7 +125,7 @@ def upload_and_follow(
     pipeline then removes the set): for a stack that ends anyway.
     """
     waiting = iter(uploads)
-    following: dict[RecordKey, Upload] = {}
+    following: list[Upload] = []
     transfers: dict[Future[None], Upload] = {}
     next_poll = time.monotonic() + poll
     with ThreadPoolExecutor(TRANSFERS) as pool:
@@ -142,21 +142,17 @@ def upload_and_follow(
                     future.result()
                     upload = transfers.pop(future)
                     if not upload.over:
-                        upload.seen_at = time.monotonic()
-                        following[upload.key, record_item(upload.version_id)] = upload
+                        upload.changed_at = time.monotonic()
+                        following.append(upload)
                     yield upload
                 if time.monotonic() < next_poll:
                     continue
                 next_poll = time.monotonic() + poll
-                for key, record in _changes(stack, following, patience):
-                    upload = following[key]
-                    if record is None:
-                        _give_up(following.pop(key), stack, patience)
-                        yield upload
-                        continue
-                    _apply(upload, record)
-                    if record["status"] in FINAL:
-                        transfers[pool.submit(_collect, stack, following.pop(key), record, out, discard)] = upload
+                for upload in _update(stack, following, patience):
+                    if upload.over or upload.status in FINAL:
+                        following.remove(upload)
+                    if upload.status in FINAL:
+                        transfers[pool.submit(_collect, stack, upload, out, discard)] = upload
                     else:
                         yield upload
         finally:
@@ -164,7 +160,7 @@ def upload_and_follow(
 
 
 def upload_file(stack: Stack, upload: Upload) -> None:
-    """Upload one file, streaming, and note its version id; an error ends it as FAILED."""
+    """Upload one file, streaming; an error ends it as FAILED."""
     s3: S3Client = stack.client("s3")
     content_type, encoding = mimetypes.guess_type(upload.path.name)
     known = content_type if content_type and not encoding else "application/octet-stream"
@@ -191,10 +187,7 @@ def local_path(out: Path, key: str) -> Path:
 
 
 def fetch_set(stack: Stack, manifest_key: str, out: Path) -> Path:
-    """Download a manifest and every file that it names below `out`, and return the manifest's path.
-
-    Raises ValueError for a file whose hash is not the manifest's.
-    """
+    """Download a manifest and its files below `out`; return its path. Raises ValueError for a file of another hash."""
     s3: S3Client = stack.client("s3")
 
     def download(key: str) -> bytes:
@@ -211,48 +204,37 @@ def fetch_set(stack: Stack, manifest_key: str, out: Path) -> Path:
     return local_path(out, manifest_key)
 
 
-def _changes(
-    stack: Stack, following: dict[RecordKey, Upload], patience: float
-) -> list[tuple[RecordKey, Record | None]]:
-    """The jobs whose record has changed, with the record, and with None those that have not changed for too long."""
-    records = fetch(stack, following)
+def _update(stack: Stack, following: Iterable[Upload], patience: float) -> list[Upload]:
+    """Bring uploads up to their jobs' records, end those that stand still, and return those that have changed."""
+    records = fetch(stack, [upload.record_key for upload in following])
     now = time.monotonic()
-    changes: list[tuple[RecordKey, Record | None]] = []
-    for key, upload in following.items():
-        record = records.get(key)
-        state = record and tuple(record.get(name) for name in ("status", "round", "attempt", "updated_at"))
-        if record and state != upload.seen:
-            upload.seen, upload.seen_at = state, now
-            changes.append((key, record))
-        elif now - upload.seen_at > patience:
-            changes.append((key, None))
-    return changes
+    changed = []
+    for upload in following:
+        record = records.get(upload.record_key)
+        if record and record != upload.record:
+            upload.record, upload.changed_at = record, now
+            upload.status, upload.code, upload.reason = record["status"], record.get("code"), record.get("reason")
+            if upload.status in ("SUPERSEDED", "DELETED"):
+                upload.code = upload.status
+                upload.reason = "The source was overwritten or deleted before its set was finished."
+        elif now - upload.changed_at > patience:
+            seen = f"last seen {upload.status}" if upload.record else "no record of it"
+            where = f".darkroom/{stack.name}/" if stack.endpoint else "the dead-letter queue and the functions' logs"
+            reason = f"Nothing has happened for {patience / 60:.0f} minutes ({seen}). Look at {where}."
+            upload.fail(UNACCOUNTED, reason, status=UNACCOUNTED)
+        else:
+            continue
+        changed.append(upload)
+    return changed
 
 
-def _apply(upload: Upload, record: Record) -> None:
-    """Bring an upload up to its job's record."""
-    upload.status = record["status"]
-    upload.code, upload.reason = record.get("code"), record.get("reason")
-    upload.result = record.get("result")
-    if record["status"] in ("SUPERSEDED", "DELETED"):
-        upload.code = record["status"]
-        upload.reason = "The source was overwritten or deleted before its set was finished."
-
-
-def _give_up(upload: Upload, stack: Stack, patience: float) -> None:
-    """End an upload whose job has not changed for too long, and say where to look."""
-    seen = "no record of it" if upload.status == "UPLOADED" else f"last seen {upload.status}"
-    where = f".darkroom/{stack.name}/" if stack.endpoint else "the dead-letter queue and the functions' logs"
-    reason = f"Nothing has happened for {patience / 60:.0f} minutes ({seen}). Look at {where}."
-    upload.fail(UNACCOUNTED, reason, status=UNACCOUNTED)
-
-
-def _collect(stack: Stack, upload: Upload, record: Record, out: Path | None, discard: bool) -> None:
+def _collect(stack: Stack, upload: Upload, out: Path | None, discard: bool) -> None:
     """End an upload whose job is final: fetch its set, and with `discard` delete the uploaded version."""
-    finished = datetime.fromisoformat(record["finished_at"]).timestamp()
-    if out and upload.status == "SUCCEEDED" and upload.result:
+    assert upload.record is not None
+    finished = datetime.fromisoformat(upload.record["finished_at"]).timestamp()
+    if out and upload.status == "SUCCEEDED":
         try:
-            upload.manifest = fetch_set(stack, upload.result["manifest_key"], out)
+            upload.manifest = fetch_set(stack, upload.record["result"]["manifest_key"], out)
         except (OSError, ValueError, KeyError, BotoCoreError, ClientError) as error:
             upload.fail("NOT_FETCHED", f"Its set could not be fetched: {_clause(error)}")
     if discard:

@@ -75,10 +75,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def photos_of(photos: Path, out: Path) -> tuple[list[Path], int]:
-    """The files to upload, and the number of files skipped.
-
-    Raises CommandError if there are none, or if `photos` is where the demo writes.
-    """
+    """The files to upload, and how many were skipped. Raises CommandError if there are none, or they are results."""
     if not photos.is_dir():
         problem = "is a file: give the folder that holds it" if photos.exists() else "does not exist"
         raise CommandError(f"PHOTOS {photos} {problem}")
@@ -95,10 +92,7 @@ def photos_of(photos: Path, out: Path) -> tuple[list[Path], int]:
 
 
 def prepare(out: Path) -> None:
-    """Make `out` ready: remove the files of an earlier demo, and nothing else.
-
-    Raises CommandError if the demo would overwrite files that are not a demo's.
-    """
+    """Remove an earlier demo's files from `out`. Raises CommandError if other files are where the demo writes."""
     if out.exists() and not out.is_dir():
         raise CommandError(f"OUT {out} is a file: give a folder")
     taken = [name for name in (INDEX, SUMMARY, "processed", SAMPLES) if (out / name).exists()]
@@ -129,13 +123,9 @@ def _remove(path: Path, out: Path) -> None:
     """Remove a file, and the folders below `out` that are empty then."""
     path.unlink(missing_ok=True)
     for folder in path.parents:
-        if folder == out or out not in folder.parents:
-            return
-        try:
-            folder.rmdir()
-        except OSError:  # not empty, or absent
-            if folder.exists():
-                return
+        if out in folder.parents:
+            with contextlib.suppress(OSError):  # not empty, or absent
+                folder.rmdir()
 
 
 def _stack(args: argparse.Namespace) -> AbstractContextManager[Stack]:

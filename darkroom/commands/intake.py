@@ -61,10 +61,7 @@ def is_paused(stack: Stack) -> bool:
 
 
 def switch(stack: Stack, *, on: bool) -> tuple[bool, Mapping[str, Any]]:
-    """Start or stop the intake and wait until it has: True if that changed it, and the mapping.
-
-    Raises CommandError if it does not change.
-    """
+    """Start or stop the intake and wait for that: True if it changed, and the mapping. Raises CommandError."""
     client: LambdaClient = stack.client("lambda")
     wanted = RUNNING if on else PAUSED
     mapping = _settled(stack)  # AWS refuses to change a mapping that is changing
@@ -102,8 +99,7 @@ def _mapping(stack: Stack) -> Mapping[str, Any]:
 
 def _queue(stack: Stack, url: str = "UploadQueueUrl") -> dict[str, str]:
     answer = stack.client("sqs").get_queue_attributes(QueueUrl=stack.outputs[url], AttributeNames=["All"])
-    attributes: dict[str, str] = answer["Attributes"]
-    return attributes
+    return dict(answer["Attributes"])
 
 
 def _waiting(queue: Mapping[str, str]) -> str:

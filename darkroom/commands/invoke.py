@@ -12,7 +12,7 @@ import base64
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 from urllib.parse import unquote_plus
 
 from botocore.exceptions import ClientError
@@ -20,9 +20,6 @@ from botocore.exceptions import ClientError
 from darkroom import records, samples
 from darkroom.project import ROOT, CommandError
 from darkroom.stack import Stack
-
-if TYPE_CHECKING:
-    from contracts import Job
 
 SOURCE, OUTPUT = "darkroom-source", "darkroom-output"
 
@@ -92,11 +89,11 @@ def _prepare(stack: Stack, function: str, event: Any) -> None:
         case "OptimizeFunction", {"intermediates": list()}:
             for earlier in ("ResizeFunction", "FilterFunction"):
                 _invoke(stack, earlier, sample_event(stack, earlier))
-        case "NotifyFunction", {"job": dict(job)}:
+        case "NotifyFunction", {"job": dict()}:
             optimize = sample_event(stack, "OptimizeFunction")
             _prepare(stack, "OptimizeFunction", optimize)
             _invoke(stack, "OptimizeFunction", optimize)
-            records.put_open(stack, cast("Job", job))
+            records.put_open(stack, event["job"])
 
 
 def _with_real_sources(node: Any, stack: Stack) -> Any:

@@ -23,8 +23,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Print the log lines of one function or of all, oldest first."""
     stack = Stack.open(args.stack, aws=args.aws)
-    outputs = [f"{args.function}Name"] if args.function else [key for key in stack.outputs if "FunctionName" in key]
-    functions = [function_name(stack, output.removesuffix("Name")) for output in outputs]
+    known = [name for output, name in stack.outputs.items() if output.endswith("FunctionName")]
+    functions = [function_name(stack, args.function)] if args.function else known
     since = int((time.time() - args.minutes * 60) * 1000)
     logs = [_events(stack, function, since) for function in functions]
     for event in heapq.merge(*logs, key=lambda event: event["timestamp"]):

@@ -41,7 +41,7 @@ STUCK_HOURS = 1.0
 ROWS = 50
 BODY_LIMIT = 2000
 
-# How a message was found; `name`: by the KEY that the operator gave.
+# How a message was found; "name": by the KEY that the operator gave.
 LETTER, FAILED, STUCK, NAMED = "dead letter", "status", "age", "name"
 NOUNS = {
     LETTER: ("dead letter", "dead letters"),
@@ -135,8 +135,7 @@ def plan(
 ) -> tuple[list[Message], int]:
     """The messages to send, each job once, and the number of FAILED jobs that no message would change.
 
-    With `key` only that source's, with `code` only those of jobs that FAILED with it. Raises CommandError if there is
-    nothing named `key`.
+    Only for the source `key`, or for jobs that FAILED with `code`. Raises CommandError if `key` names nothing.
     """
     key = source_key(key) if key else None
     readable = [letter for letter in letters if letter.notices is not None and (not key or key in letter.keys)]
@@ -195,9 +194,6 @@ def _version(record: Record) -> Version:
 def _parallel(call: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
     with ThreadPoolExecutor(THREADS) as pool:
         return list(pool.map(call, items))
-
-
-# -- queues -------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -290,9 +286,6 @@ def _is_paused(stack: Stack) -> bool:
         return intake.is_paused(stack)
     except ClientError:  # an operator may be allowed to redrive, but not to look at the trigger
         return False
-
-
-# -- output -------------------------------------------------------------------------------------------
 
 
 def _report(messages: list[Message], *, dry_run: bool) -> None:

@@ -22,7 +22,9 @@ def _up(args: argparse.Namespace) -> int:
     from darkroom.local import deploy
 
     _local_only(args)
-    parameters = dict(_parameter(text) for text in args.parameter)
+    if wrong := [text for text in args.parameter if "=" not in text]:
+        raise CommandError(f"--parameter {wrong[0]} has no value: write NAME=VALUE")
+    parameters = dict(text.split("=", 1) for text in args.parameter)
     stack = deploy.up(args.stack, parameters=parameters, keep=True)
     print(_next_steps(stack))
     if intake.is_paused(stack):
@@ -42,13 +44,6 @@ def _down(args: argparse.Namespace) -> int:
 def _local_only(args: argparse.Namespace) -> None:
     if args.aws:
         raise CommandError("up and down are for local stacks: README.md says how to deploy to AWS and how to delete")
-
-
-def _parameter(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise CommandError(f"--parameter {text} has no value: write NAME=VALUE")
-    return name, value
 
 
 def _next_steps(stack: Stack) -> str:

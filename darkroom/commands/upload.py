@@ -38,7 +38,9 @@ def run(args: argparse.Namespace) -> int:
     else:
         with ThreadPoolExecutor(TRANSFERS) as pool:
             for upload, _ in zip(uploads, pool.map(partial(upload_file, stack), uploads), strict=True):
-                print(printable(_sentence(upload, stack)), flush=True)
+                target = f"s3://{stack.outputs['SourceBucketName']}/{upload.key}"
+                sent = f"{upload.path} ({size(upload.size)}) -> {target}"
+                print(printable(f"{upload.source}: {upload.reason}" if upload.over else sent), flush=True)
     good = {"SUCCEEDED", "REJECTED", "UPLOADED"}
     return 0 if all(upload.status in good for upload in uploads) else 1
 
@@ -66,9 +68,3 @@ def planned(paths: Iterable[Path], prefix: str = "") -> list[Upload]:
     if count > 1:
         raise CommandError(f"{count} files would become {printable(key)}: upload them with different --prefix")
     return uploads
-
-
-def _sentence(upload: Upload, stack: Stack) -> str:
-    if upload.over:
-        return f"{upload.source}: {upload.reason}"
-    return f"{upload.path} ({size(upload.size)}) -> s3://{stack.outputs['SourceBucketName']}/{upload.key}"

@@ -28,7 +28,6 @@ from darkroom.local.state import certificate
 from darkroom.project import ROOT, CommandError, make
 
 PROGRAM = state.STATE / "tools" / "ministack" / "bin" / "ministack"
-HEALTH = "/_ministack/health"
 KEEP = b"k"  # tells the supervisor to live on when its standard input closes
 START_SECONDS = 60  # a cold disk on a busy machine; 2 s is usual
 
@@ -91,9 +90,7 @@ def stop(name: str) -> bool:
                 os.killpg(group, signal.SIGKILL)  # nothing to save: its state is in memory and temporary files
         time.sleep(0.01)
     if process is not None:
-        assert process.stdin is not None
-        process.stdin.close()
-        process.wait()
+        process.communicate()  # closes its standard input and waits for its end
     _clear(folder)
     return ran
 
@@ -108,10 +105,7 @@ def free_port() -> int:
 
 
 def make_certificate(path: Path, key_path: Path) -> None:
-    """Write a new certificate for 127.0.0.1 to `path` and its private key to `key_path`, both PEM.
-
-    It signs only itself, so to trust it is to trust one local stack.
-    """
+    """Write a certificate for 127.0.0.1, which signs only itself, and its private key, both PEM."""
     from cryptography import x509  # slow to import, so not for `down`
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -170,7 +164,7 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], port: int, name: str) 
     while time.monotonic() < deadline and process.poll() is None:
         connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=5, context=trust)
         with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
-            connection.request("GET", HEALTH)
+            connection.request("GET", "/_ministack/health")
             if connection.getresponse().status == 200:
                 return
         time.sleep(0.05)
@@ -180,7 +174,7 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], port: int, name: str) 
 
 
 def _clear(folder: Path) -> None:
-    """Remove the files of an ended stack, except its logs."""
+    """Remove an ended stack's files, except its logs."""
     shutil.rmtree(folder / "tmp", ignore_errors=True)
     for name in ("stack.json", "certificate.pem", "key.pem"):
         (folder / name).unlink(missing_ok=True)
