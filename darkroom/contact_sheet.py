@@ -44,7 +44,7 @@ class DevelopedRow(Row):
     """A job with its set."""
 
     document: Manifest
-    preview: str  # link to what is shown in the source's place
+    preview: str  # link to the source, or to the rendition in its place
     color: str  # behind images that are loading, "#rrggbb"
     frames: list[Frame]  # largest first
     bytes_out: int

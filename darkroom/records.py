@@ -50,7 +50,7 @@ def read(stack: Stack, key: RecordKey) -> Record:
 
 
 def newest(stack: Stack, key: str) -> Record | None:
-    """`read` of a source's newest version; None if there is no source."""
+    """The record of a source's newest version, as `read` returns it; None if there is no source."""
     s3: S3Client = stack.client("s3")
     try:
         version = s3.head_object(Bucket=stack.outputs["SourceBucketName"], Key=key).get("VersionId", "null")

@@ -1,4 +1,4 @@
-"""summary.json: what became of each photo of a demo."""
+"""summary.json: the result of a demo, photo by photo."""
 
 from __future__ import annotations
 

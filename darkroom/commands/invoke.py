@@ -1,8 +1,8 @@
 """Run one deployed function with a sample event.
 
 The events in events/ name the buckets `darkroom-source` and `darkroom-output`; the stack's own take their place. A
-source that an event names gets its real version, etag and size; on a local stack a missing one is generated and
-uploaded first, and so is what earlier states leave: OptimizeFunction's intermediates, NotifyFunction's open record.
+source that an event names gets its real version, etag and size. On a local stack, a missing source is generated and
+uploaded first, and earlier states' output is made: the intermediates of OptimizeFunction, NotifyFunction's open record.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ SOURCE, OUTPUT = "darkroom-source", "darkroom-output"
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("invoke", help="run one function with a sample event")
     parser.add_argument("function", metavar="FUNCTION", help="its id in the template, such as ValidateFunction")
-    parser.add_argument("-e", "--event", type=Path, metavar="FILE", help="the event (default: its own in events/)")
+    parser.add_argument(
+        "-e", "--event", type=Path, metavar="FILE", help="the event (default: the function's sample in events/)"
+    )
     parser.add_argument("-l", "--log", action="store_true", help="show the function's log too, on stderr")
     parser.set_defaults(run=run)
 
@@ -84,7 +86,7 @@ def _invoke(stack: Stack, function: str, event: Any) -> Any:
 
 
 def _prepare(stack: Stack, function: str, event: Any) -> None:
-    """Leave what the states before `function` do, by running them on their own sample events."""
+    """Run the states before `function` on their own sample events, for the objects that it reads."""
     match function, event:
         case "OptimizeFunction", {"intermediates": list()}:
             for earlier in ("ResizeFunction", "FilterFunction"):

@@ -1,4 +1,4 @@
-"""Show what the functions logged, from CloudWatch Logs."""
+"""Show the functions' logs, from CloudWatch Logs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from darkroom.stack import Stack
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser("logs", help="show what the functions logged")
+    parser = subparsers.add_parser("logs", help="show the functions' logs")
     parser.add_argument("function", nargs="?", metavar="FUNCTION", help="only this one, such as ValidateFunction")
     parser.add_argument("--minutes", type=float, default=60, help="how far back to look (default 60)")
     parser.set_defaults(run=run)

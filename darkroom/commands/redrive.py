@@ -41,7 +41,7 @@ STUCK_HOURS = 1.0
 ROWS = 50
 BODY_LIMIT = 2000
 
-# How a message was found; "name": by the KEY that the operator gave.
+# The origins of a message; NAMED: the KEY on the command line.
 LETTER, FAILED, STUCK, NAMED = "dead letter", "status", "age", "name"
 NOUNS = {
     LETTER: ("dead letter", "dead letters"),
@@ -103,7 +103,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Send the messages and print what was sent; 1 if one could not be sent."""
+    """Send the messages and print a table of them; 1 if one could not be sent."""
     if args.delete and not args.unreadable:
         raise CommandError("--delete goes with --unreadable only: readable dead letters are brought back")
     stack = Stack.open(args.stack, aws=args.aws)
@@ -142,7 +142,7 @@ def plan(
     keys = sorted({name for letter in readable for name in letter.keys})
     newest = dict(zip(keys, _parallel(lambda name: records.newest(stack, name), keys), strict=True))
     messages: dict[object, Message] = {}
-    accounted: set[Version] = set()  # versions that a message names, and the newest of each key that one names
+    accounted: set[Version] = set()  # that a message names, and the newest of each key that it names
     for letter in readable:
         jobs = [record for name in sorted(letter.keys) if (record := newest[name])]
         if code and not any(_failed(record, code) for record in jobs):
@@ -171,14 +171,14 @@ def _jobs(stack: Stack, key: str | None, code: str | None, stuck_hours: float) -
             return [(NAMED, record)], 0
         raise CommandError(f"there is no source {printable(key)} and no dead letter about it: check the key")
     listed = records.listed(stack, "FAILED")[::-1]
-    newest = _parallel(lambda found: records.newest(stack, found[0]), listed)
+    newest = _parallel(lambda entry: records.newest(stack, entry[0]), listed)
     current = [record for (_, item), record in zip(listed, newest, strict=True) if record and record["item"] == item]
     failed = [(FAILED, record) for record in current if _failed(record, code)]
     if code:
         return failed, 0
     cutoff = (datetime.now(UTC) - timedelta(hours=stuck_hours)).isoformat(timespec="milliseconds")
-    open_keys = [found for status in OPEN for found in records.listed(stack, status, before=cutoff)[::-1]]
-    open_jobs = _parallel(lambda found: records.read(stack, found), open_keys)
+    open_keys = [entry for status in OPEN for entry in records.listed(stack, status, before=cutoff)[::-1]]
+    open_jobs = _parallel(lambda entry: records.read(stack, entry), open_keys)
     stuck = [(STUCK, record) for record in open_jobs if record.get("status") in OPEN and record["updated_at"] < cutoff]
     return [*failed, *stuck], len(listed) - len(current)
 
@@ -200,7 +200,7 @@ def _parallel(call: Callable[[Item], Result], items: Iterable[Item]) -> list[Res
 def dead_letters(stack: Stack) -> Iterator[list[Letter]]:
     """All dead letters, hidden from other readers until the end of the block; those not deleted then reappear.
 
-    All are received before any is sent, so one that fails again meanwhile is not sent twice.
+    All are received before any is sent, so one that fails again before the end is not sent twice.
     """
     sqs: SQSClient = stack.client("sqs")
     url = stack.outputs["UploadDeadLetterQueueUrl"]

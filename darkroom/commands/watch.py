@@ -90,5 +90,5 @@ def line(record: Record) -> Text:
     clock = datetime.fromisoformat(record["updated_at"]).astimezone().strftime("%H:%M:%S")
     status = status_text(record["status"])
     status.pad_right(12 - len(status))
-    what = printable(story(record))
-    return Text.assemble((clock, "dim"), "  ", status, printable(record["source_key"]), (what and f"  {what}", "dim"))
+    rest = printable(story(record))
+    return Text.assemble((clock, "dim"), "  ", status, printable(record["source_key"]), (rest and f"  {rest}", "dim"))

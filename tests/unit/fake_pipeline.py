@@ -42,8 +42,8 @@ class FakePipeline:
 
     def step(self) -> None:
         pages = self.s3.get_paginator("list_object_versions").paginate(Bucket="darkroom-source")
-        found = [v for page in pages for v in page.get("Versions", [])]
-        new = [v for v in found if (v["Key"], v["VersionId"]) not in self.seen]
+        versions = [v for page in pages for v in page.get("Versions", [])]
+        new = [v for v in versions if (v["Key"], v["VersionId"]) not in self.seen]
         for version in new:
             self.seen.add((version["Key"], version["VersionId"]))
             if version["Key"] not in self.ignore:

@@ -67,13 +67,13 @@ def test_a_folder_becomes_sets_a_summary_and_a_page(
     out = tmp_path / "out"
     assert run(photos, out) == 0, "a rejected file is no failure"
     lines = capsys.readouterr().out.splitlines()
-    found = summary(out)
-    assert lines[-1] == f"2 uploaded: 1 succeeded, 1 rejected, 0 failed in {found['seconds']:.1f} s"
+    totals = summary(out)
+    assert lines[-1] == f"2 uploaded: 1 succeeded, 1 rejected, 0 failed in {totals['seconds']:.1f} s"
     assert lines[0] == "Skipped 1 hidden or system file or folder: the pipeline ignores them"
     assert any(line.startswith("notes.jpg: CORRUPT: ") for line in lines)
     assert (out / "index.html").is_file()
-    good, refused = found.pop("jobs")
-    assert found == {"uploaded": 2, "succeeded": 1, "rejected": 1, "failed": 0, "seconds": found["seconds"]}
+    good, rejected = totals.pop("jobs")
+    assert totals == {"uploaded": 2, "succeeded": 1, "rejected": 1, "failed": 0, "seconds": totals["seconds"]}
     assert good | {"seconds": 0} == {
         "source": "cats/tom & jerry.png",
         "status": "SUCCEEDED",
@@ -83,7 +83,7 @@ def test_a_folder_becomes_sets_a_summary_and_a_page(
         "seconds": 0,
     }
     assert (out / good["manifest"]).is_file()
-    assert (refused["status"], refused["code"], refused["manifest"]) == ("REJECTED", "CORRUPT", None)
+    assert (rejected["status"], rejected["code"], rejected["manifest"]) == ("REJECTED", "CORRUPT", None)
 
 
 def test_a_failed_job_fails_the_demo(

@@ -34,10 +34,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def differences(before: Any, after: Any, path: str = "") -> dict[str, Any]:
     """Path → new value of each difference."""
     if isinstance(before, dict) and isinstance(after, dict):
-        found: dict[str, Any] = {}
+        changed: dict[str, Any] = {}
         for key in before.keys() | after.keys():
-            found |= differences(before.get(key), after.get(key), f"{path}/{key}")
-        return found
+            changed |= differences(before.get(key), after.get(key), f"{path}/{key}")
+        return changed
     return {} if before == after else {path: after}
 
 

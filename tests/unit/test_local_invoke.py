@@ -63,11 +63,11 @@ def test_a_missing_photo_is_uploaded_and_named_in_the_queues_message(tmp_path: P
         "s3": {"bucket": {"name": "darkroom-source"}, "object": {"key": "raw/a+b%2B.jpg", "versionId": "sample"}},
     }
     event = read(tmp_path, {"Records": [{"body": json.dumps({"Records": [notification]})}]})
-    found = json.loads(event["Records"][0]["body"])["Records"][0]["s3"]
+    s3_event = json.loads(event["Records"][0]["body"])["Records"][0]["s3"]
     head = s3.head_object(Bucket="my-source", Key="raw/a b+.jpg")
-    assert found["bucket"]["name"] == "my-source"
-    assert found["object"]["versionId"] == head["VersionId"]
-    assert found["object"]["size"] == head["ContentLength"] > 10_000
+    assert s3_event["bucket"]["name"] == "my-source"
+    assert s3_event["object"]["versionId"] == head["VersionId"]
+    assert s3_event["object"]["size"] == head["ContentLength"] > 10_000
 
 
 def test_a_removed_object_is_not_uploaded(tmp_path: Path, s3: Any) -> None:

@@ -1,4 +1,4 @@
-"""What redrive sends and what it leaves, on queues, bucket and table in moto."""
+"""The messages that redrive sends and leaves, on queues, bucket and table in moto."""
 
 from __future__ import annotations
 
@@ -214,13 +214,13 @@ def test_redrive_reads_exactly_the_messages_that_the_trigger_reads() -> None:
     ]
     for body in bodies:
         try:
-            found = notices.read(notices.Message(body), "darkroom-source")
+            expected = notices.read(notices.Message(body), "darkroom-source")
         except notices.UnreadableError:
             assert redrive._notices(body, "darkroom-source") is None, body
         else:
             read = redrive._notices(body, "darkroom-source")
             assert read is not None, body
-            assert {(notice.key, notice.version_id, notice.removed) for notice in found} <= read
+            assert {(notice.key, notice.version_id, notice.removed) for notice in expected} <= read
 
 
 def test_a_message_that_json_cannot_take_is_unreadable() -> None:
@@ -294,7 +294,7 @@ def test_an_interrupted_redrive_makes_dead_letters_visible_again(cloud: Cloud, m
     cloud.fail()
 
     def interrupted(*_args: Any, **_options: Any) -> None:
-        assert cloud.take(cloud.dead) == [], "hidden meanwhile"
+        assert cloud.take(cloud.dead) == [], "hidden until the end"
         raise KeyboardInterrupt
 
     monkeypatch.setattr(redrive, "plan", interrupted)

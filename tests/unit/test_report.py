@@ -21,7 +21,7 @@ HOSTILE = 'it\'s 100% <b>"fun"</b> & #1?/größe+.jpg'
 
 
 class Links(HTMLParser):
-    """Collects what a page refers to, and its text."""
+    """Collects a page's images, links, tags and text."""
 
     def __init__(self) -> None:
         super().__init__()
