@@ -37,9 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command: 0 for success, 1 for a failure, 2 for wrong arguments, 130 after Ctrl-C."""
     arguments = sys.argv[1:] if arguments is None else arguments
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(
-            number, lambda number, _frame: sys.exit(128 + number)
-        )  # by an exception, so that commands clean up
+        signal.signal(number, lambda number, _: sys.exit(128 + number))  # an exception: commands clean up
     try:
         args = _parser(arguments).parse_args(arguments)
         code: int = args.run(args)

@@ -349,10 +349,6 @@ def _jpeg(image: Image.Image, **options: object) -> bytes:
     return _saved(image, "JPEG", quality=90, **options)
 
 
-def _truncated(jpeg: bytes) -> bytes:
-    return jpeg[: len(jpeg) * 3 // 5]
-
-
 _MAKERS: dict[str, Callable[[], bytes]] = {
     "lake at dusk.jpg": lambda: photo(4000, 3000, seed=4),
     "night lights.jpg": lambda: _jpeg(_night_lights(3000, 2000, random.Random(7))),
@@ -361,7 +357,7 @@ _MAKERS: dict[str, Callable[[], bytes]] = {
     "print/hills cmyk.jpg": lambda: _jpeg(_landscape(1800, 1200, random.Random(1), DAWN).convert("CMYK")),
     "misty.webp": lambda: _saved(_landscape(2000, 1333, random.Random(10), NOON), "WEBP", quality=88, method=2),
     AWKWARD_NAME: lambda: photo(2000, 1500, seed=2),
-    "broken/truncated.jpg": lambda: _truncated(photo(1600, 1200, seed=3)),
+    "broken/truncated.jpg": lambda: (jpeg := photo(1600, 1200, seed=3))[: len(jpeg) * 3 // 5],
     "broken/notes.jpg": lambda: b"Dear diary,\n\nthis is not a picture, whatever my name says.\n",
 }
 NAMES = tuple(_MAKERS)

@@ -39,25 +39,21 @@ UNACCOUNTED = "UNACCOUNTED"
 
 @dataclass(slots=True, eq=False)
 class Upload:
-    """One file: its source, its key, and the state of its job.
-
-    `status` is the job's status; before that WAITING or UPLOADED, and UNACCOUNTED if the job stood still for too long.
-    `started` and `finished` are epoch seconds. `manifest` is the path of the fetched manifest.
-    """
+    """One file: its source, its key, and the state of its job."""
 
     source: str
     path: Path
     key: str
-    status: str = "WAITING"
+    status: str = "WAITING"  # then UPLOADED, then the job's; UNACCOUNTED if that stood still for too long
     version_id: str = ""
     size: int = 0
     code: str | None = None
     reason: str | None = None
-    started: float = 0.0
-    finished: float | None = None
+    started: float = 0.0  # epoch seconds
+    finished: float | None = None  # epoch seconds
     record: Record | None = None  # the job's, as last read
     changed_at: float = 0.0  # when that was new, on the monotonic clock
-    manifest: Path | None = None
+    manifest: Path | None = None  # the fetched one
 
     @property
     def record_key(self) -> RecordKey:
@@ -78,10 +74,7 @@ class Upload:
 
 
 def find_files(folder: Path, without: Path | None = None) -> tuple[list[Path], int]:
-    """The files in and below a folder, sorted, and how many hidden or system files and folders were skipped.
-
-    Leaves out the folder `without` (resolved) and links to folders. Raises OSError for an unreadable folder.
-    """
+    """The files in and below a folder, without hidden ones and `without` (resolved), and how many were hidden."""
 
     def fail(error: OSError) -> None:
         raise error

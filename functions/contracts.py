@@ -1,7 +1,7 @@
 """The shapes that travel: between the states, into JobsTable, the manifest and the messages.
 
-They are types only: no function checks them while it runs. recipes.schema.json and manifest.schema.json say the same to
-the outside, and a test compares them. A moment is ISO 8601 in UTC with milliseconds.
+Types only: no function checks them while it runs. A test compares them with the JSON schemas beside this file.
+Moments are ISO 8601 in UTC with milliseconds.
 """
 
 from typing import Literal, NotRequired, Required, TypedDict
@@ -43,9 +43,6 @@ class ImageFacts(TypedDict):
     rights: NotRequired[Rights]
 
 
-# -------------------------------------------------------------------------- recipe
-
-
 # The box of a rendition. `inside` needs one side, the other fits need both.
 class Size(TypedDict):
     width: NotRequired[int]  # pixels
@@ -54,7 +51,7 @@ class Size(TypedDict):
     background: NotRequired[str]  # of `contain`: "#rrggbb" or "transparent"
 
 
-# A filter; its arguments are further fields, see engine.filters and the schema.
+# A filter. Its arguments are further fields: see engine.filters and the schema.
 class FilterStep(TypedDict):
     filter: str
 
@@ -129,9 +126,6 @@ class Recipe(RecipeRef):
 class Recipes(TypedDict):
     recipes: dict[str, Recipe]
     routes: dict[str, str]  # key prefix -> name of a recipe
-
-
-# ------------------------------------------------------------------------- attempt
 
 
 # One attempt at one source version: the input of an execution.
@@ -222,9 +216,6 @@ class Closed(TypedDict):
     status: Status
     code: NotRequired[str | None]
     reason: NotRequired[str | None]
-
-
-# -------------------------------------------------------------------- what is kept
 
 
 # A job in JobsTable. One that was never run has only what accounts for it.

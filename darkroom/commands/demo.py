@@ -1,7 +1,4 @@
-"""The demo: a folder of photos through the pipeline, live on the terminal, and a contact sheet of the results.
-
-Fetched files lie below OUT under their keys (processed/...), so none can collide with the page and the summary.
-"""
+"""The demo: a folder of photos through the pipeline, live on the terminal, and a contact sheet of the results."""
 
 from __future__ import annotations
 

@@ -133,10 +133,7 @@ def run(args: argparse.Namespace) -> int:
 def plan(
     stack: Stack, letters: Iterable[Letter], *, key: str | None, code: str | None, stuck_hours: float
 ) -> tuple[list[Message], int]:
-    """The messages to send, each job once, and the number of FAILED jobs that no message would change.
-
-    Only for the source `key`, or for jobs that FAILED with `code`. Raises CommandError if `key` names nothing.
-    """
+    """The messages to send, one per job, and the number of FAILED jobs that no message would change."""
     key = source_key(key) if key else None
     readable = [letter for letter in letters if letter.notices is not None and (not key or key in letter.keys)]
     keys = sorted({name for letter in readable for name in letter.keys})
@@ -162,10 +159,7 @@ def plan(
 
 
 def _jobs(stack: Stack, key: str | None, code: str | None, stuck_hours: float) -> tuple[list[tuple[str, Record]], int]:
-    """Jobs to bring back by their records, each with its origin, and the number of FAILED ones that are obsolete.
-
-    The index lags, so it only says where to look: each record is read again, consistently.
-    """
+    """Jobs to bring back by their records (the index only says where to look), and the number of obsolete ones."""
     if key:
         if record := records.newest(stack, key):
             return [(NAMED, record)], 0

@@ -46,10 +46,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def planned(paths: Iterable[Path], prefix: str = "") -> list[Upload]:
-    """What to upload: files under their names, the files of a folder under their paths there, all below `prefix`.
-
-    Raises CommandError for a path that does not exist, for no files at all, and for two files with the same key.
-    """
+    """Uploads of files under their names, and of folders' files under their paths there. Raises CommandError."""
     prefix = prefix.strip("/") and prefix.strip("/") + "/"
     uploads: list[Upload] = []
     for path in paths:

@@ -29,10 +29,9 @@ _OVERSAMPLING = 1.75
 
 
 def inspect(data: bytes, limits: Limits, sizes: Mapping[str, Size] | None = None) -> ImageFacts:
-    """Prove that `data` is a whole image within a recipe's `limits`: cheap checks first, then a decode.
+    """Prove that `data` is a whole image within a recipe's `limits`: cheap checks, then a decode. Raises Rejection.
 
     With `sizes`, those that it will be decoded for, the memory of scaling a JPEG down is limited too.
-    Raises Rejection.
     """
     check_bytes(len(data), limits)
     name = containers.kind(data, limits["formats"])
@@ -116,9 +115,6 @@ def _orientation(image: Image.Image) -> int:
     except Exception:
         return 1
     return orientation if orientation in range(1, 9) else 1
-
-
-# --------------------------------------------------------------------------- decode
 
 
 def decode(data: bytes, sizes: Mapping[str, Size]) -> Image.Image:

@@ -31,10 +31,7 @@ def pack(images: Mapping[str, Image.Image]) -> bytes:
 
 
 class Unpacked:
-    """The images of one file of `pack`, or of several, by name, with the same modes and pixels.
-
-    Each lookup reads a fresh copy: callers may modify it, and its memory is freed early.
-    """
+    """The images of one `pack` or several, by name. Each lookup reads a fresh copy, which the caller may modify."""
 
     def __init__(self, *files: Path) -> None:
         self.sizes: dict[str, tuple[int, int]] = {}

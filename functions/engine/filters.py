@@ -56,9 +56,6 @@ def filtered_sizes(recipe: Recipe) -> dict[str, Size]:
     return {name: recipe["sizes"][rendition["size"]] for name, rendition in recipe["filtered"].items()}
 
 
-# --------------------------------------------------------------------------- colour
-
-
 def grayscale(image: Image.Image, amount: float = 1) -> Image.Image:
     """`amount`: 0 (as it is) to 1 (gray)."""
     return saturation(image, 1 - amount)
@@ -129,9 +126,6 @@ def _on_levels(image: Image.Image, change: Callable[[float], float]) -> Image.Im
     return _on_colors(image, lambda colors: colors.point(table * len(colors.getbands())))
 
 
-# --------------------------------------------------------------------------- sharpness
-
-
 def blur(image: Image.Image, radius: float = 2) -> Image.Image:
     """Gaussian blur; `radius`: 0 to 100 pixels."""
     return _on_neighbours(image, ImageFilter.GaussianBlur(radius))
@@ -151,17 +145,8 @@ def _on_neighbours(image: Image.Image, change: ImageFilter.MultibandFilter) -> I
     return changed
 
 
-# --------------------------------------------------------------------------- watermark
-
-
 def watermark(image: Image.Image, /, **arguments: Any) -> Image.Image:
-    """Put a text or a picture on the image. Arguments:
-
-    * text, or image: a file in `watermarks`; for a text also font (a file there too) and color "#rrggbb".
-    * position: top-left, top, top-right, left, center, right, bottom-left, bottom or bottom-right.
-    * opacity: 0 to 1. scale: the mark's width as a part of the image's, 0.01 to 1, or less where the mark would be too
-      high. margin: distance from the edges as a part of the shorter side, 0 to 0.5.
-    """
+    """Put a text or a picture (`image`) on the image. The arguments are the fields of `watermark` in the schema."""
     return _stamped(image, **{"picture" if name == "image" else name: value for name, value in arguments.items()})
 
 

@@ -28,10 +28,7 @@ def check_bytes(size: int, limits: Limits) -> None:
 
 
 def check_size(name: SourceFormat, size: tuple[int, int], limits: Limits, decoder_bytes: float | None = None) -> None:
-    """Refuse an image by its sides, its area, and the memory that decoding takes (`decoder_bytes` per pixel).
-
-    `size` is width and height in pixels. Raises Rejection.
-    """
+    """Refuse an image by its sides, area and decoding memory (`decoder_bytes` per pixel). Raises Rejection."""
     width, height = size
     if min(size) < 1:
         raise reject("CORRUPT", format=name)

@@ -1,7 +1,4 @@
-"""Pillow as the engine uses it: its plugins, and settings for the whole process.
-
-Modules that open images import `Image` from here.
-"""
+"""Pillow as the engine uses it: plugins and process-wide settings. To open images, import `Image` from here."""
 
 from __future__ import annotations
 

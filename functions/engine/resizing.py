@@ -30,11 +30,8 @@ def resize(image: Image.Image, size: Size) -> Image.Image:
 
 
 def renditions(image: Image.Image, sizes: Mapping[str, Size]) -> dict[str, Image.Image]:
-    """`resize` to each of the named sizes, in their order, in one chain from large to small.
-
-    A rendition is made from the smallest uncropped one before it that is large enough (_CHAIN_RATIO), or else from
-    `image`.
-    """
+    """`resize` to each of the named sizes. Each rendition is made from the smallest uncropped one that is large enough
+    (_CHAIN_RATIO), or else from `image`."""
     resized: dict[str, Image.Image] = {}
     sources = [image]
     original = _original(image)

@@ -9,7 +9,7 @@ import json
 import os
 import resource
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from engine import containers, decoding, rights
 from engine.limits import check_bytes
@@ -36,11 +36,16 @@ def inspect(data: bytes, recipe: Recipe, limits: Limits, megabytes: int) -> Imag
         _answer(write, data, name, recipe, limits, megabytes)
     os.close(write)
     with os.fdopen(read, "rb") as pipe:
-        answer = pipe.read()
+        written = pipe.read()
     _, status = os.waitpid(child, 0)
     exit_code = os.waitstatus_to_exitcode(status)
     if exit_code >= 0:
-        return _facts(json.loads(answer))
+        answer = json.loads(written)
+        if "rejection" in answer:
+            raise Rejection(*answer["rejection"])
+        if "error" in answer:
+            raise RuntimeError(f"the inspection broke: {answer['error']}")
+        return cast("ImageFacts", answer["facts"])
     if exit_code in (-signal.SIGXCPU, -signal.SIGALRM):
         raise reject("TOO_COMPLEX", format=name, problem=f"takes more than {limits['seconds']} s to decode")
     raise reject("CORRUPT", format=name)
@@ -77,12 +82,3 @@ def _answer(write: int, data: bytes, name: SourceFormat, recipe: Recipe, limits:
 def _limit(what: int, amount: int) -> None:
     _, most = resource.getrlimit(what)
     resource.setrlimit(what, (amount if most == resource.RLIM_INFINITY else min(amount, most), most))
-
-
-def _facts(answer: dict[str, Any]) -> ImageFacts:
-    if "rejection" in answer:
-        raise Rejection(*answer["rejection"])
-    if "error" in answer:
-        raise RuntimeError(f"the inspection broke: {answer['error']}")
-    facts: ImageFacts = answer["facts"]
-    return facts

@@ -17,7 +17,7 @@ from pipeline import clock, keys, manifest, recipes, storage
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from contracts import ImageEvent, Job, Manifest, Recipe, Result
+    from contracts import ImageEvent, Manifest, Recipe, Result
 
 OUTPUT_BUCKET = os.environ["OUTPUT_BUCKET"]
 PUBLIC_BASE_URL = os.environ["PUBLIC_BASE_URL"]
@@ -34,8 +34,9 @@ def lambda_handler(event: ImageEvent, context: LambdaContext) -> Result:
     work = [intermediate["key"] for intermediate in event["intermediates"] if intermediate["key"]]
     key = keys.manifest(job["source"]["key"])
     standing = storage.get_manifest(OUTPUT_BUCKET, key)
-    if standing and _is_ours(standing, job):  # an earlier call of this attempt finished; only its answer was lost
-        finished = standing
+    attempt = (job["job_id"], job["round"], job["attempt"])
+    if standing and attempt == (standing["job_id"], standing["round"], standing["attempt"]):
+        finished = standing  # by an earlier call of this attempt, whose answer was lost
     else:
         threads = max(1, int(context.memory_limit_in_mb) // MB_PER_PROCESSOR)
         with TemporaryDirectory() as folder:
@@ -46,11 +47,6 @@ def lambda_handler(event: ImageEvent, context: LambdaContext) -> Result:
     result = manifest.result(finished)
     logger.info("set finished", **result)
     return result
-
-
-def _is_ours(standing: Manifest, job: Job) -> bool:
-    attempt = (standing["job_id"], standing["round"], standing["attempt"])
-    return attempt == (job["job_id"], job["round"], job["attempt"])
 
 
 def _finish(event: ImageEvent, images: encoding.Unpacked, previous: Manifest | None, threads: int) -> Manifest:

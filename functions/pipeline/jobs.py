@@ -57,18 +57,15 @@ def get(key: str, version_id: str) -> Record | None:
 
 
 def begin(job: Job, previous: Record | None) -> None:
-    """Record that an attempt is about to start. `previous` is the record on which the trigger decided that.
-
-    Raises NotOwnerError if the record has changed since.
-    """
+    """Record that an attempt is about to start. Raises NotOwnerError if the record has changed since `previous`."""
     _replace(job, previous, {"status": "PROCESSING", "attention": "PROCESSING"})
 
 
 def adopt(job: Job, previous: Record | None, maker: str, result: Result) -> None:
     """Record a version as SUCCEEDED without a run: the standing set was made from the same bytes by the same recipe.
 
-    `maker` is the version that the set was made from. Its record remembers this one as an heir, so that both end when
-    the set is removed. Raises NotOwnerError if the record has changed since `previous`.
+    `maker` is the version that the set was made from. Its record keeps this one as an heir: both end with the set.
+    Raises NotOwnerError if the record has changed since `previous`.
     """
     heir = job["source"]["version_id"]
     with suppress(dynamodb.exceptions.ConditionalCheckFailedException):  # the maker has no record: nothing to end
@@ -122,10 +119,9 @@ def put_if(item: Mapping[str, Any], condition: str, values: Mapping[str, Any]) -
 
 
 def close(job: Job, status: Status, **facts: Any) -> None:
-    """Record how the attempt ended: with a final status, or with QUEUED if the trigger is to try again.
+    """Record how the attempt ended: a final status, or QUEUED if the trigger is to try again. Twice does no harm.
 
-    `facts` are further fields of the record (result, code, reason, last_failure, recipe). Closing twice with the same
-    status does no harm. Raises NotOwnerError if another attempt has taken over.
+    `facts` are further fields of the record. Raises NotOwnerError if another attempt has taken over.
     """
     moment = clock.now()
     changes = {"status": status, "updated_at": moment, **facts}

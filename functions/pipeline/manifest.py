@@ -61,10 +61,7 @@ def build(
     public_base_url: str = "",
     previous: Manifest | None = None,
 ) -> Manifest:
-    """The manifest of a finished set.
-
-    `renditions` may come in any order; `created_at` is a moment; `previous` is the manifest that this one replaces.
-    """
+    """The manifest of a finished set, in place of `previous`. `renditions` may come in any order."""
     order = {output: position for position, output in enumerate(recipes.outputs(recipe))}
     entries = sorted(renditions, key=lambda entry: order[entry["name"], entry["format"]])
     current = {entry["key"] for entry in entries}
@@ -100,10 +97,7 @@ def result(manifest: Manifest) -> Result:
 
 
 def _responsive(entries: list[Rendition], recipe: Recipe) -> dict[Format, list[Rendition]]:
-    """Per format, narrow to wide, the renditions that show what the largest shows: same fit, same shape.
-
-    A cropped thumbnail is another picture. Of sizes that come out equal, one is enough.
-    """
+    """Per format, narrow to wide, one per width: the renditions that show the same picture as the largest."""
     sized = [entry for entry in entries if entry["name"] in recipe["sizes"]]
     inside = [entry for entry in sized if recipe["sizes"][entry["name"]]["fit"] == "inside"]
     largest = max(inside or sized, key=lambda entry: entry["width"] * entry["height"])

@@ -1,7 +1,4 @@
-"""Recipes: what to make of an upload, read from recipes.json and chosen by the prefix of the source key.
-
-`python -m pipeline.recipes` checks recipes.json before it is deployed.
-"""
+"""Recipes: what to make of an upload. `python -m pipeline.recipes` checks recipes.json before it is deployed."""
 
 from __future__ import annotations
 
@@ -28,10 +25,7 @@ class RecipeError(Exception):
 
 
 def load(path: Path = FUNCTIONS / "recipes.json") -> Recipes:
-    """The recipes and routes of a file, checked, with every default filled in.
-
-    Pictures and fonts of watermarks are read from the folder `watermarks` beside the file. Raises RecipeError.
-    """
+    """The recipes and routes of a file, checked, with every default filled in. Raises RecipeError."""
     try:
         document = _validated(_parsed(path))
         for name, recipe in document["recipes"].items():

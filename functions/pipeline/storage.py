@@ -52,10 +52,7 @@ def head(bucket: str, key: str) -> Source | None:
 
 
 def read_source(source: Source, limit: int) -> bytes:
-    """The bytes of exactly this version of the source, at most `limit` + 1 of them.
-
-    Raises SourceGoneError if that version is no longer there.
-    """
+    """At most `limit` + 1 bytes of this very version of the source. Raises SourceGoneError if it is gone."""
     try:
         found = s3.get_object(Bucket=source["bucket"], Key=source["key"], VersionId=source["version_id"])
     except ClientError as error:
@@ -95,10 +92,7 @@ def put_manifest(bucket: str, key: str, manifest: Manifest) -> None:
 
 
 def delete(bucket: str, keys: Iterable[str]) -> None:
-    """Remove objects; those that are not there count as removed.
-
-    Raises RuntimeError about the first key that S3 refused to remove: DeleteObjects answers 200 all the same.
-    """
+    """Remove objects; absent ones count as removed. Raises RuntimeError about a key that S3 refused to remove."""
     named = set(keys)
     for key in filter(_NOT_FOR_XML.search, named):
         s3.delete_object(Bucket=bucket, Key=key)

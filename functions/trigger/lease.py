@@ -54,18 +54,13 @@ class LostError(Exception):
 
 @dataclass
 class Lease:
-    """The lease on `key`, held by this invocation.
-
-    `unfinished`: the version of a job that is open or FAILED, ours or an earlier holder's. `torn`: a run or a removal
-    did not finish, so the outputs may be a mix of two versions. `keep`: let the lease expire instead of releasing it,
-    because a run may still write.
-    """
+    """The lease on `key`, held by this invocation."""
 
     key: str
     holder: str
-    unfinished: str | None = None
-    torn: bool = False
-    keep: bool = False
+    unfinished: str | None = None  # version of a job that is open or FAILED, ours or an earlier holder's
+    torn: bool = False  # a run or a removal did not finish: the outputs may be a mix of two versions
+    keep: bool = False  # let the lease expire instead of releasing it: a run may still write
 
     def renew(self, version_id: str, execution_name: str) -> None:
         """Hold the lease for as long as this attempt can write. Call it before the attempt is started."""
@@ -94,7 +89,7 @@ class Lease:
             if self.unfinished is None and not self.torn:
                 jobs.dynamodb.delete_item(
                     TableName=jobs.TABLE,
-                    Key=_item_key(self.key),
+                    Key=jobs.marshal({"source_key": self.key, "item": keys.LEASE}),
                     ConditionExpression="holder = :me",
                     ExpressionAttributeValues=jobs.marshal({":me": self.holder}),
                 )
@@ -110,10 +105,7 @@ class Lease:
 
 @contextmanager
 def hold(key: str, deadline: float) -> Iterator[Lease]:
-    """Take the key's lease for a `with` block, waiting for another holder until `deadline` (time.time()) at most.
-
-    Raises BusyError if another invocation still holds it then.
-    """
+    """Hold the key's lease for a `with` block. Raises BusyError if another invocation still holds it at `deadline`."""
     lease = _acquire(key, deadline)
     try:
         yield lease
@@ -163,10 +155,6 @@ def _silent(found: LeaseItem, closed_since: tuple[str, float] | None) -> bool:
         and closed_since[0] == found.get("execution_name")
         and time.time() - closed_since[1] >= GRACE_SECONDS
     )
-
-
-def _item_key(key: str) -> dict[str, Any]:
-    return jobs.marshal({"source_key": key, "item": keys.LEASE})
 
 
 def _put(

@@ -58,10 +58,7 @@ def messages(event: dict[str, Any]) -> list[Message]:
 
 
 def read(message: Message, bucket: str) -> list[Notice]:
-    """The notices in a message that concern sources: none for test events, folder markers and desktop litter.
-
-    Raises UnreadableError for anything that is not an S3 notification about `bucket`.
-    """
+    """The notices in a message that concern sources. Raises UnreadableError for other than S3's about `bucket`."""
     try:
         body = json.loads(message.body)
         if body.get("Event") == "s3:TestEvent":

@@ -26,11 +26,8 @@ SETTLE_SECONDS = float(os.environ["SETTLE_SECONDS"])
 
 # When to ask again while another invocation works on the key: seldom enough that maxReceiveCount outlasts any run.
 BUSY_SECONDS = 60.0
-LOST_RUN: Failure = {
-    "code": "RUN_LOST",
-    "reason": "the trigger or the execution was killed before it ended",
-    "state": None,
-}
+LOST_RUN: Failure
+LOST_RUN = {"code": "RUN_LOST", "reason": "the trigger or the execution was killed before it ended", "state": None}
 
 RECIPES = recipes.load()
 logger = Logger()
@@ -57,10 +54,7 @@ DONE = Verdict("done")
 
 
 def reconcile(key: str, notices: list[Notice], deadline: float) -> Verdict:
-    """Take the key's lease and do what its source demands, until the source no longer changes.
-
-    No attempt is started that could outlast `deadline` (time.time()), when this invocation must be over.
-    """
+    """Hold the key's lease and do what its source demands. No run is started that could outlast `deadline`."""
     try:
         with lease.hold(key, deadline - executions.WAIT_SECONDS) as held:
             return _reconcile(held, notices, deadline)
@@ -193,11 +187,8 @@ def _verdict(held: lease.Lease, record: Record) -> Verdict:
     if record["status"] == "QUEUED":
         failure = record["last_failure"]
         seconds = BACKOFF_SECONDS[min(int(record["attempt"]), len(BACKOFF_SECONDS)) - 1]
-        return Verdict(
-            "later",
-            max(seconds, SETTLE_SECONDS if held.keep else 0),
-            f"{failure['code']}: {failure['reason']}",
-        )
+        seconds = max(seconds, SETTLE_SECONDS if held.keep else 0)
+        return Verdict("later", seconds, f"{failure['code']}: {failure['reason']}")
     if record["status"] == "SUCCEEDED":
         held.finish()
     return _parked(record) if record["status"] == "FAILED" else DONE
@@ -210,7 +201,8 @@ def _parked(record: Record | None) -> Verdict:
 
 def _account(held: lease.Lease, source: Source | None, notices: list[Notice]) -> None:
     """Retire the records of versions that are gone, or no longer the newest: they get no run."""
-    if held.unfinished and _succeeded(held.key, held.unfinished):
+    unfinished = jobs.get(held.key, held.unfinished) if held.unfinished else None
+    if unfinished and unfinished["status"] == "SUCCEEDED":
         held.finish()  # its trigger died before it could note that
     newest = source["version_id"] if source else None
     noticed = {notice.version_id for notice in notices if not notice.removed}
@@ -220,11 +212,6 @@ def _account(held: lease.Lease, source: Source | None, notices: list[Notice]) ->
             jobs.retire(version, "SUPERSEDED" if source else "DELETED")
     if held.unfinished != newest:
         held.unfinished = None
-
-
-def _succeeded(key: str, version_id: str) -> bool:
-    record = jobs.get(key, version_id)
-    return record is not None and record["status"] == "SUCCEEDED"
 
 
 def _remove_set(held: lease.Lease) -> None:

@@ -26,10 +26,7 @@ logger = Logger()
 
 @logger.inject_lambda_context(clear_state=True)
 def lambda_handler(event: ImageEvent, context: LambdaContext) -> Accepted | Rejected:
-    """Accept the job's source, with its facts and the recipe of this run, or refuse it.
-
-    A refusal is data. Exceptions mean that something broke; only these are retried.
-    """
+    """Accept the job's source or refuse it. A refusal is data; exceptions mean that something broke."""
     job = event["job"]
     logger.append_keys(job_id=job["job_id"])
     source = job["source"]
@@ -39,16 +36,12 @@ def lambda_handler(event: ImageEvent, context: LambdaContext) -> Accepted | Reje
         check_bytes(source["size"], recipe["limits"])
         data = storage.read_source(source, recipe["limits"]["bytes"])
         usable = int(MEMORY_PART * int(context.memory_limit_in_mb))
-        image = sandbox.inspect(data, recipe, _affordable(recipe["limits"], usable), usable)
+        most = usable - RESERVED_MIB  # the later functions have as much memory as this one
+        limits: Limits = {**recipe["limits"], "memory": min(recipe["limits"]["memory"] or most, most)}
+        image = sandbox.inspect(data, recipe, limits, usable)
     except Rejection as rejection:
         refusal: Refusal = {"code": rejection.code, "reason": rejection.reason}
         logger.info("refused", **refusal)
         return {"valid": False, "status": "REJECTED", "rejection": refusal}
     logger.info("accepted", image=image)
     return {"valid": True, "image": image, "recipe": recipe}
-
-
-def _affordable(limits: Limits, usable: int) -> Limits:
-    """The limits, with that of memory within the `usable` MiB of this function. The later functions have as much."""
-    most = usable - RESERVED_MIB
-    return {**limits, "memory": min(limits["memory"] or most, most)}
