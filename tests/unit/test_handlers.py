@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.unit.invoking import CONTEXT, call
+
 ROOT = Path(__file__).parents[2]
-CONTEXT = SimpleNamespace(
-    function_name="function", memory_limit_in_mb=1769, invoked_function_arn="arn", aws_request_id="request"
-)
 KEY = "raw/samples/photo.jpg"
 FOLDER = "processed/samples/photo.jpg"
 
@@ -26,13 +25,6 @@ def photo(size: tuple[int, int] = (400, 300), color: str = "#806040", kind: str 
         body, kind
     )
     return body.getvalue() + color.encode()
-
-
-def call(name: str, event: dict[str, Any]) -> dict[str, Any]:
-    """Call a handler; what goes in and comes out is JSON, as between states."""
-    handler = importlib.import_module(f"{name}.app").lambda_handler
-    answer: dict[str, Any] = json.loads(json.dumps(handler(json.loads(json.dumps(event)), CONTEXT)))
-    return answer
 
 
 def sample(name: str) -> dict[str, Any]:
@@ -55,25 +47,15 @@ def process(the_job: dict[str, Any]) -> dict[str, Any]:
     return call("optimize", facts | {"intermediates": [call("resize", facts), call("filters", facts)]})
 
 
-def stored(cloud: Any, key: str) -> bytes:
-    body: bytes = cloud.s3.get_object(Bucket="darkroom-output", Key=key)["Body"].read()
-    return body
-
-
-def keys(cloud: Any, prefix: str) -> set[str]:
-    found = cloud.s3.list_objects_v2(Bucket="darkroom-output", Prefix=prefix).get("Contents", [])
-    return {item["Key"] for item in found}
-
-
 def test_a_photo_becomes_the_default_set(cloud: Any) -> None:
     result = process(job(cloud, photo()))
-    manifest = json.loads(stored(cloud, result["manifest_key"]))
-    assert keys(cloud, FOLDER) == {rendition["key"] for rendition in manifest["renditions"]} | {
+    manifest = json.loads(cloud.output(result["manifest_key"]))
+    assert cloud.outputs(FOLDER) == {rendition["key"] for rendition in manifest["renditions"]} | {
         f"{FOLDER}/manifest.json"
     }
     assert (result["renditions"], len(manifest["renditions"])) == (13, 13)
     for rendition in manifest["renditions"]:
-        body = stored(cloud, rendition["key"])
+        body = cloud.output(rendition["key"])
         with Image.open(io.BytesIO(body)) as image:
             assert image.size == (rendition["width"], rendition["height"])
             assert str(image.format).lower() == rendition["format"]
@@ -81,7 +63,7 @@ def test_a_photo_becomes_the_default_set(cloud: Any) -> None:
         head = cloud.s3.head_object(Bucket="darkroom-output", Key=rendition["key"])
         assert head["ContentType"] == rendition["content_type"]
     assert result["bytes_out"] == sum(rendition["bytes"] for rendition in manifest["renditions"])
-    assert keys(cloud, "work/") == set()  # the intermediates are gone
+    assert cloud.outputs("work/") == set()  # the intermediates are gone
 
 
 def test_the_sample_events_have_the_shapes_that_the_states_hand_on(cloud: Any) -> None:
@@ -107,10 +89,10 @@ def test_a_recipe_may_keep_artist_and_copyright(cloud: Any, monkeypatch: pytest.
         app = importlib.import_module("validate.app")
         monkeypatch.setitem(app.RECIPES["recipes"]["default"], "keep_copyright", keep)
         result = process(job(cloud, body.getvalue()))
-        manifest = json.loads(stored(cloud, result["manifest_key"]))
+        manifest = json.loads(cloud.output(result["manifest_key"]))
         assert manifest["source"].get("rights") == ({"copyright": "Zoe & Co"} if keep else None)
         for made in manifest["renditions"]:
-            content = stored(cloud, made["key"])
+            content = cloud.output(made["key"])
             assert (b"Zoe & Co" in content) is keep
             assert b"SECRETMAKER" not in content
         stored_keys = [*(made["key"] for made in manifest["renditions"]), result["manifest_key"]]
@@ -133,9 +115,9 @@ def test_a_step_that_runs_twice_gives_the_same(cloud: Any) -> None:
     parts = [call("resize", facts), call("filters", facts)]
     assert parts == [call("resize", facts), call("filters", facts)]
     first = call("optimize", facts | {"intermediates": parts})
-    before = stored(cloud, first["manifest_key"])
+    before = cloud.output(first["manifest_key"])
     assert call("optimize", facts | {"intermediates": parts}) == first  # although the intermediates are gone
-    assert stored(cloud, first["manifest_key"]) == before
+    assert cloud.output(first["manifest_key"]) == before
 
 
 def test_what_the_new_set_no_longer_has_is_removed(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,8 +133,8 @@ def test_what_the_new_set_no_longer_has_is_removed(cloud: Any, monkeypatch: pyte
     stranger = f"{FOLDER}/large.avif.txt"
     cloud.s3.put_object(Bucket="darkroom-output", Key=stranger, Body=b"")
     result = process(job(cloud, photo(), attempt=1, round=2))
-    manifest = json.loads(stored(cloud, result["manifest_key"]))
-    assert {key.rsplit(".", 1)[1] for key in keys(cloud, FOLDER)} == {"webp", "jpg", "json", "txt"}
+    manifest = json.loads(cloud.output(result["manifest_key"]))
+    assert {key.rsplit(".", 1)[1] for key in cloud.outputs(FOLDER)} == {"webp", "jpg", "json", "txt"}
     assert sorted(manifest["obsolete"]) == [
         f"{FOLDER}/{name}.avif" for name in ("large", "medium", "small", "thumbnail")
     ]
@@ -160,13 +142,13 @@ def test_what_the_new_set_no_longer_has_is_removed(cloud: Any, monkeypatch: pyte
 
 def test_a_set_whose_clean_up_was_cut_off_is_cleaned_up_by_the_next(cloud: Any) -> None:
     first = process(job(cloud, photo()))
-    manifest = json.loads(stored(cloud, first["manifest_key"]))
+    manifest = json.loads(cloud.output(first["manifest_key"]))
     left = f"{FOLDER}/old.gif"
     cloud.s3.put_object(Bucket="darkroom-output", Key=left, Body=b"")
     document = json.dumps(manifest | {"obsolete": [left]})
     cloud.s3.put_object(Bucket="darkroom-output", Key=first["manifest_key"], Body=document.encode())
     process(job(cloud, photo(), attempt=2))
-    assert left not in keys(cloud, FOLDER)
+    assert left not in cloud.outputs(FOLDER)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +157,7 @@ def test_a_set_whose_clean_up_was_cut_off_is_cleaned_up_by_the_next(cloud: Any) 
 def test_keys_come_through_exactly(cloud: Any, key: str) -> None:
     result = process(job(cloud, photo((64, 48)), key))
     assert result["manifest_key"] == f"processed/{key.removeprefix('raw/')}/manifest.json"
-    assert stored(cloud, result["manifest_key"])
+    assert cloud.output(result["manifest_key"])
 
 
 @pytest.mark.parametrize(
@@ -205,7 +187,7 @@ def test_a_version_that_is_gone_is_named_so(cloud: Any) -> None:
     from pipeline.storage import SourceGoneError
 
     the_job = job(cloud, photo())
-    cloud.s3.delete_object(Bucket="darkroom-source", Key=KEY, VersionId=the_job["source"]["version_id"])
+    cloud.delete(KEY, the_job["source"]["version_id"])
     with pytest.raises(SourceGoneError):
         call("validate", {"job": the_job})
 
@@ -229,7 +211,7 @@ def test_success_is_told_with_its_manifest_and_closes_the_job(cloud: Any) -> Non
     the_job = begun(cloud, job(cloud, photo()))
     event = {"job": the_job, "outcome": {"status": "SUCCEEDED", "result": process(the_job)}}
     assert call("notify", event)["status"] == "SUCCEEDED"
-    (told,) = cloud.told()
+    (told,) = cloud.published()
     assert told["Subject"] == f"Darkroom SUCCEEDED: {KEY}"
     assert {name: value["Value"] for name, value in told["MessageAttributes"].items()} == {
         "status": "SUCCEEDED",
@@ -248,7 +230,7 @@ def test_a_second_call_tells_nobody_again(cloud: Any) -> None:
     the_job = begun(cloud, job(cloud, photo()))
     event = {"job": the_job, "outcome": {"status": "SUCCEEDED", "result": process(the_job)}}
     assert call("notify", event)["status"] == call("notify", event)["status"] == "SUCCEEDED"
-    assert len(cloud.told()) == 1
+    assert len(cloud.published()) == 1
 
 
 def test_a_refusal_is_told_with_its_code(cloud: Any) -> None:
@@ -256,7 +238,7 @@ def test_a_refusal_is_told_with_its_code(cloud: Any) -> None:
     rejection = {"code": "CORRUPT", "reason": "The file is cut short. Export it again."}
     answer = call("notify", {"job": the_job, "outcome": {"status": "REJECTED", "rejection": rejection}})
     assert answer == {"status": "REJECTED", **rejection}
-    (told,) = cloud.told()
+    (told,) = cloud.published()
     assert told["Subject"] == f"Darkroom REJECTED CORRUPT: {KEY}"
     assert told["MessageAttributes"]["code"]["Value"] == "CORRUPT"
     record = only_record(cloud)
@@ -281,13 +263,13 @@ def test_a_failed_attempt_is_queued_again_in_silence(cloud: Any) -> None:
         "Runtime.ExitError",
         "ResizeImage",
     )
-    assert cloud.told() == []
+    assert cloud.published() == []
 
 
 def test_the_last_failed_attempt_is_told_with_its_state(cloud: Any) -> None:
     the_job = begun(cloud, job(cloud, b"x", attempt=4))
     assert call("notify", {"job": the_job, "outcome": failure()})["status"] == "FAILED"
-    (told,) = cloud.told()
+    (told,) = cloud.published()
     body = told["body"]
     assert (body["state"], body["code"], body["reason"]) == ("ResizeImage", "Runtime.ExitError", "exit status 1")
     assert only_record(cloud)["status"] == "FAILED"
@@ -300,7 +282,7 @@ def test_an_attempt_that_was_taken_over_neither_tells_nor_closes(cloud: Any) -> 
     jobs.begin(the_job | {"attempt": 2, "execution_name": "the next one"}, only_record(cloud))
     with pytest.raises(jobs.NotOwnerError):
         call("notify", {"job": the_job, "outcome": failure()})
-    assert (cloud.told(), only_record(cloud)["status"]) == ([], "PROCESSING")
+    assert (cloud.published(), only_record(cloud)["status"]) == ([], "PROCESSING")
 
 
 @pytest.mark.parametrize("key", ["raw/" + "ü" * 400 + "/tom.jpg", "raw/line\nbreak\x00.jpg", "raw/" + "y" * 900])
@@ -312,7 +294,7 @@ def test_subjects_are_what_sns_accepts(cloud: Any, key: str) -> None:
     call(
         "notify", {"job": the_job, "outcome": {"status": "REJECTED", "rejection": {"code": "CORRUPT", "reason": "No."}}}
     )
-    (told,) = cloud.told()
+    (told,) = cloud.published()
     subject = told["Subject"]
     assert subject.isascii()
     assert subject.isprintable()

@@ -16,10 +16,8 @@ from PIL import Image
 
 from pipeline import messages, storage
 from tests.unit import hostile_keys
-from tests.unit.test_handlers import call
-from tests.unit.test_reconcile import Workflow, deliver, message, record, workflow
-
-__all__ = ["workflow"]  # the fixture
+from tests.unit.invoking import call
+from tests.unit.triggering import Workflow, deliver, message, record
 
 KEYS = hostile_keys.keys()
 BASE = "https://images.example.com/a&b"
@@ -99,18 +97,13 @@ def upload(cloud: Any, keys: list[str]) -> dict[str, str]:
 
 
 def remove(cloud: Any, keys: list[str]) -> None:
-    markers = {key: cloud.s3.delete_object(Bucket="darkroom-source", Key=key)["VersionId"] for key in keys}
+    markers = {key: cloud.delete(key) for key in keys}
     deliver_all([record(key, marker, "ObjectRemoved:DeleteMarkerCreated") for key, marker in markers.items()])
 
 
 def deliver_all(events: list[dict[str, Any]]) -> None:
     for start in range(0, len(events), 10):
         assert deliver(*map(message, events[start : start + 10])) == []
-
-
-def stored(cloud: Any, key: str) -> bytes:
-    body: bytes = cloud.s3.get_object(Bucket="darkroom-output", Key=key)["Body"].read()
-    return body
 
 
 def is_gone(cloud: Any, key: str) -> bool:
@@ -141,7 +134,7 @@ def test_each_is_carried_through_exactly_and_meets_no_other(
 
     monkeypatch.setattr(messages.sns, "publish", overhear)
     versions = upload(cloud, KEYS)
-    told = {each["body"]["source"]["key"]: each for each in cloud.told()}
+    told = {each["body"]["source"]["key"]: each for each in cloud.published()}
     assert told.keys() == mails.keys() == versions.keys()
     job_ids, sets = set(), {}
     for number, (key, version) in enumerate(versions.items()):
@@ -150,13 +143,13 @@ def test_each_is_carried_through_exactly_and_meets_no_other(
         job_ids.add(found["job_id"])
         path = "processed/" + key[len("raw/") :]
         assert found["result"]["manifest_key"] == f"{path}/manifest.json"
-        manifest = json.loads(stored(cloud, f"{path}/manifest.json"))
+        manifest = json.loads(cloud.output(f"{path}/manifest.json"))
         assert manifest["source"]["key"] == key
         assert manifest["source"]["width"] == 10 + number  # its own picture
         names = [f"{path}/{name}" for name in ("small.webp", "small.jpg", "large.webp", "large.jpg")]
         assert [entry["key"] for entry in manifest["renditions"]] == names
         for entry in manifest["renditions"]:
-            assert len(stored(cloud, entry["key"])) == entry["bytes"]
+            assert len(cloud.output(entry["key"])) == entry["bytes"]
         sets[key] = [f"{path}/manifest.json", *names]
         check_picture(manifest["picture"], set(names))
         check_message(told[key], key, manifest)
@@ -200,7 +193,7 @@ def test_what_is_too_long_is_refused_and_can_be_deleted(cloud: Any, played: Work
     for key in keys:
         assert len(key.encode()) <= 1024, "S3 takes it as a source"
     upload(cloud, keys)
-    told = {each["body"]["source"]["key"]: each for each in cloud.told()}
+    told = {each["body"]["source"]["key"]: each for each in cloud.published()}
     for key in keys:
         found = record_of(cloud, key)
         assert (found["status"], found["code"]) == ("REJECTED", "UNSUPPORTED_KEY")
@@ -215,4 +208,4 @@ def test_what_is_no_source_leaves_no_trace(cloud: Any, played: Workflow) -> None
     keys = [f"raw/{path}" for path in hostile_keys.NO_SOURCES]
     upload(cloud, keys)
     assert [cloud.records(key) for key in keys] == [[]] * len(keys)
-    assert (played.started, cloud.told(), cloud.dead_letters()) == ([], [], [])
+    assert (played.started, cloud.published(), cloud.dead_letters()) == ([], [], [])

@@ -9,9 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.test_reconcile import FOLDER, KEY, Workflow, deliver, half, message, record, stored, workflow
-
-__all__ = ["workflow"]  # the fixture
+from tests.unit.triggering import FOLDER, KEY, Workflow, deliver, job_records, lease_of, message, record, stored_set
 
 PUTS = ["put 1", "put 2", "put 3"]
 ORDERS = [
@@ -41,10 +39,10 @@ class History:
     def go_on(self) -> None:
         what = self.left.pop(0)
         if what == "delete":
-            self.marker = self.cloud.s3.delete_object(Bucket="darkroom-source", Key=KEY)["VersionId"]
+            self.marker = self.cloud.delete(KEY)
             self.events.append(record(KEY, self.marker, "ObjectRemoved:DeleteMarkerCreated"))
         elif what == "restore":
-            self.cloud.s3.delete_object(Bucket="darkroom-source", Key=KEY, VersionId=self.marker)
+            self.cloud.delete(KEY, self.marker)
             self.events.append(record(KEY, self.marker, "ObjectRemoved:Delete"))
         else:
             self.events.append(record(KEY, self.cloud.upload(KEY, next(self.bodies))))
@@ -58,13 +56,12 @@ def test_the_outputs_end_as_the_newest_state_demands(
 ) -> None:
     chance = random.Random(f"{seed} {order}")
     history = History(cloud, order, bodies)
-    half_done = half(workflow)
 
     def meanwhile(job: dict[str, Any]) -> None:
         if history.left and chance.random() < 0.5:
             history.go_on()
         fails = job["attempt"] == 1 and chance.random() < 0.3
-        (half_done if fails else workflow.succeed)(job)
+        (workflow.fail_halfway if fails else workflow.succeed)(job)
 
     workflow.script = [meanwhile] * 20
     while history.left or history.events:
@@ -79,13 +76,13 @@ def test_the_outputs_end_as_the_newest_state_demands(
     current = [version["VersionId"] for version in newest if version["IsLatest"]]
     if current:
         same = [version["VersionId"] for version in newest if version["ETag"] == newest_etag(newest)]
-        assert stored(cloud) in {f"set of {version}" for version in same}
+        assert stored_set(cloud) in {f"set of {version}" for version in same}
         assert cloud.exists(f"{FOLDER}/manifest.json")
     else:
         assert not cloud.exists(f"{FOLDER}/large.jpg")
         assert not cloud.exists(f"{FOLDER}/manifest.json")
-    statuses = {item["item"]: item["status"] for item in cloud.records(KEY) if item["item"] != "lease"}
+    statuses = {version: item["status"] for version, item in job_records(cloud).items()}
     assert set(statuses.values()) <= {"SUCCEEDED", "SUPERSEDED", "DELETED"}
-    assert [item for item in cloud.records(KEY) if item["item"] == "lease"] == []
+    assert lease_of(cloud) is None
     if current:
-        assert statuses[f"job#{current[0]}"] == "SUCCEEDED"
+        assert statuses[current[0]] == "SUCCEEDED"
