@@ -1,5 +1,10 @@
+"""x"""
+
+from __future__ import annotations
+
 import struct
 import zlib
+from typing import Any
 
 import pytest
 from PIL import Image, ImageChops, ImageCms, ImageOps, ImageStat
@@ -13,18 +18,18 @@ BOX = {"width": 1000, "height": 1000, "fit": "inside"}
 LIMITS = recipes.route(recipes.load(), "raw/x")["limits"]
 
 
-def decode(content, size=BOX):
+def decode(content: bytes, size: dict[str, Any] = BOX) -> Image.Image:
     return decoding.decode(content, {"only": size})
 
 
-def rejected(content, **limits):
+def rejected(content: bytes, **limits: Any) -> str:
     with pytest.raises(Rejection) as caught:
         decoding.inspect(content, {**LIMITS, **limits})
     assert caught.value.reason.isascii()
     return caught.value.code
 
 
-def noise(width, height):
+def noise(width: int, height: int) -> Image.Image:
     return Image.effect_noise((width, height), 90).convert("RGB")
 
 
@@ -32,7 +37,7 @@ def noise(width, height):
 
 
 @pytest.mark.parametrize("format_", ["jpeg", "png", "webp", "gif", "avif", "tiff"])
-def test_facts_of_every_format(format_):
+def test_facts_of_every_format(format_: str) -> None:
     limits = {**LIMITS, "formats": list(FORMATS)}
     facts = decoding.inspect(data(quarters(), format_.upper()), limits)
     assert (facts["format"], facts["width"], facts["height"]) == (format_, 80, 60)
@@ -40,7 +45,7 @@ def test_facts_of_every_format(format_):
 
 
 @pytest.mark.parametrize("format_", ["PNG", "WEBP", "AVIF"])
-def test_alpha_is_a_fact(format_):
+def test_alpha_is_a_fact(format_: str) -> None:
     facts = decoding.inspect(data(disc(), format_), LIMITS)
     assert facts["has_alpha"]
     assert facts["mode"] == "RGBA"
@@ -48,7 +53,7 @@ def test_alpha_is_a_fact(format_):
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"])
-def test_width_and_height_are_those_displayed(format_, orientation):
+def test_width_and_height_are_those_displayed(format_: str, orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     facts = decoding.inspect(data(quarters(), format_, exif=exif), {**LIMITS, "formats": list(FORMATS)})
@@ -57,7 +62,7 @@ def test_width_and_height_are_those_displayed(format_, orientation):
 
 
 @pytest.mark.parametrize("format_", ["GIF", "PNG", "WEBP", "AVIF", "TIFF"])
-def test_frames_are_counted_and_limited(format_):
+def test_frames_are_counted_and_limited(format_: str) -> None:
     frames = [quarters(), quarters().rotate(90), quarters().rotate(180)]
     content = data(frames[0], format_, save_all=True, append_images=frames[1:], duration=50)
     limits = {**LIMITS, "formats": list(FORMATS)}
@@ -65,7 +70,7 @@ def test_frames_are_counted_and_limited(format_):
     assert rejected(content, formats=list(FORMATS), frames=2) == "TOO_MANY_FRAMES"
 
 
-def test_a_jpeg_with_more_pictures_behind_it_is_one_picture():
+def test_a_jpeg_with_more_pictures_behind_it_is_one_picture() -> None:
     content = data(quarters(), "MPO", save_all=True, append_images=[quarters(40, 30)])
     assert opened(content).format == "MPO"
     facts = decoding.inspect(content, {**LIMITS, "frames": 1})
@@ -75,7 +80,7 @@ def test_a_jpeg_with_more_pictures_behind_it_is_one_picture():
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
-def test_damaged_exif_is_no_reason_to_refuse():
+def test_damaged_exif_is_no_reason_to_refuse() -> None:
     content = data(quarters(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
     assert decoding.inspect(content, LIMITS)["orientation"] == 1
     assert decode(content).size == (80, 60)
@@ -94,7 +99,7 @@ def test_damaged_exif_is_no_reason_to_refuse():
         (b"\x00", "unknown"),
     ],
 )
-def test_other_formats_are_refused_by_content_and_by_name(content, words):
+def test_other_formats_are_refused_by_content_and_by_name(content: bytes, words: str) -> None:
     with pytest.raises(Rejection) as caught:
         decoding.inspect(content, LIMITS)
     assert caught.value.code == "UNSUPPORTED_FORMAT"
@@ -102,22 +107,22 @@ def test_other_formats_are_refused_by_content_and_by_name(content, words):
     assert "JPEG, PNG, WebP, GIF, AVIF or HEIC" in caught.value.reason
 
 
-def test_an_avif_under_a_generic_brand_is_known_as_one():
+def test_an_avif_under_a_generic_brand_is_known_as_one() -> None:
     content = data(quarters(), "AVIF")
     assert content[8:12] == b"avif"
     assert decoding.inspect(content[:8] + b"mif1" + content[12:], LIMITS)["format"] == "avif"
 
 
-def test_a_recipe_chooses_its_formats():
+def test_a_recipe_chooses_its_formats() -> None:
     assert rejected(data(quarters(), "GIF"), formats=["jpeg"]) == "UNSUPPORTED_FORMAT"
     assert decoding.inspect(data(quarters(), "TIFF"), {**LIMITS, "formats": ["tiff"]})["format"] == "tiff"
 
 
-def test_32_bits_a_channel_are_refused():
+def test_32_bits_a_channel_are_refused() -> None:
     assert rejected(data(Image.new("F", (4, 4)), "TIFF"), formats=["tiff"]) == "UNSUPPORTED_FORMAT"
 
 
-def test_bytes():
+def test_bytes() -> None:
     content = data(quarters(), "PNG")
     assert decoding.inspect(content, {**LIMITS, "bytes": len(content)})
     assert rejected(content, bytes=len(content) - 1) == "TOO_MANY_BYTES"
@@ -125,14 +130,14 @@ def test_bytes():
 
 
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "GIF", "AVIF"])
-def test_pixels_and_sides(format_):
+def test_pixels_and_sides(format_: str) -> None:
     content = data(quarters(), format_)
     assert decoding.inspect(content, {**LIMITS, "pixels": 4800, "side": 80})
     assert rejected(content, pixels=4799) == "TOO_MANY_PIXELS"
     assert rejected(content, side=79) == "TOO_MANY_PIXELS"
 
 
-def test_memory_bounds_pixels_by_what_the_decoder_takes():
+def test_memory_bounds_pixels_by_what_the_decoder_takes() -> None:
     image = Image.new("L", (1500, 1500))
     assert decoding.inspect(data(image, "JPEG"), {**LIMITS, "memory": 16})
     assert decoding.inspect(data(image, "JPEG", progressive=True), {**LIMITS, "memory": 16})
@@ -140,7 +145,7 @@ def test_memory_bounds_pixels_by_what_the_decoder_takes():
     assert rejected(data(image, "WEBP"), memory=16) == "TOO_MANY_PIXELS"
 
 
-def test_bombs_are_refused_before_pixels_are_allocated():
+def test_bombs_are_refused_before_pixels_are_allocated() -> None:
     rows = zlib.compress(b"")
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 6, 0, 0, 0)
     bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
@@ -150,7 +155,7 @@ def test_bombs_are_refused_before_pixels_are_allocated():
     assert rejected(webp, side=65535) == "TOO_MANY_PIXELS"
 
 
-def test_scans():
+def test_scans() -> None:
     content = data(noise(64, 64), "JPEG", progressive=True)
     scans = content.count(b"\xff\xda")
     assert scans > 5
@@ -158,7 +163,7 @@ def test_scans():
     assert rejected(content, scans=scans - 1) == "TOO_COMPLEX"
 
 
-def test_scans_of_a_large_jpeg_are_fewer(monkeypatch):
+def test_scans_of_a_large_jpeg_are_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
     content = data(noise(64, 64), "JPEG", progressive=True)
     scans = content.count(b"\xff\xda")
     monkeypatch.setattr(containers, "_SCANNED_PIXELS", scans * 64 * 64)
@@ -190,11 +195,11 @@ def test_scans_of_a_large_jpeg_are_fewer(monkeypatch):
         "webp chunks",
     ],
 )
-def test_structures_built_to_take_for_ever(content):
+def test_structures_built_to_take_for_ever(content: bytes) -> None:
     assert rejected(content) in ("TOO_COMPLEX", "CORRUPT")
 
 
-def test_chunks():
+def test_chunks() -> None:
     content = png(1, 1, 8, 0, b"\0\0", *[chunk(b"tEXt", b"a\0b")] * 97)
     assert decoding.inspect(content, {**LIMITS, "chunks": 100})
     assert rejected(content, chunks=99) == "TOO_COMPLEX"
@@ -202,18 +207,18 @@ def test_chunks():
 
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "GIF", "AVIF", "TIFF"])
 @pytest.mark.parametrize("part", [0.2, 0.6, 0.95])
-def test_what_is_cut_short_is_corrupt(format_, part):
+def test_what_is_cut_short_is_corrupt(format_: str, part: float) -> None:
     content = data(noise(160, 120), format_)
     assert rejected(content[: int(len(content) * part)], formats=list(FORMATS)) == "CORRUPT"
 
 
-def test_a_flipped_bit_in_a_png_is_corrupt():
+def test_a_flipped_bit_in_a_png_is_corrupt() -> None:
     content = bytearray(data(noise(40, 40), "PNG"))
     content[content.index(b"IDAT") + 200] ^= 1
     assert rejected(bytes(content)) == "CORRUPT"
 
 
-def test_decode_refuses_what_it_cannot_decode():
+def test_decode_refuses_what_it_cannot_decode() -> None:
     with pytest.raises(Rejection) as caught:
         decode(data(noise(160, 120), "JPEG")[:2000])
     assert caught.value.code == "CORRUPT"
@@ -235,7 +240,7 @@ STORED = {  # how the displayed picture is turned before it is stored under an o
 
 @pytest.mark.parametrize("orientation", STORED)
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"])
-def test_every_orientation_comes_out_upright(format_, orientation):
+def test_every_orientation_comes_out_upright(format_: str, orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     turn = STORED[orientation]
@@ -246,7 +251,7 @@ def test_every_orientation_comes_out_upright(format_, orientation):
     assert all(near(pixel, color, 12) for pixel, color in zip(corners, (RED, GREEN, BLUE, WHITE), strict=True))
 
 
-def test_nothing_but_pixels_is_left():
+def test_nothing_but_pixels_is_left() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     decoded = decode(data(quarters(), "JPEG", exif=exif, comment=b"x", dpi=(72, 72)))
@@ -257,7 +262,7 @@ def test_nothing_but_pixels_is_left():
         assert not image.getexif()
 
 
-def test_a_large_jpeg_is_scaled_while_decoded_but_never_too_near_to_the_target():
+def test_a_large_jpeg_is_scaled_while_decoded_but_never_too_near_to_the_target() -> None:
     content = data(quarters(1000, 800), "JPEG")
     assert decode(content, {"width": 100, "height": 100}).size == (250, 200)
     assert decode(content, {"width": 142, "height": 142}).size == (250, 200)
@@ -267,14 +272,14 @@ def test_a_large_jpeg_is_scaled_while_decoded_but_never_too_near_to_the_target()
     assert decode(data(quarters(1000, 800), "PNG"), {"width": 100, "height": 100}).size == (200, 160)
 
 
-def test_draft_reckons_with_a_turned_picture():
+def test_draft_reckons_with_a_turned_picture() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     image = decode(data(quarters(1600, 400), "JPEG", exif=exif), {"width": 400, "height": 400})
     assert image.size == (200, 800)
 
 
-def test_cmyk_without_a_profile():
+def test_cmyk_without_a_profile() -> None:
     ink = Image.new("CMYK", (16, 16), (0, 255, 255, 0))
     image = decode(data(ink, "JPEG", quality=95))
     assert image.mode == "RGB"
@@ -283,7 +288,7 @@ def test_cmyk_without_a_profile():
     assert near(dark.getpixel((8, 8)), (127, 127, 127), 4)
 
 
-def profile_of_swapped_primaries():
+def profile_of_swapped_primaries() -> bytes:
     """An RGB profile under which stored red is displayed green: sRGB's with the two columns exchanged."""
     content = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     content[:] = content.replace(b"rXYZ", b"????").replace(b"gXYZ", b"rXYZ").replace(b"????", b"gXYZ")
@@ -291,21 +296,21 @@ def profile_of_swapped_primaries():
 
 
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "AVIF"])
-def test_a_profile_is_applied_and_then_gone(format_):
+def test_a_profile_is_applied_and_then_gone(format_: str) -> None:
     content = data(Image.new("RGB", (32, 32), (200, 0, 0)), format_, icc_profile=profile_of_swapped_primaries())
     image = decode(content)
     assert near(image.getpixel((16, 16)), (0, 200, 0), 12)
     assert image.info == {}
 
 
-def test_a_profile_leaves_alpha_alone():
+def test_a_profile_leaves_alpha_alone() -> None:
     content = data(disc(), "PNG", icc_profile=profile_of_swapped_primaries())
     image = decode(content)
     assert image.getchannel("A").tobytes() == disc().getchannel("A").tobytes()
     assert near(image.getpixel((32, 32)), (30, 220, 30, 255), 3)
 
 
-def test_a_profile_that_is_srgb_by_effect_changes_no_pixel():
+def test_a_profile_that_is_srgb_by_effect_changes_no_pixel() -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     assert decode(data(noise(64, 64), "PNG", icc_profile=profile)).mode == "RGB"
     image = quarters()
@@ -313,22 +318,22 @@ def test_a_profile_that_is_srgb_by_effect_changes_no_pixel():
 
 
 @pytest.mark.parametrize("profile", [b"nonsense", b"\0" * 500])
-def test_a_damaged_profile_is_ignored(profile):
+def test_a_damaged_profile_is_ignored(profile: bytes) -> None:
     assert decode(data(quarters(), "PNG", icc_profile=profile)).tobytes() == quarters().tobytes()
 
 
-def test_a_profile_for_other_colours_is_ignored():
+def test_a_profile_for_other_colours_is_ignored() -> None:
     gray = Image.new("L", (8, 8), 90)
     assert decode(data(gray, "PNG", icc_profile=profile_of_swapped_primaries())).getpixel((4, 4)) == 90
 
 
-def test_gray_of_16_bits():
+def test_gray_of_16_bits() -> None:
     rows = b"\0" + struct.pack(">4H", 0, 257, 257 * 100, 65535)
     image = decode(png(4, 1, 16, 0, rows))
     assert (image.mode, image.tobytes()) == ("L", bytes([0, 1, 100, 255]))
 
 
-def test_big_endian_gray_of_16_bits_in_a_tiff():
+def test_big_endian_gray_of_16_bits_in_a_tiff() -> None:
     image = Image.frombytes("I;16B", (2, 1), struct.pack(">2H", 257 * 7, 257 * 200))
     assert decode(data(image, "TIFF")).tobytes() == bytes([7, 200])
 
@@ -345,13 +350,13 @@ def test_big_endian_gray_of_16_bits_in_a_tiff():
         (16, 2, struct.pack(">6H", 256, 512, 768, 1024, 1280, 1536), struct.pack(">3H", 256, 512, 768)),
     ],
 )
-def test_a_transparent_colour_becomes_alpha(depth, color, pixels, key):
+def test_a_transparent_colour_becomes_alpha(depth: int, color: int, pixels: bytes, key: bytes) -> None:
     image = decode(png(2, 1, depth, color, b"\0" + pixels, chunk(b"tRNS", key)))
     assert image.mode == "RGBA"
     assert [image.getpixel((x, 0))[3] for x in (0, 1)] == [0, 255]
 
 
-def test_a_palette_with_transparency():
+def test_a_palette_with_transparency() -> None:
     palette = chunk(b"PLTE", bytes([*RED, *GREEN, *BLUE]))
     alpha = chunk(b"tRNS", bytes([255, 128, 0]))
     image = decode(png(3, 1, 8, 3, b"\0\0\1\2", palette, alpha))
@@ -361,18 +366,18 @@ def test_a_palette_with_transparency():
 
 
 @pytest.mark.parametrize(("mode", "expected"), [("1", "L"), ("L", "L"), ("P", "RGB"), ("LA", "RGBA"), ("RGB", "RGB")])
-def test_modes(mode, expected):
+def test_modes(mode: str, expected: Any) -> None:
     source = quarters().convert("L").convert("LA") if mode == "LA" else quarters().convert(mode)
     if mode == "LA":
         source.putpixel((0, 0), (0, 0))
     assert decode(data(source, "PNG")).mode == expected
 
 
-def test_alpha_that_is_opaque_throughout_is_dropped():
+def test_alpha_that_is_opaque_throughout_is_dropped() -> None:
     assert decode(data(quarters().convert("RGBA"), "PNG")).mode == "RGB"
 
 
-def test_the_first_frame_of_an_animation():
+def test_the_first_frame_of_an_animation() -> None:
     content = data(quarters(), "WEBP", save_all=True, append_images=[quarters().rotate(180)], lossless=True)
     assert near(decode(content).getpixel((10, 10)), RED)
 
@@ -397,25 +402,25 @@ def test_the_first_frame_of_an_animation():
         ((20, 30), {"width": 200, "height": 100, "fit": "contain"}, (200, 100)),
     ],
 )
-def test_dimensions_of_each_fit(source, size, expected):
+def test_dimensions_of_each_fit(source: tuple[int, int], size: dict[str, Any], expected: Any) -> None:
     assert resizing.resize(Image.new("RGB", source), size).size == expected
     assert resizing.renditions(Image.new("RGB", source), {"only": size})["only"].size == expected
 
 
 @pytest.mark.parametrize("width", range(490, 510))
-def test_cover_of_every_shape_stays_within_the_image(width):
+def test_cover_of_every_shape_stays_within_the_image(width: int) -> None:
     size = {"width": 240, "height": 240, "fit": "cover"}
     assert resizing.resize(Image.new("L", (width, 477)), size).size == (240, 240)
 
 
-def test_inside_shows_everything_in_place():
+def test_inside_shows_everything_in_place() -> None:
     image = resizing.resize(quarters(800, 600), {"width": 80, "height": 80})
     corners = [image.getpixel(at) for at in ((10, 10), (70, 10), (10, 50), (70, 50))]
     assert corners == [RED, GREEN, BLUE, WHITE]
     assert image.getpixel((38, 10))[0] > image.getpixel((41, 10))[0]
 
 
-def test_cover_crops_both_sides_alike():
+def test_cover_crops_both_sides_alike() -> None:
     wide = Image.new("RGB", (300, 100), GREEN)
     wide.paste(RED, (0, 0, 94, 100))  # LANCZOS reaches six pixels over the edge of the crop
     wide.paste(BLUE, (206, 0, 300, 100))
@@ -423,7 +428,7 @@ def test_cover_crops_both_sides_alike():
     assert all(near(image.getpixel((x, 25)), GREEN, 8) for x in (0, 25, 49))
 
 
-def test_contain_centres_on_its_canvas():
+def test_contain_centres_on_its_canvas() -> None:
     size = {"width": 100, "height": 100, "fit": "contain", "background": "#0000ff"}
     image = resizing.resize(Image.new("RGB", (200, 100), RED), size)
     column = [image.getpixel((50, y)) for y in range(100)]
@@ -433,7 +438,7 @@ def test_contain_centres_on_its_canvas():
     assert ImageChops.difference(small, Image.new("RGB", (100, 100), "#0000ff")).getbbox() == (45, 45, 55, 55)
 
 
-def test_contain_with_transparency():
+def test_contain_with_transparency() -> None:
     size = {"width": 100, "height": 50, "fit": "contain"}
     clear = resizing.resize(disc(100), {**size, "background": "transparent"})
     assert clear.mode == "RGBA"
@@ -444,14 +449,14 @@ def test_contain_with_transparency():
 
 
 @pytest.mark.parametrize("size", [{"width": 17, "height": 17}, {"width": 21, "height": 13, "fit": "cover"}])
-def test_no_halo_around_what_is_transparent(size):
+def test_no_halo_around_what_is_transparent(size: dict[str, Any]) -> None:
     for image in (resizing.resize(disc(), size), resizing.renditions(disc(256), {"a": size})["a"]):
         visible = [pixel for _, pixel in image.getcolors(1000) if pixel[3] > 8]
         assert visible
         assert all(near(pixel[:3], RED, 24) for pixel in visible)  # but for ringing, no green comes out
 
 
-def test_renditions_keep_their_order_and_hardly_differ_from_direct_ones():
+def test_renditions_keep_their_order_and_hardly_differ_from_direct_ones() -> None:
     sizes = {
         "thumbnail": {"width": 60, "height": 60, "fit": "cover"},
         "small": {"width": 160, "height": 160},
@@ -466,7 +471,7 @@ def test_renditions_keep_their_order_and_hardly_differ_from_direct_ones():
         assert max(ImageStat.Stat(ImageChops.difference(made[name], direct)).rms) < 2.5, name
 
 
-def test_renditions_are_images_of_their_own():
+def test_renditions_are_images_of_their_own() -> None:
     image = quarters()
     made = resizing.renditions(image, {"a": BOX, "b": BOX})
     made["a"].paste(0, (0, 0, 80, 60))
@@ -476,7 +481,7 @@ def test_renditions_are_images_of_their_own():
 # ----------------------------------------------------------------------- placeholder
 
 
-def test_placeholder():
+def test_placeholder() -> None:
     image = Image.new("RGB", (300, 200), RED)
     image.paste(BLUE, (0, 0, 100, 200))
     made = placeholder.placeholder(image)
@@ -486,7 +491,7 @@ def test_placeholder():
     assert placeholder.placeholder(image.rotate(90, expand=True))["blurhash"][0] != "L"
 
 
-def test_placeholder_of_what_is_transparent_is_on_the_background():
+def test_placeholder_of_what_is_transparent_is_on_the_background() -> None:
     assert placeholder.placeholder(Image.new("RGBA", (5, 5)), "#112233")["color"] == "#112233"
     assert placeholder.placeholder(Image.new("L", (1, 1), 7))["color"] == "#070707"
 
@@ -494,7 +499,7 @@ def test_placeholder_of_what_is_transparent_is_on_the_background():
 # ----------------------------------------------------------------------- HEIC
 
 
-def test_heic_is_read_upright():
+def test_heic_is_read_upright() -> None:
     facts = decoding.inspect(HEIC, LIMITS)
     assert (facts["format"], facts["width"], facts["height"], facts["frames"]) == ("heic", 48, 64, 1)
     image = resizing.resize(decode(HEIC), BOX)
@@ -503,7 +508,7 @@ def test_heic_is_read_upright():
         assert near(image.getpixel(corner), colour, 3)
 
 
-def test_heic_is_refused_when_cut_short_too_large_or_not_asked_for():
+def test_heic_is_refused_when_cut_short_too_large_or_not_asked_for() -> None:
     assert rejected(HEIC[: len(HEIC) // 2]) == "CORRUPT"
     assert rejected(HEIC[:-40]) == "CORRUPT"
     assert rejected(HEIC, side=63) == "TOO_MANY_PIXELS"
@@ -515,7 +520,7 @@ def test_heic_is_refused_when_cut_short_too_large_or_not_asked_for():
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_source_of_odd_size_is_not_shifted_when_it_is_scaled_while_decoded(orientation):
+def test_a_source_of_odd_size_is_not_shifted_when_it_is_scaled_while_decoded(orientation: int) -> None:
     width, height = 1003, 805  # 8 does not divide them: the last pixels of what is decoded are only partly there
     image = Image.linear_gradient("L").resize((width, height)).convert("RGB")
     image.paste((255, 255, 255), (width - 200, 0, width, height))
@@ -536,7 +541,7 @@ def test_a_source_of_odd_size_is_not_shifted_when_it_is_scaled_while_decoded(ori
 # ----------------------------------------------------------------------- memory, rights
 
 
-def test_memory_reckons_with_what_a_jpeg_is_scaled_down_to():
+def test_memory_reckons_with_what_a_jpeg_is_scaled_down_to() -> None:
     content = data(Image.new("RGB", (3000, 2000)), "JPEG")
     limits = {**LIMITS, "memory": 16}
     assert decoding.inspect(content, limits, {"s": {"width": 400, "height": 400}})
@@ -546,7 +551,7 @@ def test_memory_reckons_with_what_a_jpeg_is_scaled_down_to():
     assert "memory" in caught.value.reason
 
 
-def test_a_108_megapixel_phone_photo_passes_and_a_100_megapixel_webp_does_not():
+def test_a_108_megapixel_phone_photo_passes_and_a_100_megapixel_webp_does_not() -> None:
     limits = {**LIMITS, "memory": 1769 - 320}
     sizes = recipes.route(recipes.load(), "raw/x")["sizes"]
     phone = data(Image.new("L", (12000, 9000)), "JPEG", quality=50)
@@ -560,7 +565,7 @@ def test_a_108_megapixel_phone_photo_passes_and_a_100_megapixel_webp_does_not():
     assert "memory" in caught.value.reason
 
 
-def test_rights_are_read_from_exif():
+def test_rights_are_read_from_exif() -> None:
     exif = Image.Exif()
     exif[0x8298] = "\u00a9 Zo\u00eb & Co\n".encode()
     exif[0x013B] = "Zoe"
@@ -570,7 +575,7 @@ def test_rights_are_read_from_exif():
     assert rights.read(decoding.open_image(HEIC, "heic")) == {"copyright": "(c) Ann"}
 
 
-def test_a_lossless_jpeg_is_of_a_kind_that_is_not_read():
+def test_a_lossless_jpeg_is_of_a_kind_that_is_not_read() -> None:
     content = data(quarters(), "JPEG")
     lossless = content.replace(b"\xff\xc0\0\x11\x08", b"\xff\xc3\0\x11\x08")
     twelve_bits = content.replace(b"\xff\xc0\0\x11\x08", b"\xff\xc1\0\x11\x0c")

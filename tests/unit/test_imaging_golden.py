@@ -1,6 +1,8 @@
 """Renditions of real pictures against those of libvips, another engine altogether. Skipped without `make bench`'s tools
 or ../shared."""
 
+from __future__ import annotations
+
 import subprocess
 from pathlib import Path
 
@@ -44,7 +46,7 @@ PICTURES = [
 
 @pytest.mark.skipif(not VIPS.exists(), reason="libvips is not installed: make bench installs it")
 @pytest.mark.parametrize("picture", PICTURES)
-def test_a_rendition_is_that_of_libvips(picture, tmp_path):
+def test_a_rendition_is_that_of_libvips(picture: str, tmp_path: Path) -> None:
     source = SHARED / picture
     if not source.exists():
         pytest.skip(f"no {source.name}")
@@ -58,7 +60,7 @@ def test_a_rendition_is_that_of_libvips(picture, tmp_path):
     assert max(ImageStat.Stat(difference).rms) < RMS_OF.get(source.name, RMS)
 
 
-def _seen(image):
+def _seen(image: Image.Image) -> Image.Image:
     """On a background, for colours that do not show have no truth."""
     canvas = Image.new("RGBA", image.size, "#808080")
     canvas.alpha_composite(image)
