@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import functions, photos, race, settings
+from bench.bars import Bar, report
 from bench.process import ROOT, TOOLS, TOOLS_PYTHON, FailedError, apart
 
 RESULTS = ROOT / "bench" / "results.json"
@@ -49,12 +50,10 @@ def main() -> int:
     _print_race(summary, names)
     _print_functions(cold, peaks)
     bars = [*_race_bars(summary), *_function_bars(cold, peaks, package)]
-    for name, value, limit in bars:
-        ok = value is not None and value <= limit
-        print(f"BAR {name} {'-' if value is None else format(value, '.2f')} {limit} {'ok' if ok else 'short'}")
+    status = report(bars, ".2f")
     for sentence in _not_measured(summary):
         print(sentence)
-    report = {
+    measured = {
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": round(time.monotonic() - started),
         "photos": names,
@@ -63,10 +62,10 @@ def main() -> int:
         "cold_start_cpu": cold,
         "resize_peak": peaks,
         "package_mb": package,
-        "bars": [{"name": name, "value": value, "limit": limit} for name, value, limit in bars],
+        "bars": [{"name": bar.name, "value": bar.value, "limit": bar.limit} for bar in bars],
     }
-    RESULTS.write_text(json.dumps(report, indent=2) + "\n")
-    return int(any(value is None or value > limit for _, value, limit in bars))
+    RESULTS.write_text(json.dumps(measured, indent=2) + "\n")
+    return status
 
 
 def _attempted(measure: Callable[[], Any]) -> Any:
@@ -180,12 +179,10 @@ def _ratio(ratios: Iterable[float]) -> float:
 
 # --------------------------------------------------------------------------- what came of it
 
-Bar = tuple[str, float | None, float]
-"""Its name, the value (None: not measured, or of pictures that do not look alike) and the limit."""
-
 
 def _race_bars(summary: dict[str, dict[str, Any]]) -> list[Bar]:
     def inverse(engine: str, *path: str) -> float | None:
+        """Darkroom's part of a peer's figure; None for a peer that was not measured, or does not look alike."""
         value: Any = summary.get(engine)
         if value is None or not value["alike"]:
             return None
@@ -194,12 +191,12 @@ def _race_bars(summary: dict[str, dict[str, Any]]) -> list[Bar]:
         return 1 / float(value)
 
     return [
-        ("cpu-to-sharp-same-speed", inverse("sharp, same speed", "cpu"), 1.10),
-        ("cpu-to-sharp-its-effort", inverse("sharp, its effort", "cpu"), 0.38),
-        ("avif-bytes-to-sharp-its-effort", inverse("sharp, its effort", "bytes", "avif"), 1.10),
-        ("cpu-to-naive-pillow", inverse("Pillow, naive", "cpu"), 0.32),
-        ("peak-memory-to-sharp", inverse("sharp, same speed", "peak"), 0.55),
-        ("bytes-to-naive-pillow", inverse("Pillow, naive", "total"), 0.80),
+        Bar("cpu-to-sharp-same-speed", inverse("sharp, same speed", "cpu"), 1.10),
+        Bar("cpu-to-sharp-its-effort", inverse("sharp, its effort", "cpu"), 0.38),
+        Bar("avif-bytes-to-sharp-its-effort", inverse("sharp, its effort", "bytes", "avif"), 1.10),
+        Bar("cpu-to-naive-pillow", inverse("Pillow, naive", "cpu"), 0.32),
+        Bar("peak-memory-to-sharp", inverse("sharp, same speed", "peak"), 0.55),
+        Bar("bytes-to-naive-pillow", inverse("Pillow, naive", "total"), 0.80),
     ]
 
 
@@ -210,10 +207,10 @@ def _function_bars(
         return peaks[kind]["mb"] if kind in peaks else None
 
     return [
-        ("resize-mb-png-50-megapixels", peak("PNG, 50 megapixels"), 450),
-        ("resize-mb-jpeg-96-megapixels", peak("JPEG, 96 megapixels"), 130),
-        *((f"cold-start-{name}", cold[name] / cold["bare"], 1.35) for name in functions.FUNCTIONS),
-        ("package-mb", max(package.values()) if package else None, 60),
+        Bar("resize-mb-png-50-megapixels", peak("PNG, 50 megapixels"), 450),
+        Bar("resize-mb-jpeg-96-megapixels", peak("JPEG, 96 megapixels"), 130),
+        *(Bar(f"cold-start-{name}", cold[name] / cold["bare"], 1.35) for name in functions.FUNCTIONS),
+        Bar("package-mb", max(package.values()) if package else None, 60),
     ]
 
 

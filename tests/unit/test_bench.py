@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from bench import __main__ as bench
 from bench import settings
+from bench.bars import Bar, at_least, at_most, report
 
 
 def row(cpu: float = 1.0, score: float = 74.0, bytes_: int = 100) -> dict[str, Any]:
@@ -25,7 +28,7 @@ def bars(peer_score: float = 74.0) -> dict[str, float | None]:
         "sharp, same speed": [row(2), row(1)],
         "Pillow, naive": [row(4, peer_score, 200), row(8, peer_score, 200)],
     }
-    return {name: value for name, value, _ in bench._race_bars(bench._summary(results))}
+    return {name: value for name, value, *_ in bench._race_bars(bench._summary(results))}
 
 
 def test_ratios_are_geometric_means_over_the_photos() -> None:
@@ -42,8 +45,29 @@ def test_pictures_that_look_different_are_not_compared() -> None:
 
 def test_what_was_not_measured_has_no_value() -> None:
     assert bars()["cpu-to-sharp-its-effort"] is None
-    assert bench._function_bars(dict.fromkeys(["bare", *bench.functions.FUNCTIONS], 1.0), {}, None)[0][1] is None
+    assert bench._function_bars(dict.fromkeys(["bare", *bench.functions.FUNCTIONS], 1.0), {}, None)[0].value is None
 
 
 def test_peers_encode_each_size_at_our_speed() -> None:
     assert dict.fromkeys(["thumbnail", "small", "medium", "large"], 3) == settings.EFFORTS
+
+
+@pytest.mark.parametrize(
+    ("bar", "line"),
+    [
+        (Bar("lost", 0, 0, at_most), "BAR lost 0 0 ok"),
+        (Bar("lost", 1, 0, at_most), "BAR lost 1 0 short"),
+        (Bar("uploads", 999, 1000, at_least), "BAR uploads 999 1000 short"),
+        (Bar("cpu", 0.5, 1.10), "BAR cpu 0.5 1.1 ok"),
+        (Bar("cpu", None, 1.10), "BAR cpu - 1.1 short"),
+        (Bar("uploads", None, 0, at_least), "BAR uploads - 0 short"),
+    ],
+)
+def test_a_bar_is_a_line_and_an_exit_status(bar: Bar, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert report([bar]) == line.endswith("short")
+    assert capsys.readouterr().out == f"{line}\n"
+
+
+def test_the_bench_prints_two_decimals(capsys: pytest.CaptureFixture[str]) -> None:
+    assert report([Bar("cpu", 1 / 3, 1.10), Bar("package-mb", None, 60)], ".2f") == 1
+    assert capsys.readouterr().out == "BAR cpu 0.33 1.1 ok\nBAR package-mb - 60 short\n"

@@ -1,4 +1,4 @@
-"""Runs a function's real handler, with the next fault that a test has laid out for it: see conftest.Faults.
+"""Runs a function's real handler, with the next fault that a test has laid out for it: see pipeline.Faults.
 
 The functions of a stack under test have this as their handler, REAL_MODULE names theirs, FAULTS the folder of faults,
 RECIPES a file in place of recipes.json.

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.workflow.fault_points import POINTS
 from tests.workflow.pipeline import Pipeline, deployed, picture
-from tests.workflow.points import POINTS
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """Where a fault can fall between two effects of a function: before or after each AWS call that has or decides one.
 
-A point is (function, kind of fault, AWS operation, which call of it, before or after); faulty.py has the kinds.
+A point is (function, kind of fault, AWS operation, its nth call, "before" or "after"); faulty.py has the kinds.
 """
 
 # function → the AWS calls of one successful run that have an effect or decide one: (operation, which of them).
