@@ -28,7 +28,7 @@ class Result:
 
     @property
     def bytes(self) -> dict[str, int]:
-        sizes = dict.fromkeys(DEFAULT["formats"], 0)
+        sizes: dict[str, int] = dict.fromkeys(DEFAULT["formats"], 0)
         for name, path in self.outputs.items():
             sizes[name.rpartition(".")[2]] += path.stat().st_size
         return sizes
@@ -84,12 +84,13 @@ def darkroom(photo: Path, warmup: Path, folder: Path) -> Result:
 def peer(engine: str, settings: dict[str, Any], photo: Path, warmup: Path, folder: Path) -> Result:
     """Run one of the programs in engines/, with encoder settings per format."""
     (filtered,) = DEFAULT["filtered"].values()
+    contrast = filtered["filters"][1]["amount"]  # type: ignore[typeddict-item]
     job = {
         "source": str(photo),
         "warmup": str(warmup),
         "out": str(folder / "out"),
         "sizes": DEFAULT["sizes"],
-        "gray": {"size": filtered["size"], "contrast": filtered["filters"][1]["amount"]},
+        "gray": {"size": filtered["size"], "contrast": contrast},
         "settings": settings,
     }
     task = folder / "job.json"

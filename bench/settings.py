@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.race import DEFAULT
 from engine.encoding import avif_speed
+
+if TYPE_CHECKING:
+    from contracts import Size
 
 # sharp and libvips take an effort: this minus the speed of the AVIF encoder.
 _FASTEST = 9
 
 
-def matched_effort(size: dict[str, Any]) -> int:
+def matched_effort(size: Size) -> int:
     """The effort at which a peer encodes a rendition (of a 4:3 source) at Darkroom's speed."""
     shape = 1.0 if size["fit"] == "cover" else 0.75
     return _FASTEST - avif_speed(round(size["width"] * size["height"] * shape))

@@ -1,7 +1,7 @@
 """The shapes that travel: between the states, into JobsTable, the manifest and the messages.
 
-They are types only: nothing checks them while a function runs. recipes.schema.json and manifest.schema.json say the
-same to the outside, and a test compares both. Moments are ISO 8601 in UTC with milliseconds (see pipeline.clock).
+They are types only: no function checks them while it runs. recipes.schema.json and manifest.schema.json say the same to
+the outside, and a test compares them. A moment is ISO 8601 in UTC with milliseconds.
 """
 
 from typing import Literal, NotRequired, Required, TypedDict
@@ -10,35 +10,29 @@ Format = Literal["avif", "webp", "jpeg", "png"]  # of a rendition
 SourceFormat = Literal["jpeg", "png", "webp", "gif", "avif", "heic", "tiff"]
 Status = Literal["QUEUED", "PROCESSING", "SUCCEEDED", "REJECTED", "FAILED", "SUPERSEDED", "DELETED"]  # of a job
 
-# ----------------------------------------------------------------------- source
 
-
+# One version of an uploaded object.
 class SourceVersion(TypedDict):
-    """One version of an uploaded object."""
-
     bucket: str
     key: str  # raw/<path>
     version_id: str  # "null" in a bucket that was never versioned
 
 
+# A source version as S3 describes it.
 class Source(SourceVersion):
-    """A source version as S3 describes it."""
-
     etag: str  # without quotes
     size: int  # bytes
-    sequencer: NotRequired[str]  # of the S3 event, as a fact: nothing is decided by it
+    sequencer: NotRequired[str]  # of the S3 event, for the record: nothing is decided by it
 
 
+# What a recipe with keep_copyright keeps of a source's EXIF.
 class Rights(TypedDict, total=False):
-    """What a recipe with keep_copyright keeps of a source's EXIF."""
-
     artist: str
     copyright: str
 
 
+# What ValidateImage learned about an image.
 class ImageFacts(TypedDict):
-    """What ValidateImage learned of an image."""
-
     format: SourceFormat
     width: int  # pixels, as displayed
     height: int  # pixels, as displayed
@@ -49,39 +43,31 @@ class ImageFacts(TypedDict):
     rights: NotRequired[Rights]
 
 
-class ManifestSource(Source, ImageFacts):
-    """A source as its manifest describes it."""
+# -------------------------------------------------------------------------- recipe
 
 
-# ----------------------------------------------------------------------- recipe
-
-
+# The box of a rendition. `inside` needs one side, the other fits need both.
 class Size(TypedDict):
-    """A rendition's box. `inside` needs one side, the others both."""
-
     width: NotRequired[int]  # pixels
     height: NotRequired[int]  # pixels
-    fit: NotRequired[Literal["inside", "cover", "contain"]]  # inside, unless said
+    fit: Literal["inside", "cover", "contain"]
     background: NotRequired[str]  # of `contain`: "#rrggbb" or "transparent"
 
 
+# A filter; its arguments are further fields, see engine.filters and the schema.
 class FilterStep(TypedDict):
-    """A filter by name; its arguments are further fields (engine.filters, and the schema)."""
-
     filter: str
 
 
+# A rendition of a named size, after a chain of filters.
 class FilteredRendition(TypedDict):
-    """A rendition of the size named, after a chain of filters."""
-
     size: str
     filters: list[FilterStep]
     formats: list[Format]
 
 
+# A text or an image, on every rendition that is wide enough.
 class Watermark(TypedDict):
-    """A text or a picture that every rendition wide enough carries."""
-
     min_width: int  # pixels
     text: NotRequired[str]
     image: NotRequired[str]  # a file in functions/watermarks
@@ -89,50 +75,45 @@ class Watermark(TypedDict):
     color: NotRequired[str]  # "#rrggbb"
     position: str  # "top-left" to "bottom-right"
     opacity: float  # 0 to 1
-    scale: float  # of the rendition's width
-    margin: float  # of the rendition's shorter side
+    scale: float  # part of the rendition's width
+    margin: float  # part of the rendition's shorter side
 
 
+# The encoders' own scales.
 class Quality(TypedDict):
-    """The encoders' own scales."""
-
     avif: int  # 1 to 100
     webp: int  # 1 to 100
     jpeg: int  # 1 to 95
 
 
+# The time that the encoders spend on saving bytes.
 class Effort(TypedDict):
-    """How much time the encoders spend on fewer bytes."""
-
     avif: int | None  # 0 to 10; None: by the number of pixels
     webp: int  # 0 to 6
     png: int  # 0 to 6
 
 
+# What ValidateImage accepts.
 class Limits(TypedDict):
-    """What ValidateImage accepts."""
-
     formats: list[SourceFormat]
     bytes: int
     pixels: int  # width times height
     side: int  # pixels
-    memory: int | None  # MiB that decoding may take; None: what the function has
+    memory: int | None  # MiB for decoding; None: what the function has
     seconds: int  # of CPU, for the first decode
     frames: int
     scans: int  # of a progressive JPEG
     chunks: int  # parts of the file's structure
 
 
+# Which recipe, and which state of it: the hash changes with whatever shapes the outputs.
 class RecipeRef(TypedDict):
-    """Which recipe, and in which state: the hash changes with whatever shapes the outputs."""
-
     name: str
     hash: str  # 16 hex digits
 
 
+# A recipe as pipeline.recipes resolves it: checked, with every default filled in.
 class Recipe(RecipeRef):
-    """A recipe as `pipeline.recipes` resolves it: checked, with every default filled in."""
-
     sizes: dict[str, Size]
     formats: list[Format]
     filtered: dict[str, FilteredRendition]
@@ -144,86 +125,76 @@ class Recipe(RecipeRef):
     limits: Limits
 
 
+# recipes.json, resolved.
 class Recipes(TypedDict):
-    """recipes.json, resolved."""
-
     recipes: dict[str, Recipe]
-    routes: dict[str, str]  # key prefix → name of a recipe
+    routes: dict[str, str]  # key prefix -> name of a recipe
 
 
-# ---------------------------------------------------------------------- attempt
+# ------------------------------------------------------------------------- attempt
 
 
+# One attempt at one source version: the input of an execution.
 class Job(TypedDict):
-    """One attempt at one source version: the input of an execution."""
-
     job_id: str  # 24 hex digits, the same for the same source version
     execution_name: str  # <job_id>-<round>-<attempt>
-    round: int  # from 1; a redrive or a changed recipe begins another
+    round: int  # from 1: a redrive or a changed recipe opens another
     attempt: int  # within the round, from 1; 0 for a version whose set stood already
     max_attempts: int
     source: Source
     recipe: RecipeRef
 
 
+# What ResizeImage or ApplyFilters hands on to OptimizeImage.
 class Intermediate(TypedDict):
-    """What ResizeImage or ApplyFilters hands on to OptimizeImage."""
-
     key: str | None  # under work/; None where the recipe asks for nothing
-    renditions: dict[str, tuple[int, int]]  # name → width, height in pixels
+    renditions: dict[str, tuple[int, int]]  # name -> width, height in pixels
 
 
-class Rejection(TypedDict):
-    """Why a source was refused."""
-
+# Why a source was refused.
+class Refusal(TypedDict):
     code: str  # a key of engine.rejection.SENTENCES
     reason: str  # one sentence for the uploader, in ASCII
 
 
+# Why an attempt failed.
 class Failure(TypedDict):
-    """Why an attempt failed."""
-
     code: str  # the error's name
     reason: str
-    state: str | None  # None: the run ended outside of any
+    state: str | None  # None: the run ended outside of any state
     at: NotRequired[str]  # moment
 
 
+# What a finished set amounts to.
 class Result(TypedDict):
-    """What became of a finished source."""
-
     manifest_key: str
     renditions: int
     bytes_in: int
     bytes_out: int
 
 
+# ValidateImage's answer about a source that it accepts.
 class Accepted(TypedDict):
-    """ValidateImage's answer about a good source."""
-
     valid: Literal[True]
     image: ImageFacts
     recipe: Recipe
 
 
+# ValidateImage's answer about a source that it refuses: an outcome as it is.
 class Rejected(TypedDict):
-    """ValidateImage's answer about a source that it refuses; an outcome as it is."""
-
     valid: Literal[False]
     status: Literal["REJECTED"]
-    rejection: Rejection
+    rejection: Refusal
 
 
+# The outcome of an attempt that finished its set.
 class Succeeded(TypedDict):
-    """The outcome of an attempt that wrote its set."""
-
     status: Literal["SUCCEEDED"]
     result: Result
 
 
+# The outcome of an attempt that broke.
 class Failed(TypedDict):
-    """The outcome of an attempt that broke."""
-
     status: Literal["FAILED"]
     state: str
     error: dict[str, str]  # Error and Cause, as Step Functions hands them to a Catch; a Lambda's Cause is JSON
@@ -231,24 +202,45 @@ class Failed(TypedDict):
 
 Outcome = Succeeded | Rejected | Failed
 
-# ----------------------------------------------------------------- what is kept
+
+# What ValidateImage, ResizeImage, ApplyFilters and OptimizeImage are handed: each has a part of it.
+class ImageEvent(TypedDict):
+    job: Job
+    recipe: Recipe  # not ValidateImage: it chooses the recipe
+    image: ImageFacts  # OptimizeImage only
+    intermediates: list[Intermediate]  # OptimizeImage only, of both branches
 
 
+# What NotifySuccess and NotifyError are handed.
+class NotifyEvent(TypedDict):
+    job: Job
+    outcome: Outcome
+
+
+# What NotifySuccess and NotifyError answer: how the record stands now.
+class Closed(TypedDict):
+    status: Status
+    code: NotRequired[str | None]
+    reason: NotRequired[str | None]
+
+
+# -------------------------------------------------------------------- what is kept
+
+
+# A job in JobsTable. One that was never run has only what accounts for it.
 class Record(TypedDict, total=False):
-    """A job in JobsTable. A version that was never run has no more than it needs to be accounted for."""
-
     source_key: Required[str]
     item: Required[str]  # job#<version_id>
     schema_version: int
     job_id: str
     status: Status
-    attention: Status  # the status again, but for SUCCEEDED: the index by_status holds what has it
+    attention: Status  # the same, but absent for SUCCEEDED: the index by_status lists the records that have it
     source: Source
     recipe: RecipeRef
     round: int
     attempt: int
-    execution_name: str  # the owner: who may change the record
-    queued_at: str
+    execution_name: str  # the owner, which alone may change the record
+    queued_at: str  # moment, as all that end in _at
     started_at: str
     updated_at: str
     finished_at: str
@@ -260,9 +252,8 @@ class Record(TypedDict, total=False):
     expires_at: int  # epoch seconds: the table's TTL
 
 
+# One file of a set.
 class Rendition(TypedDict):
-    """One file of a set."""
-
     name: str
     key: str  # processed/<path>/<name>.<extension>
     format: Format
@@ -273,25 +264,28 @@ class Rendition(TypedDict):
     sha256: str  # 64 hex digits
 
 
+# What a page shows until the image has loaded.
 class Placeholder(TypedDict):
-    """What a page shows until the picture is there."""
-
     blurhash: str
     color: str  # the dominant one, "#rrggbb"
 
 
-class Manifest(TypedDict):
-    """processed/<path>/manifest.json: what stands for one source."""
+# The source in a manifest.
+class ManifestSource(Source, ImageFacts):
+    pass
 
+
+# processed/<path>/manifest.json: the set of one source.
+class Manifest(TypedDict):
     schema_version: int
     job_id: str
     round: int
     attempt: int
-    created_at: str
+    created_at: str  # moment
     source: ManifestSource
     recipe: RecipeRef
     placeholder: Placeholder
     renditions: list[Rendition]
     srcset: dict[Format, str]  # the value of a srcset attribute, per format
     picture: str  # a <picture> element
-    obsolete: list[str]  # keys of the set before this one, removed after the manifest was written
+    obsolete: list[str]  # keys of the set before this one, removed after this manifest was written

@@ -32,15 +32,15 @@ def keep_objects_in(folder: Path) -> ModuleType:
         path(key).parent.mkdir(parents=True, exist_ok=True)
         path(key).write_bytes(body)
 
-    def get_json(_bucket: str, key: str) -> Any:
+    def get_manifest(_bucket: str, key: str) -> Any:
         return json.loads(path(key).read_bytes()) if path(key).exists() else None
 
     vars(storage).update(
         read_source=lambda source, _limit: path(source["key"]).read_bytes(),
         download=lambda _bucket, key, folder: Path(shutil.copy(path(key), folder)),
-        get_json=get_json,
+        get_manifest=get_manifest,
         put=put,
-        put_json=lambda bucket, key, document: put(bucket, key, json.dumps(document).encode()),
+        put_manifest=lambda bucket, key, document: put(bucket, key, json.dumps(document).encode()),
         delete=lambda _bucket, _keys: None,
     )
     return storage

@@ -1,4 +1,4 @@
-"""Colour profiles: an image's colours turned into sRGB."""
+"""Convert an image's colours to sRGB by its ICC profile."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ _PROBE = bytes(itertools.chain.from_iterable(itertools.product(range(0, 256, 51)
 
 
 def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    """The image (mode L, RGB, RGBA or CMYK) in sRGB (L, RGB or RGBA), if the ICC `profile` is of use: one that is
-    damaged, or for other colours than the image has, changes nothing."""
+    """The image (mode L, RGB, RGBA or CMYK) in sRGB (L, RGB or RGBA).
+
+    A profile that is damaged, or for another colour space than the image's, changes nothing.
+    """
     with suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return _transformed(image, profile)
     return image
@@ -49,6 +51,6 @@ def _srgb_profile() -> ImageCms.ImageCmsProfile:
 
 
 def _changes_nothing(transform: ImageCms.ImageCmsTransform) -> bool:
-    """Whether the profile is sRGB in all but name: what it does to colours says so, its description may not."""
+    """Whether the profile is sRGB, by what it does to colours: its description may not say so."""
     probe = Image.frombytes("RGB", (len(_PROBE) // 3, 1), _PROBE)
     return max(abs(a - b) for a, b in zip(_PROBE, transform.apply(probe).tobytes(), strict=True)) <= 2

@@ -1,4 +1,4 @@
-"""Containers: what kind of file some bytes are, and what its structure says before anything is decoded.
+"""Containers: which format some bytes are, and what their structure says before anything is decoded.
 
 A file can be built so that Pillow's own parser, or a decoder, spends minutes or gigabytes on it: this comes first.
 """
@@ -8,15 +8,16 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, cast
 
 from engine.limits import DECODER_BYTES, SCANS_BYTES, check_frames, check_size, counting, take
 from engine.rejection import FORMATS, reject
 
-# --------------------------------------------------------------------------- kind and size
+if TYPE_CHECKING:
+    from contracts import Limits, SourceFormat
 
-
+# By content: a file's name proves nothing. The first match counts.
 _SIGNATURES = [
     ("jpeg", re.compile(rb"\xff\xd8\xff")),
     ("png", re.compile(rb"\x89PNG\r\n\x1a\n")),
@@ -37,58 +38,51 @@ _SIGNATURES = [
     ("an SVG drawing", re.compile(rb"\s*(?:<[?!][^>]*>\s*)*<svg")),
     ("a text or web page", re.compile(rb"[\t\n\r -~]{32}")),
 ]
-"""By content: what a file is named proves nothing. The first match counts."""
 
 
-def kind(data: bytes, accepted: Iterable[str]) -> str:
-    """The name of the format, one of `accepted`. Raises Rejection."""
+def kind(data: bytes, accepted: Collection[str]) -> SourceFormat:
+    """The format of `data`, one of `accepted`. Raises Rejection."""
     head = data[:512]
     found = next((name for name, signature in _SIGNATURES if signature.match(head)), "of an unknown kind")
     if found not in accepted:
-        names = [FORMATS[name] for name in accepted]
         article = f"a {FORMATS[found]} image" if found in FORMATS else found
-        raise reject("UNSUPPORTED_FORMAT", found=article, accepted=_alternatives(names))
-    return found
+        *names, last = (FORMATS[name] for name in accepted)
+        alternatives = f"{', '.join(names)} or {last}" if names else last
+        raise reject("UNSUPPORTED_FORMAT", found=article, accepted=alternatives)
+    return cast("SourceFormat", found)
 
 
-def _alternatives(names: list[str]) -> str:
-    return " or ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+def walk(name: SourceFormat, data: bytes, limits: Limits) -> tuple[int, float]:
+    """Read a file's structure without decoding it: the number of frames, and the decoder's bytes per pixel.
 
-
-# --------------------------------------------------------------------------- structure
-
-
-def walk(name: str, data: bytes, limits: Mapping[str, Any]) -> tuple[int, float]:
-    """Read a file's structure without decoding: its frames, and the decoder's bytes a pixel.
-
-    Raises Rejection; or ValueError, IndexError or struct.error for a structure that is not whole. The size of what has
-    no walk (AVIF, HEIC) is known only when it is opened, which for these allocates no pixels.
+    Raises Rejection; or ValueError, IndexError or struct.error if the structure is broken. AVIF and HEIC have no walk:
+    their size is known only when they are opened, which allocates no pixels.
     """
     return _WALKS[name](data, limits) if name in _WALKS else (1, DECODER_BYTES[name])
 
 
 _JUNK_BYTES = 65536
+# Pixels times scans of a JPEG: a scan passes over every pixel, however few bytes it has, at 800 million per second.
 _SCANNED_PIXELS = 2_500_000_000
-"""Pixels times scans of a JPEG: however few bytes a scan has, it passes over every pixel, 800 million a second."""
 _JPEG_MARKER = re.compile(rb"\xff([^\xff\0])", re.DOTALL)
 _JPEG_MARKER_AFTER_SCAN = re.compile(rb"\xff([^\xff\0\xd0-\xd7])", re.DOTALL)
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+# What every decoder reads: baseline, extended and progressive, in Huffman or arithmetic code.
 _JPEG_CODED = frozenset((0xC0, 0xC1, 0xC2, 0xC9, 0xCA))
-"""Baseline, extended and progressive, by Huffman or arithmetic code: what every decoder reads."""
 _JPEG_BARE = frozenset(b"\x01\xd0\xd1\xd2\xd3\xd4\xd5\xd6\xd7\xd8")
 
 
-def _walk_jpeg(data: bytes, limits: Mapping[str, Any]) -> tuple[int, float]:
-    """Count scans and segments up to the end of the first picture: what follows (a gain map, a film) is not decoded."""
+def _walk_jpeg(data: bytes, limits: Limits) -> tuple[int, float]:
+    """Count scans and segments up to the end of the first image: what follows (a gain map, a film) is not decoded."""
     scans, most_scans, junk, position = 0, limits["scans"], 0, 2
     pattern = _JPEG_MARKER
     steps = counting("jpeg", "segments", limits["chunks"])
     for _ in steps:
         marker = pattern.search(data, position)
-        if not scans:  # Pillow's parser reads what stands between the first segments byte by byte
+        if not scans:  # Pillow's parser reads stray bytes between the first segments one by one
             junk += (marker.start() if marker else len(data)) - position
             if junk > _JUNK_BYTES:
-                raise reject("TOO_COMPLEX", format="jpeg", parts="stray bytes", limit=_JUNK_BYTES)
+                raise reject("TOO_COMPLEX", format="jpeg", problem=f"has more than {_JUNK_BYTES:,} stray bytes")
         if marker is None:
             break
         position = marker.end()
@@ -101,26 +95,23 @@ def _walk_jpeg(data: bytes, limits: Mapping[str, Any]) -> tuple[int, float]:
             scans += 1
             pattern = _JPEG_MARKER_AFTER_SCAN
             if scans > most_scans:
-                raise reject("TOO_COMPLEX", format="jpeg", parts="scans", limit=most_scans)
-        elif code == 0xED:  # Photoshop's: Pillow goes through the blocks in it one by one
-            blocks = data.count(b"8BIM", position, position + int.from_bytes(data[position : position + 2], "big"))
-            take(steps, blocks)
+                raise reject("TOO_COMPLEX", format="jpeg", problem=f"has more than {most_scans:,} scans")
+        elif code == 0xED:  # Photoshop's segment: Pillow reads its blocks one by one
+            end = position + int.from_bytes(data[position : position + 2], "big")
+            take(steps, data.count(b"8BIM", position, end))
         elif code in _JPEG_FRAMES:
             bits, height, width = struct.unpack_from(">BHH", data, position + 2)
             if code not in _JPEG_CODED or bits != 8:
-                raise reject(
-                    "UNSUPPORTED_FORMAT",
-                    found="a JPEG of a rare kind (lossless, or not of 8 bits)",
-                    accepted="an ordinary JPEG",
-                )
+                rare = "a JPEG of a rare kind (lossless, or not of 8 bits)"
+                raise reject("UNSUPPORTED_FORMAT", found=rare, accepted="an ordinary JPEG")
             check_size("jpeg", (width, height), limits)
             most_scans = min(most_scans, _SCANNED_PIXELS // (width * height))
         position += max(2, int.from_bytes(data[position : position + 2], "big"))
     return 1, SCANS_BYTES if scans > 1 else DECODER_BYTES["jpeg"]
 
 
-def _walk_png(data: bytes, limits: Mapping[str, Any]) -> tuple[int, float]:
-    """Check every chunk up to IEND, and the CRC of those that make the picture (the decoder skips that of IDAT)."""
+def _walk_png(data: bytes, limits: Limits) -> tuple[int, float]:
+    """Check every chunk up to IEND, and the CRC of the critical ones: the decoder does not check that of IDAT."""
     frames, position, view = 1, 8, memoryview(data)
     for step in counting("png", "chunks", limits["chunks"]):
         length, kind = struct.unpack_from(">I4s", data, position)
@@ -139,11 +130,11 @@ def _walk_png(data: bytes, limits: Mapping[str, Any]) -> tuple[int, float]:
     return frames, DECODER_BYTES["png"]
 
 
-def _walk_webp(data: bytes, limits: Mapping[str, Any]) -> tuple[int, float]:
-    """Check the canvas, which the decoder allocates as soon as the file is opened, and count animation frames."""
+def _walk_webp(data: bytes, limits: Limits) -> tuple[int, float]:
+    """Check the canvas, which the decoder allocates when the file is opened, and count animation frames."""
     frames, position = 0, 12
     end = 8 + int.from_bytes(data[4:8], "little")
-    if end > len(data) + 1:  # a last padding byte is sometimes left out
+    if end > len(data) + 1:  # encoders sometimes leave out the last padding byte
         raise ValueError("shorter than its RIFF header says")
     kind, body = data[12:16], data[20:30]
     if kind == b"VP8X":
@@ -164,8 +155,8 @@ def _walk_webp(data: bytes, limits: Mapping[str, Any]) -> tuple[int, float]:
     return max(1, frames), DECODER_BYTES["webp"]
 
 
-def _walk_gif(data: bytes, limits: Mapping[str, Any]) -> tuple[int, float]:
-    """Count frames. Only blocks that are not full are counted as parts: the number of full ones is bounded by bytes."""
+def _walk_gif(data: bytes, limits: Limits) -> tuple[int, float]:
+    """Count frames. Only blocks that are not full count as parts: the file's size bounds the number of full ones."""
 
     def table(flags: int) -> int:
         return 3 << (flags & 7) + 1 if flags & 0x80 else 0
@@ -181,7 +172,7 @@ def _walk_gif(data: bytes, limits: Mapping[str, Any]) -> tuple[int, float]:
         elif data[position] == 0x21:
             position += 2
         else:
-            position += 1  # stray, and skipped by every reader
+            position += 1  # a stray byte, which every reader skips
             continue
         while length := data[position]:
             if length < 255:
@@ -191,8 +182,8 @@ def _walk_gif(data: bytes, limits: Mapping[str, Any]) -> tuple[int, float]:
     return max(1, frames), DECODER_BYTES["gif"]
 
 
-def _walk_tiff(data: bytes, limits: Mapping[str, Any]) -> tuple[int, float]:
-    """Count pages by the chain of directories, and the numbers (such as where strips are) in the first."""
+def _walk_tiff(data: bytes, limits: Limits) -> tuple[int, float]:
+    """Count pages by the chain of directories, and the numbers (such as the strips' offsets) in the first one."""
     order = "<" if data[:1] == b"I" else ">"
     big = b"+" in data[2:4]
     count, entry, link = ("Q", 20, "Q") if big else ("H", 12, "I")
@@ -205,7 +196,7 @@ def _walk_tiff(data: bytes, limits: Mapping[str, Any]) -> tuple[int, float]:
         (entries,) = struct.unpack_from(order + count, data, position)
         position += struct.calcsize(order + count)
         take(steps, entries)
-        if pages == 1:  # the page that is decoded: Pillow makes Python's numbers of what it has of them
+        if pages == 1:  # the page that is decoded: Pillow makes a Python object of each of its numbers
             for at in range(position, position + entries * entry, entry):
                 kind, values = struct.unpack_from(order + "H" + link, data, at + 2)
                 take(steps, 0 if kind in _TIFF_BYTES else values)
@@ -214,13 +205,8 @@ def _walk_tiff(data: bytes, limits: Mapping[str, Any]) -> tuple[int, float]:
     return pages, DECODER_BYTES["tiff"]
 
 
+# Types of one byte each: texts, profiles, previews.
 _TIFF_BYTES = frozenset((1, 2, 6, 7))
-"""Types of one byte each: texts, profiles, previews."""
 
-_WALKS: dict[str, Callable[[bytes, Mapping[str, Any]], tuple[int, float]]] = {
-    "jpeg": _walk_jpeg,
-    "png": _walk_png,
-    "webp": _walk_webp,
-    "gif": _walk_gif,
-    "tiff": _walk_tiff,
-}
+_WALKS: dict[str, Callable[[bytes, Limits], tuple[int, float]]]
+_WALKS = {"jpeg": _walk_jpeg, "png": _walk_png, "webp": _walk_webp, "gif": _walk_gif, "tiff": _walk_tiff}

@@ -1,7 +1,7 @@
-"""Pictures: prove that bytes are one, decode it once, and make its renditions.
+"""Prove that bytes are an image, and decode it.
 
-Images handed on by `decode` and made from its result are upright, in sRGB, of mode L, RGB or RGBA (straight alpha),
-and carry no metadata. Whatever a decoder says about bad bytes becomes a Rejection.
+`decode` returns images that are upright, in sRGB, of mode L, RGB or RGBA (straight alpha), and without metadata.
+Whatever a decoder raises about bad bytes becomes a Rejection.
 """
 
 from __future__ import annotations
@@ -12,27 +12,26 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine import containers, resizing
 from engine.limits import check_bytes, check_frames, check_size
 from engine.pillow import Image
 from engine.rejection import FORMATS, Rejection, reject
-from engine.resizing import Box, Size
 
+if TYPE_CHECKING:
+    from contracts import ImageFacts, Limits, Size, SourceFormat
+    from engine.resizing import Box
+
+# JPEG's own scaling and box averages are used as far as they leave this many times the pixels of the largest rendition
+# on each axis: LANCZOS then averages away what they blur (SSIMULACRA2 of 95 or more against a full decode).
 _OVERSAMPLING = 1.75
-"""JPEG's own scaling and box averages are used as far as they leave this many times the pixels of the largest rendition
-on each axis: what they blur, LANCZOS then averages away (SSIMULACRA2 of 95 or more against a full decode)."""
 
 
-# --------------------------------------------------------------------------- inspect
-
-
-def inspect(data: bytes, limits: Mapping[str, Any], sizes: Mapping[str, Size] | None = None) -> dict[str, Any]:
+def inspect(data: bytes, limits: Limits, sizes: Mapping[str, Size] | None = None) -> ImageFacts:
     """Prove that `data` is a whole image within a recipe's `limits`: cheap checks first, then a decode.
 
-    `sizes` are those that it will be decoded for: with them, the memory of scaling a JPEG down is limited too.
-    Returns {"format", "width", "height" (as displayed), "orientation" (EXIF, 1 to 8), "frames", "has_alpha", "mode"}.
+    With `sizes`, those that it will be decoded for, the memory of scaling a JPEG down is limited too.
     Raises Rejection.
     """
     check_bytes(len(data), limits)
@@ -47,19 +46,18 @@ def inspect(data: bytes, limits: Mapping[str, Any], sizes: Mapping[str, Size] | 
         if name in ("avif", "heic"):
             frames = image.n_frames  # type: ignore[attr-defined]
             check_frames(name, frames, limits)
-        orientation = _orientation(image)
         width, height = _displayed(image, name)
-        facts = {
+        facts: ImageFacts = {
             "format": name,
             "width": width,
             "height": height,
-            "orientation": orientation,
+            "orientation": _orientation(image),
             "frames": frames,
             "has_alpha": image.has_transparency_data,
             "mode": image.mode,
         }
         if image.mode in ("I", "F"):
-            raise reject("UNSUPPORTED_FORMAT", found="an image of 32 bits a channel", accepted="8 or 16 bits")
+            raise reject("UNSUPPORTED_FORMAT", found="an image of 32 bits per channel", accepted="8 or 16 bits")
         if name == "jpeg":
             image.draft("L", (1, 1))  # reads all of the entropy code, as a full decode does, at half the cost
         image.load()
@@ -67,8 +65,8 @@ def inspect(data: bytes, limits: Mapping[str, Any], sizes: Mapping[str, Size] | 
 
 
 @contextmanager
-def _rejecting(name: str) -> Iterator[None]:
-    """Whatever goes wrong within is the fault of the bytes: decoders raise nearly every kind of exception."""
+def _rejecting(name: SourceFormat) -> Iterator[None]:
+    """Turn any exception into a Rejection: decoders raise nearly every kind about bad bytes."""
     try:
         with _silence():
             yield
@@ -80,7 +78,7 @@ def _rejecting(name: str) -> Iterator[None]:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """No stderr: libtiff complains there, at a length that the file chooses, and all of it would be in the log."""
+    """Discard stderr: libtiff complains there at a length that the file chooses, and all of it would be logged."""
     kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 2)
     os.close(nothing)
@@ -91,30 +89,28 @@ def _silence() -> Iterator[None]:
         os.close(kept)
 
 
-def open_image(data: bytes, name: str) -> Image.Image:
+def open_image(data: bytes, name: SourceFormat) -> Image.Image:
+    """`data` opened as an image of this format and no other; its pixels are not decoded yet."""
     if name == "heic":
         _register_heic()
-    return Image.open(BytesIO(data), formats=[_PLUGINS.get(name, name.upper())])
-
-
-_PLUGINS = {"heic": "HEIF"}
+    return Image.open(BytesIO(data), formats=["HEIF" if name == "heic" else name.upper()])
 
 
 @functools.cache
 def _register_heic() -> None:
-    import pi_heif  # type: ignore[import-untyped]  # only where a HEIC is: no cold start pays for it
+    import pi_heif  # type: ignore[import-untyped]  # lazily: other formats' cold starts do not pay for it
 
     pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
 
 
-def _displayed(image: Image.Image, name: str) -> tuple[int, int]:
-    """Width and height when upright. Pillow tells those of a TIFF, and pi-heif those of a HEIC, as displayed."""
+def _displayed(image: Image.Image, name: SourceFormat) -> tuple[int, int]:
+    """Width and height when upright. Pillow gives those of a TIFF, and pi-heif those of a HEIC, as displayed."""
     turned = _orientation(image) >= 5 and name not in ("tiff", "heic")
     return (image.height, image.width) if turned else image.size
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF orientation, 1 where there is none or none that makes sense. Damaged EXIF is no reason to refuse."""
+    """EXIF orientation; 1 where there is none, or none that makes sense. Damaged EXIF is no reason to refuse."""
     try:
         orientation = image.getexif().get(0x0112, 1)
     except Exception:
@@ -126,10 +122,10 @@ def _orientation(image: Image.Image) -> int:
 
 
 def decode(data: bytes, sizes: Mapping[str, Size]) -> Image.Image:
-    """The first picture in `data`, which has passed `inspect`: upright, sRGB, mode L, RGB or RGBA.
+    """The first image in `data`, which has passed `inspect`: upright, sRGB, mode L, RGB or RGBA.
 
     It may be smaller than its source, but never below _OVERSAMPLING times what the largest of `sizes` needs on either
-    axis; then the source may end within its last pixels: info["extent"] says where. Raises Rejection.
+    axis. The source may then end within the last row or column: info["extent"] says where. Raises Rejection.
     """
     name = containers.kind(data, FORMATS)
     with _rejecting(name):
@@ -141,31 +137,34 @@ def decode(data: bytes, sizes: Mapping[str, Size]) -> Image.Image:
         profile, orientation = image.info.get("icc_profile"), _orientation(image)
         image = _plain_mode(image, data[24] if name == "png" else 8)
         factor = min(image.width // enough[0], image.height // enough[1])
-        if factor > 1:  # box averages by whole numbers: colours are then converted on fewer pixels
+        if factor > 1:  # box averages by whole numbers: fewer pixels then go through the colour conversion
             image = image.reduce(factor)
             width, height = width / factor, height / factor
         extent = _turned((width, height), image.size, orientation)
-        image = _without_idle_alpha(_upright(_srgb(image, profile), orientation))
+        image = _srgb(image, profile)
+        if orientation in _TURNS:
+            image = image.transpose(_TURNS[orientation])
+        image = _without_idle_alpha(image)
         image.info = {} if extent == (0, 0, *image.size) else {"extent": extent}
         return image
 
 
-def _enough(image: Image.Image, name: str, sizes: Mapping[str, Size]) -> tuple[int, int]:
-    """Width and height, as stored, that suffice to make all of `sizes` from."""
+def _enough(image: Image.Image, name: SourceFormat, sizes: Mapping[str, Size]) -> tuple[int, int]:
+    """Width and height, as stored, from which all of `sizes` can be made."""
     displayed = _displayed(image, name)
     scale = min(1.0, _OVERSAMPLING * max(resizing.scale(displayed, size) for size in sizes.values()))
     return math.ceil(image.width * scale), math.ceil(image.height * scale)
 
 
 def _scaled_down(image: Image.Image, sizes: Mapping[str, Size]) -> tuple[int, int]:
-    """What a JPEG is scaled to while it is decoded for `sizes`."""
+    """The size to which the decoder scales a JPEG down for `sizes`."""
     enough = _enough(image, "jpeg", sizes)
     scale = next((scale for scale in (8, 4, 2) if min(image.width // enough[0], image.height // enough[1]) >= scale), 1)
     return -(-image.width // scale), -(-image.height // scale)
 
 
 def _plain_mode(image: Image.Image, depth: int) -> Image.Image:
-    """The image in mode L, RGB, RGBA or CMYK. `depth` is the bits of a channel in a PNG."""
+    """The image in mode L, RGB, RGBA or CMYK. `depth`: bits per channel of a PNG."""
     if image.mode.startswith("I;16"):
         return _eight_bits(image)
     if "transparency" in image.info and image.mode in ("L", "RGB"):
@@ -178,7 +177,7 @@ def _plain_mode(image: Image.Image, depth: int) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """16-bit gray to L (or to RGBA, if one gray is transparent). Pillow's own conversion clips at 255."""
+    """16-bit gray as L, or as RGBA if one gray is transparent. Pillow's own conversion clips at 255."""
     wide = image.convert("I")
     gray = wide.point([round(value / 257) for value in range(65536)], "L")
     gray.info = dict(image.info)
@@ -191,7 +190,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _color_key(key: Any, depth: int) -> Any:
-    """The transparent colour of a PNG, given at the file's depth, at the 8 bits that it is decoded to."""
+    """The transparent colour of a PNG, from the file's depth to the 8 bits of the decoded image."""
 
     def scaled(value: int) -> int:
         return value >> 8 if depth == 16 else value * 255 // (2**depth - 1)
@@ -201,12 +200,13 @@ def _color_key(key: Any, depth: int) -> Any:
 
 def _srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     if profile:
-        from engine import colour  # only where a profile is: no cold start pays for it
+        from engine import colour  # lazily: sources without a profile do not pay for it
 
         image = colour.to_srgb(image, profile)
     return image.convert("RGB") if image.mode == "CMYK" else image
 
 
+# What makes an image upright, by EXIF orientation.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -216,15 +216,10 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What makes an image upright, by EXIF orientation."""
-
-
-def _upright(image: Image.Image, orientation: int) -> Image.Image:
-    return image.transpose(_TURNS[orientation]) if orientation in _TURNS else image
 
 
 def _turned(extent: tuple[float, float], size: tuple[int, int], orientation: int) -> Box:
-    """Where the `extent` (width, height) at the top left of an image of `size` is when that has been made upright."""
+    """Where the `extent` (width, height) at the top left of an image of `size` lies once the image is upright."""
     (width, height), (right, bottom) = (extent, size) if orientation < 5 else (extent[::-1], size[::-1])
     left = right - width if orientation in (2, 3, 6, 7) else 0
     top = bottom - height if orientation in (3, 4, 7, 8) else 0
@@ -232,7 +227,7 @@ def _turned(extent: tuple[float, float], size: tuple[int, int], orientation: int
 
 
 def _without_idle_alpha(image: Image.Image) -> Image.Image:
-    """The image without an alpha channel that is opaque throughout."""
+    """The image without its alpha channel, if that is opaque throughout."""
     if image.mode == "RGBA" and image.getchannel("A").getextrema() == (255, 255):
         return image.convert("RGB")
     return image

@@ -1,6 +1,6 @@
-"""Filters: small functions `(image, **arguments) -> image` on images of mode L, RGB or RGBA, and chains of them.
+"""Filters: functions `(image, **arguments) -> image` on images of mode L, RGB or RGBA, and chains of them.
 
-No filter changes transparency, but a watermark that stands on it. The ranges of arguments are in recipes.schema.json.
+Only a watermark changes transparency, where it covers it. The ranges of arguments are in recipes.schema.json.
 """
 
 from __future__ import annotations
@@ -18,39 +18,42 @@ from engine.pillow import Image
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
 
+    from contracts import FilterStep, Recipe, Size
+
+# The folder of the watermarks' pictures and fonts.
 WATERMARKS = Path(__file__).parent.parent / "watermarks"
-"""Where pictures and fonts of watermarks are."""
 
 
-def apply(image: Image.Image, chain: Iterable[Mapping[str, Any]]) -> Image.Image:
-    """The image after each filter of the chain, in order: [{"filter": name, argument: value, …}, …]."""
+def apply(image: Image.Image, chain: Iterable[FilterStep]) -> Image.Image:
+    """The image after each filter of the chain, in order."""
     for step in chain:
-        arguments = dict(step)
-        image = FILTERS[arguments.pop("filter")](image, **arguments)
+        arguments = {name: value for name, value in step.items() if name != "filter"}
+        image = FILTERS[step["filter"]](image, **arguments)
     return image
 
 
-def marked(images: Mapping[str, Image.Image], recipe: Mapping[str, Any]) -> dict[str, Image.Image]:
-    """The images, those that are wide enough with the recipe's watermark."""
-    if not recipe["watermark"]:
+def marked(images: Mapping[str, Image.Image], recipe: Recipe) -> dict[str, Image.Image]:
+    """The images by name, with the recipe's watermark where they are wide enough for it."""
+    mark = recipe["watermark"]
+    if not mark:
         return dict(images)
-    arguments = dict(recipe["watermark"])
-    min_width = arguments.pop("min_width")
+    arguments = {name: value for name, value in mark.items() if name != "min_width"}
     return {
-        name: watermark(image, **arguments) if image.width >= min_width else image for name, image in images.items()
+        name: watermark(image, **arguments) if image.width >= mark["min_width"] else image
+        for name, image in images.items()
     }
 
 
-def filtered(image: Image.Image, recipe: Mapping[str, Any]) -> dict[str, Image.Image]:
+def filtered(image: Image.Image, recipe: Recipe) -> dict[str, Image.Image]:
     """The recipe's filtered renditions by name, watermark included, from a decoded source."""
     sized = resizing.renditions(image, filtered_sizes(recipe))
     chains = recipe["filtered"]
     return marked({name: apply(sized[name], chains[name]["filters"]) for name in sized}, recipe)
 
 
-def filtered_sizes(recipe: Mapping[str, Any]) -> dict[str, resizing.Size]:
-    """The size of each filtered rendition: what `decoding.decode` needs to know before `filtered`."""
-    return {name: recipe["sizes"][made["size"]] for name, made in recipe["filtered"].items()}
+def filtered_sizes(recipe: Recipe) -> dict[str, Size]:
+    """The size of each filtered rendition, by name."""
+    return {name: recipe["sizes"][rendition["size"]] for name, rendition in recipe["filtered"].items()}
 
 
 # --------------------------------------------------------------------------- colour
@@ -95,7 +98,7 @@ def saturation(image: Image.Image, amount: float = 1) -> Image.Image:
 
 
 def vignette(image: Image.Image, amount: float = 0.5, radius: float = 0.4) -> Image.Image:
-    """Darken the corners by `amount`, 0 to 1 (black), from `radius` on: 0 (the centre) to 0.95 (nearly the corners)."""
+    """Darken the corners by `amount`, 0 to 1 (black), from `radius` outwards: 0 (the centre) to 0.95 (the corners)."""
 
     def kept(distance: int) -> float:
         """Light, 0 to 255, at a distance from the centre where 255 is a corner."""
@@ -140,7 +143,7 @@ def sharpen(image: Image.Image, radius: float = 1, amount: float = 0.5, threshol
 
 
 def _on_neighbours(image: Image.Image, change: ImageFilter.MultibandFilter) -> Image.Image:
-    """Filter with colours multiplied by alpha, so that those of transparent pixels do not spread; keep the alpha."""
+    """Filter colours multiplied by alpha, so that those of transparent pixels do not spread; keep the alpha."""
     if image.mode != "RGBA":
         return image.filter(change)
     changed = image.convert("RGBa").filter(change).convert("RGBA")
@@ -156,8 +159,8 @@ def watermark(image: Image.Image, /, **arguments: Any) -> Image.Image:
 
     * text, or image: a file in `watermarks`; for a text also font (a file there too) and color "#rrggbb".
     * position: top-left, top, top-right, left, center, right, bottom-left, bottom or bottom-right.
-    * opacity: 0 to 1. scale: width of the mark as a part of the image's, 0.01 to 1; it is made lower where it is too
-      high to fit. margin: distance from the edges as a part of the shorter side, 0 to 0.5.
+    * opacity: 0 to 1. scale: the mark's width as a part of the image's, 0.01 to 1, or less where the mark would be too
+      high. margin: distance from the edges as a part of the shorter side, 0 to 0.5.
     """
     return _stamped(image, **{"picture" if name == "image" else name: value for name, value in arguments.items()})
 
@@ -184,7 +187,7 @@ def _stamped(
 
 
 def _corner(canvas: tuple[int, int], mark: tuple[int, int], position: str, edge: int) -> tuple[int, int]:
-    """Where the mark's top left corner comes to stand."""
+    """The position of the mark's top left corner."""
     across, down = canvas[0] - mark[0], canvas[1] - mark[1]
     left = edge if "left" in position else across - edge if "right" in position else across // 2
     top = edge if "top" in position else down - edge if "bottom" in position else down // 2
@@ -198,7 +201,7 @@ def _picture(name: str) -> Image.Image:
 
 
 def _picture_mark(name: str, room: tuple[int, int]) -> Image.Image:
-    """The picture as wide as the room, or as high if that is less."""
+    """The picture at the width of the room, or less if it would be too high."""
     picture = _picture(name)
     scale = min(room[0] / picture.width, room[1] / picture.height)
     size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
@@ -206,8 +209,8 @@ def _picture_mark(name: str, room: tuple[int, int]) -> Image.Image:
 
 
 def _text_mark(text: str, font: str, color: str, room: tuple[int, int]) -> Image.Image:
-    """The text as wide as the room, or as high if that is less, outlined so that it shows on its own colour too."""
-    from PIL import ImageColor, ImageDraw  # only where a text is: no cold start pays for it
+    """The text at the width of the room, or less if it would be too high; outlined, to show on its own colour too."""
+    from PIL import ImageColor, ImageDraw  # lazily: recipes without a text do not pay for it
 
     trial = 64
     left, top, right, bottom = _font(font, trial).getbbox(text, stroke_width=trial / 32)
@@ -233,14 +236,5 @@ def _font(name: str, size: float) -> FreeTypeFont:
     return ImageFont.load_default(size)  # type: ignore[return-value]
 
 
-FILTERS: dict[str, Callable[..., Image.Image]] = {
-    "grayscale": grayscale,
-    "sepia": sepia,
-    "brightness": brightness,
-    "contrast": contrast,
-    "saturation": saturation,
-    "blur": blur,
-    "sharpen": sharpen,
-    "vignette": vignette,
-    "watermark": watermark,
-}
+_ALL = (grayscale, sepia, brightness, contrast, saturation, blur, sharpen, vignette, watermark)
+FILTERS: dict[str, Callable[..., Image.Image]] = {function.__name__: function for function in _ALL}

@@ -3,54 +3,62 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from engine.rejection import reject
 
-# Peak memory of decoding, in bytes per pixel of the source. A JPEG can be scaled down while it is decoded: what it is
-# scaled to comes on top.
+if TYPE_CHECKING:
+    from contracts import Limits, SourceFormat
+
+# Peak memory of a decoder, in bytes per pixel of the source. A JPEG can be scaled down while it is decoded: the memory
+# of the scaled image comes on top.
+DECODER_BYTES: dict[SourceFormat, float]
 DECODER_BYTES = {"jpeg": 0.7, "png": 9, "webp": 16.5, "gif": 9, "avif": 10, "heic": 10, "tiff": 9}
-# The same for a JPEG in several scans: the decoder keeps all of its coefficients.
+# The same for a JPEG with several scans: the decoder keeps all of its coefficients.
 SCANS_BYTES = 3.3
 
 
-def check_bytes(size: int, limits: Mapping[str, Any]) -> None:
-    """Refuse by the number of bytes alone, before a download. Raises Rejection."""
+def check_bytes(size: int, limits: Limits) -> None:
+    """Refuse a file by its size in bytes, which is known before the download. Raises Rejection."""
     if size == 0:
         raise reject("EMPTY")
     if size > limits["bytes"]:
-        raise reject("TOO_MANY_BYTES", found=size, limit=limits["bytes"])
+        raise reject("TOO_MANY_BYTES", size=size, limit=limits["bytes"])
 
 
-def check_size(name: str, size: tuple[int, int], limits: Mapping[str, Any], decoder_bytes: float | None = None) -> None:
-    """Refuse by sides, area, and the memory that decoding takes: `decoder_bytes` a pixel. Raises Rejection."""
+def check_size(name: SourceFormat, size: tuple[int, int], limits: Limits, decoder_bytes: float | None = None) -> None:
+    """Refuse an image by its sides, its area, and the memory that decoding takes (`decoder_bytes` per pixel).
+
+    `size` is width and height in pixels. Raises Rejection.
+    """
     width, height = size
     if min(size) < 1:
         raise reject("CORRUPT", format=name)
     facts = {"format": name, "width": width, "height": height}
     if max(size) > limits["side"]:
-        raise reject("TOO_MANY_PIXELS", **facts, limit=f"{limits['side']:,} a side")
+        raise reject("TOO_MANY_PIXELS", **facts, limit=f"{limits['side']:,} per side")
     if width * height > limits["pixels"]:
         raise reject("TOO_MANY_PIXELS", **facts, limit=f"{limits['pixels']:,} in all")
     if limits["memory"] is None:
         return
     affordable = int(limits["memory"] * 2**20 / (decoder_bytes or DECODER_BYTES[name]))
     if width * height > affordable:
-        raise reject("TOO_MANY_PIXELS", **facts, limit=f"{affordable:,} in all for the memory that decoding takes")
+        raise reject("TOO_MANY_PIXELS", **facts, limit=f"{affordable:,} in all, for the memory that decoding takes")
 
 
-def check_frames(name: str, frames: int, limits: Mapping[str, Any]) -> None:
+def check_frames(name: SourceFormat, frames: int, limits: Limits) -> None:
+    """Refuse an animation, or a file of several pages, by its number of frames. Raises Rejection."""
     if frames > limits["frames"]:
         raise reject("TOO_MANY_FRAMES", format=name, limit=limits["frames"])
 
 
-def counting(name: str, parts: str, limit: int) -> Iterator[int]:
-    """Count the parts of a file's structure. Raises Rejection at one more than `limit`."""
+def counting(name: SourceFormat, parts: str, limit: int) -> Iterator[int]:
+    """Count the parts of a file's structure, from 0. Raises Rejection at one more than `limit`."""
     yield from range(limit)
-    raise reject("TOO_COMPLEX", format=name, parts=parts, limit=limit)
+    raise reject("TOO_COMPLEX", format=name, problem=f"has more than {limit:,} {parts}")
 
 
 def take(steps: Iterator[int], count: int) -> None:
-    for _ in itertools.islice(steps, count):
-        pass
+    """Count `count` parts at once."""
+    next(itertools.islice(steps, count, count), None)

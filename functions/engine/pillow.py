@@ -1,6 +1,6 @@
-"""Pillow as the engine uses it: the plugins that it needs, and settings that hold for the whole process.
+"""Pillow as the engine uses it: its plugins, and settings for the whole process.
 
-Whoever opens images takes `Image` from here.
+Modules that open images import `Image` from here.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import warnings
 
-# Pillow by itself imports BMP, GIF, JPEG, PPM and PNG, and every plugin there is when one of these is missing.
+# Pillow imports BMP, GIF, JPEG, PPM and PNG by itself; if one of these is missing, it imports every plugin it has.
 from PIL import (  # noqa: F401
     AvifImagePlugin,
     Image,
@@ -20,9 +20,9 @@ from PIL import (  # noqa: F401
 
 __all__ = ["Image"]
 
-# The recipe's limits are checked before pixels are allocated, which leaves Pillow's own limit nothing to do.
+# The engine checks a recipe's limits before pixels are allocated: Pillow's own limit has nothing left to do.
 Image.MAX_IMAGE_PIXELS = None
-# Its warnings and errors about odd files are noise in a log.
+# Pillow's warnings and errors about odd files are noise in a log.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 logging.getLogger("PIL").propagate = False

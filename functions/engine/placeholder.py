@@ -1,15 +1,20 @@
-"""Placeholders: what a page shows until the picture is there."""
+"""Placeholders: what a page shows until the image has loaded."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import blurhash  # type: ignore[import-untyped]
 from PIL import Image
 
 from engine.resizing import flatten
 
+if TYPE_CHECKING:
+    from contracts import Placeholder
 
-def placeholder(image: Image.Image, background: str = "#ffffff") -> dict[str, str]:
-    """What a page shows until the picture is there: {"blurhash": …, "color": the dominant one, "#rrggbb"}."""
+
+def placeholder(image: Image.Image, background: str = "#ffffff") -> Placeholder:
+    """The BlurHash and the dominant colour of an image, on a background "#rrggbb"."""
     small = flatten(image, background).convert("RGB")
     small.thumbnail((32, 32), Image.Resampling.BOX)
     rows = [[small.getpixel((x, y)) for x in range(small.width)] for y in range(small.height)]

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
-Size = Mapping[str, Any]
-"""{"width": pixels, "height": pixels, "fit": "inside" | "cover" | "contain", "background": colour}, as in a recipe."""
+if TYPE_CHECKING:
+    from contracts import Size
 
-Box = tuple[float, float, float, float]
-"""Left, top, right, bottom, in pixels."""
+Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels
 
+# A rendition is made from another one that has this many times its pixels on each axis: 52 dB or more against one made
+# from the source itself, in half the time (four photos of 6 to 22 megapixels).
 _CHAIN_RATIO = 1.5
-"""A rendition is made from another one that has this many times its pixels on each axis: 52 dB or more to one made from
-the source itself, for half the time (four photos of 6 to 22 megapixels)."""
 
 
 def resize(image: Image.Image, size: Size) -> Image.Image:
     """A new image of `size`. Nothing is ever enlarged:
 
     * inside: as large as fits in width x height (either may be absent); a smaller source keeps its size.
-    * cover: width x height filled, the rest cropped around the centre; from a source that is smaller on an axis, the
-      largest crop of that shape.
+    * cover: fills width x height, cropped around the centre; from a source that is smaller on an axis, the largest crop
+      of that shape.
     * contain: the whole image centred on a canvas of exactly width x height, transparent or of the background's colour
       (which then also shows through the image); a smaller source keeps its size, with more canvas around it.
     """
@@ -36,16 +35,16 @@ def renditions(image: Image.Image, sizes: Mapping[str, Size]) -> dict[str, Image
     A rendition is made from the smallest uncropped one before it that is large enough (_CHAIN_RATIO), or else from
     `image`.
     """
-    made: dict[str, Image.Image] = {}
+    resized: dict[str, Image.Image] = {}
     sources = [image]
     original = _original(image)
     for name in sorted(sizes, key=lambda name: -scale(original, sizes[name])):
         needed = _CHAIN_RATIO * scale(original, sizes[name]) * original[0]
         source = next((source for source in reversed(sources) if source.width >= needed), image)
-        made[name] = _resized(source, sizes[name], original)
+        resized[name] = _resized(source, sizes[name], original)
         if _fit(sizes[name]) == "inside":
-            sources.append(made[name])
-    return {name: made[name] for name in sizes}
+            sources.append(resized[name])
+    return {name: resized[name] for name in sizes}
 
 
 def flatten(image: Image.Image, background: str) -> Image.Image:
@@ -57,12 +56,22 @@ def flatten(image: Image.Image, background: str) -> Image.Image:
     return canvas.convert("RGB")
 
 
+def scale(source: tuple[float, float], size: Size) -> float:
+    """The factor, at most 1, by which the whole of a source (width, height) is scaled for `size`."""
+    ratios = []
+    if "width" in size:
+        ratios.append(size["width"] / source[0])
+    if "height" in size:
+        ratios.append(size["height"] / source[1])
+    return min(1.0, max(ratios) if _fit(size) == "cover" else min(ratios))
+
+
 def _fit(size: Size) -> str:
-    return str(size.get("fit", "inside"))
+    return size.get("fit", "inside")
 
 
 def _extent(image: Image.Image) -> Box:
-    """Where in the image the picture is: nearly always all of it, see `decode`."""
+    """Where in the image the source lies: nearly always all of it, see `decoding.decode`."""
     extent: Box = image.info.get("extent", (0, 0, *image.size))
     return extent
 
@@ -72,19 +81,11 @@ def _original(image: Image.Image) -> tuple[float, float]:
     return right - left, bottom - top
 
 
-def scale(source: tuple[float, float], size: Size) -> float:
-    """By what factor, at most 1, the whole of a source is scaled for `size`."""
-    ratios: list[float] = [
-        size[side] / length for side, length in zip(("width", "height"), source, strict=True) if side in size
-    ]
-    return min(1.0, max(ratios) if _fit(size) == "cover" else min(ratios))
-
-
 def _resized(image: Image.Image, size: Size, original: tuple[float, float]) -> Image.Image:
     """`resize`, where `image` stands for a source of `original` pixels: dimensions do not depend on the chain."""
-    factor = scale(original, size)
     left, top, right, bottom = _extent(image)
     if _fit(size) != "cover":
+        factor = scale(original, size)
         target = _whole(original[0] * factor, original[1] * factor)
         resized = _resampled(image, target, (left, top, right, bottom))
         return _on_canvas(resized, size) if _fit(size) == "contain" else resized
@@ -101,7 +102,7 @@ def _whole(width: float, height: float) -> tuple[int, int]:
 
 
 def _resampled(image: Image.Image, target: tuple[int, int], box: Box) -> Image.Image:
-    """LANCZOS. Pillow itself multiplies colours by alpha and back, so that transparent ones do not show."""
+    """LANCZOS. Pillow itself multiplies colours by alpha and back, so that transparent pixels lend no colour."""
     resampled = image.resize(target, Image.Resampling.LANCZOS, box, reducing_gap=3.0)
     resampled.info = {}
     return resampled

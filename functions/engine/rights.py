@@ -1,35 +1,42 @@
-"""Whom a picture says it is by and belongs to: read from a source's EXIF, written into renditions."""
+"""Whom an image says it is by and belongs to: read from a source's EXIF, written into renditions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from engine.pillow import Image
 
-_TAGS = {"artist": 0x013B, "copyright": 0x8298}
+if TYPE_CHECKING:
+    from contracts import Rights
+
+_ARTIST, _COPYRIGHT = 0x013B, 0x8298
 _LONGEST_TEXT = 500
 
 
-def read(image: Image.Image) -> dict[str, str]:
-    """The "artist" and "copyright" of an opened image, those that are there."""
+def read(image: Image.Image) -> Rights:
+    """The rights that an opened image states."""
+    rights: Rights = {}
     with suppress(Exception):  # damaged EXIF is no reason to refuse
         exif = image.getexif()
-        told = {name: _text(exif.get(tag)) for name, tag in _TAGS.items()}
-        return {name: text for name, text in told.items() if text}
-    return {}
+        if artist := _text(exif.get(_ARTIST)):
+            rights["artist"] = artist
+        if copyright_ := _text(exif.get(_COPYRIGHT)):
+            rights["copyright"] = copyright_
+    return rights
 
 
-def as_exif(rights: Mapping[str, str]) -> bytes:
-    """EXIF that says these, and nothing else."""
-    written = Image.Exif()
-    for name, text in rights.items():
-        written[_TAGS[name]] = text.encode()  # UTF-8, as most write it: given text, Pillow makes it ASCII
-    return written.tobytes()
+def as_exif(rights: Rights) -> bytes:
+    """EXIF that states these rights and nothing else."""
+    exif = Image.Exif()
+    for tag, text in ((_ARTIST, rights.get("artist")), (_COPYRIGHT, rights.get("copyright"))):
+        if text:
+            exif[tag] = text.encode()  # UTF-8, as most programs write it: Pillow would turn text into ASCII
+    return exif.tobytes()
 
 
 def _text(value: object) -> str:
-    """A text of EXIF, which Pillow reads as Latin-1 and most cameras and programs write as UTF-8."""
+    """A text of EXIF. Pillow reads it as Latin-1; most cameras and programs write UTF-8."""
     text = str(value or "")
     with suppress(UnicodeError):
         text = text.encode("latin-1").decode("utf-8")

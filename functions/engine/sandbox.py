@@ -1,5 +1,6 @@
-"""Decode an upload for the first time where it can do no harm: in a process of its own, with limits that the operating
-system enforces. A decoder that crashes, never ends or eats the memory refuses the upload, and not the function.
+"""The first decode of an upload, in a child process with limits that the operating system enforces.
+
+A decoder that crashes, hangs or eats the memory then refuses the upload; the function goes on.
 """
 
 from __future__ import annotations
@@ -8,23 +9,25 @@ import json
 import os
 import resource
 import signal
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine import containers, decoding, rights
 from engine.limits import check_bytes
 from engine.rejection import Rejection, reject
 
+if TYPE_CHECKING:
+    from contracts import ImageFacts, Limits, Recipe, SourceFormat
+
+# The limit of wall-clock time, as a multiple of that of CPU time.
 _PATIENCE = 8
-"""Times the seconds of CPU that decoding may take: after those in all it is ended too."""
 
 
-def inspect(data: bytes, recipe: Mapping[str, Any], limits: Mapping[str, Any], megabytes: int) -> dict[str, Any]:
-    """`decoding.inspect` for a recipe, in a child that has `limits["seconds"]` of CPU and `megabytes` of memory.
+def inspect(data: bytes, recipe: Recipe, limits: Limits, megabytes: int) -> ImageFacts:
+    """`decoding.inspect` for a recipe, in a child that gets `limits["seconds"]` of CPU and `megabytes` of memory.
 
-    If the recipe keeps copyrights, "rights" are added to what it returns. Raises Rejection.
+    Adds "rights" to the facts if the recipe keeps them. Raises Rejection.
     """
-    # No child for what is no picture at all.
+    # Refuse what is no image at all without a child.
     check_bytes(len(data), limits)
     name = containers.kind(data, limits["formats"])
     read, write = os.pipe()
@@ -33,20 +36,18 @@ def inspect(data: bytes, recipe: Mapping[str, Any], limits: Mapping[str, Any], m
         _answer(write, data, name, recipe, limits, megabytes)
     os.close(write)
     with os.fdopen(read, "rb") as pipe:
-        told = pipe.read()
+        answer = pipe.read()
     _, status = os.waitpid(child, 0)
-    ended = os.waitstatus_to_exitcode(status)
-    if ended >= 0:
-        return _taken(json.loads(told))
-    if ended in (-signal.SIGXCPU, -signal.SIGALRM):
-        raise reject("TOO_COMPLEX", format=name, parts="seconds of decoding in it", limit=limits["seconds"])
+    exit_code = os.waitstatus_to_exitcode(status)
+    if exit_code >= 0:
+        return _facts(json.loads(answer))
+    if exit_code in (-signal.SIGXCPU, -signal.SIGALRM):
+        raise reject("TOO_COMPLEX", format=name, problem=f"takes more than {limits['seconds']} s to decode")
     raise reject("CORRUPT", format=name)
 
 
-def _answer(
-    write: int, data: bytes, name: str, recipe: Mapping[str, Any], limits: Mapping[str, Any], megabytes: int
-) -> None:
-    """In the child: write down what came out, and end. JSON, for a decoder that was taken over can say anything."""
+def _answer(write: int, data: bytes, name: SourceFormat, recipe: Recipe, limits: Limits, megabytes: int) -> None:
+    """In the child: write the answer as JSON, which runs no code of a decoder that was taken over, and exit."""
     try:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(_PATIENCE * limits["seconds"])
@@ -57,10 +58,13 @@ def _answer(
         try:
             facts = decoding.inspect(data, limits, recipe["sizes"])
             if recipe["keep_copyright"]:
-                facts["rights"] = rights.read(decoding.open_image(data, facts["format"]))
+                facts["rights"] = rights.read(decoding.open_image(data, name))
             answer = {"facts": facts}
         except Rejection as rejection:
-            answer = {"rejection": _memory_said(rejection, name, megabytes).args}
+            # Out of memory, nothing is wrong with the file but its size.
+            if isinstance(rejection.__cause__, MemoryError):
+                rejection = reject("TOO_COMPLEX", format=name, problem=f"takes more than {megabytes:,} MB to decode")
+            answer = {"rejection": rejection.args}
         except Exception as error:
             answer = {"error": repr(error)}
         with os.fdopen(write, "wb") as pipe:
@@ -75,17 +79,10 @@ def _limit(what: int, amount: int) -> None:
     resource.setrlimit(what, (amount if most == resource.RLIM_INFINITY else min(amount, most), most))
 
 
-def _memory_said(rejection: Rejection, name: str, megabytes: int) -> Rejection:
-    """The rejection, of its true cause if that is memory: nothing is wrong with the file then but its size."""
-    if not isinstance(rejection.__cause__, MemoryError):
-        return rejection
-    return reject("TOO_COMPLEX", format=name, parts="megabytes to decode", limit=megabytes)
-
-
-def _taken(answer: dict[str, Any]) -> dict[str, Any]:
+def _facts(answer: dict[str, Any]) -> ImageFacts:
     if "rejection" in answer:
         raise Rejection(*answer["rejection"])
     if "error" in answer:
-        raise RuntimeError(f"inspecting broke: {answer['error']}")
-    facts: dict[str, Any] = answer["facts"]
+        raise RuntimeError(f"the inspection broke: {answer['error']}")
+    facts: ImageFacts = answer["facts"]
     return facts

@@ -7,7 +7,7 @@ import os
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
@@ -17,58 +17,56 @@ from pipeline import clock, keys, manifest, recipes, storage
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+    from contracts import ImageEvent, Job, Manifest, Recipe, Result
+
 OUTPUT_BUCKET = os.environ["OUTPUT_BUCKET"]
 PUBLIC_BASE_URL = os.environ["PUBLIC_BASE_URL"]
+# Lambda gives a function one processor per 1769 MB of memory.
+MB_PER_PROCESSOR = 1769
 logger = Logger()
-
-_MB_A_PROCESSOR = 1769
-"""Lambda gives a function one processor for each of these that it has of memory."""
 
 
 @logger.inject_lambda_context(clear_state=True)
-def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """`job`, `image`, `recipe` and `intermediates` → manifest_key, the number of renditions, bytes_in and bytes_out."""
+def lambda_handler(event: ImageEvent, context: LambdaContext) -> Result:
+    """Finish the job's set from the intermediates of both branches."""
     job = event["job"]
     logger.append_keys(job_id=job["job_id"])
     work = [intermediate["key"] for intermediate in event["intermediates"] if intermediate["key"]]
     key = keys.manifest(job["source"]["key"])
-    finished = storage.get_json(OUTPUT_BUCKET, key)
-    # If it is ours, an earlier call of this attempt got to the end, and only its answer was lost.
-    if finished is None or not _is_ours(finished, job):
-        threads = max(1, int(context.memory_limit_in_mb) // _MB_A_PROCESSOR)
+    standing = storage.get_manifest(OUTPUT_BUCKET, key)
+    if standing and _is_ours(standing, job):  # an earlier call of this attempt finished; only its answer was lost
+        finished = standing
+    else:
+        threads = max(1, int(context.memory_limit_in_mb) // MB_PER_PROCESSOR)
         with TemporaryDirectory() as folder:
             images = encoding.Unpacked(*(storage.download(OUTPUT_BUCKET, key, Path(folder)) for key in work))
-            finished = _finish(job, event["image"], event["recipe"], images, finished, threads)
-        storage.put_json(OUTPUT_BUCKET, key, finished)
+            finished = _finish(event, images, standing, threads)
+        storage.put_manifest(OUTPUT_BUCKET, key, finished)
     storage.delete(OUTPUT_BUCKET, [*finished["obsolete"], *work])
     result = manifest.result(finished)
     logger.info("set finished", **result)
     return result
 
 
-def _is_ours(finished: dict[str, Any], job: dict[str, Any]) -> bool:
-    return all(finished[name] == job[name] for name in ("job_id", "round", "attempt"))
+def _is_ours(standing: Manifest, job: Job) -> bool:
+    attempt = (standing["job_id"], standing["round"], standing["attempt"])
+    return attempt == (job["job_id"], job["round"], job["attempt"])
 
 
-def _finish(
-    job: dict[str, Any],
-    facts: dict[str, Any],
-    recipe: dict[str, Any],
-    images: encoding.Unpacked,
-    previous: dict[str, Any] | None,
-    threads: int,
-) -> dict[str, Any]:
-    """Write the encoded outputs, each as soon as it is made, and return the manifest that lists them."""
+def _finish(event: ImageEvent, images: encoding.Unpacked, previous: Manifest | None, threads: int) -> Manifest:
+    """Write the encoded outputs, each as soon as it is encoded, and return the manifest that lists them."""
+    job, image, recipe = event["job"], event["image"], event["recipe"]
     entries = []
-    # Closed, for encoders that go on when a write has failed would work for nobody.
-    with closing(encoding.encode_all(images, recipes.outputs(recipe), recipe, facts.get("rights"), threads)) as encoded:
-        for name, kind, data in encoded:
-            entry = manifest.rendition(job["source"]["key"], name, kind, images.sizes[name], data)
+    outputs = recipes.outputs(recipe)
+    # Closing the generator cancels the encodes that are still queued if a write fails.
+    with closing(encoding.encode_all(images, outputs, recipe, image.get("rights"), threads)) as encoded:
+        for name, format_, data in encoded:
+            entry = manifest.rendition(job["source"]["key"], name, format_, images.sizes[name], data)
             storage.put(OUTPUT_BUCKET, entry["key"], data, entry["content_type"])
             entries.append(entry)
     return manifest.build(
         job=job,
-        source=job["source"] | facts,
+        image=image,
         recipe=recipe,
         placeholder=placeholder.placeholder(images[_smallest_whole(images.sizes, recipe)], recipe["background"]),
         renditions=entries,
@@ -78,8 +76,7 @@ def _finish(
     )
 
 
-def _smallest_whole(sizes: dict[str, tuple[int, int]], recipe: dict[str, Any]) -> str:
-    """The smallest of the images that show the whole source, or the smallest there is."""
-    whole = [name for name, size in recipe["sizes"].items() if size["fit"] == "inside"]
-    smallest: str = min(whole or recipe["sizes"], key=lambda name: math.prod(sizes[name]))
-    return smallest
+def _smallest_whole(sizes: dict[str, tuple[int, int]], recipe: Recipe) -> str:
+    """The smallest of the images that show the whole source, or the smallest of all if each is cropped."""
+    whole = [name for name, size in recipe["sizes"].items() if size.get("fit") == "inside"]
+    return min(whole or recipe["sizes"], key=lambda name: math.prod(sizes[name]))

@@ -1,4 +1,4 @@
-"""Moments, as records, manifests and messages write them."""
+"""Moments as records, manifests and messages write them: ISO 8601 in UTC with milliseconds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 
 def now() -> str:
-    """This moment as ISO 8601 in UTC with milliseconds: 2026-01-31T12:00:00.000Z."""
+    """The current moment, as 2026-01-31T12:00:00.000Z."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

@@ -1,15 +1,16 @@
-"""Job records in JobsTable: one item a source key and version, with what became of it.
+"""Job records in JobsTable: one item per source key and version, with what became of it.
 
-Every change is one conditional write that names its owner, the execution of the current attempt, so that neither a
-forgotten run nor an SDK retry after a lost response can change what is no longer its own.
+Every change is one conditional write that names its owner, the execution of the current attempt. So neither a forgotten
+run nor an SDK retry after a lost answer can change a record that has moved on.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -18,58 +19,59 @@ from botocore.config import Config
 from pipeline import clock, keys
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from botocore.exceptions import ClientError
     from types_boto3_dynamodb import DynamoDBClient
+
+    from contracts import Job, Record, Result, SourceVersion, Status
 
 TABLE = os.environ["JOBS_TABLE"]
 SCHEMA_VERSION = 1
 OPEN = {"QUEUED", "PROCESSING"}
-KEEP_RETIRED_SECONDS = 90 * 86400  # a SUPERSEDED or DELETED record is history only; the table's TTL removes it
+# SUPERSEDED and DELETED records are history only: the table's TTL removes them.
+KEEP_RETIRED_SECONDS = 90 * 86400
 
-# Impatient, as what the lease bounds must have begun by then: see LEASE_SECONDS.
+# Impatient: LEASE_SECONDS counts on these calls being over soon.
 _config = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
 dynamodb: DynamoDBClient = boto3.client("dynamodb", config=_config)
 _serializer, _deserializer = TypeSerializer(), TypeDeserializer()
 
 
 class NotOwnerError(Exception):
-    """Another execution owns this record now: whoever gets this must write nothing more."""
+    """Another execution owns this record now: the caller must write nothing more."""
 
 
-def marshal(values: dict[str, Any]) -> dict[str, Any]:
+def marshal(values: Mapping[str, Any]) -> dict[str, Any]:
     """Plain values as DynamoDB attribute values."""
     return {name: _serializer.serialize(value) for name, value in values.items()}
 
 
-def unmarshal(item: dict[str, Any]) -> dict[str, Any]:
-    """DynamoDB attribute values as plain values (numbers as Decimal)."""
+def unmarshal(item: Mapping[str, Any]) -> dict[str, Any]:
+    """DynamoDB attribute values as plain values; numbers become Decimal."""
     return {name: _deserializer.deserialize(value) for name, value in item.items()}
 
 
-def get(key: str, version_id: str) -> dict[str, Any] | None:
+def get(key: str, version_id: str) -> Record | None:
     """The record of a source version as it is now (a consistent read), or None."""
-    found = dynamodb.get_item(TableName=TABLE, Key=_key(key, version_id), ConsistentRead=True)
-    return unmarshal(found["Item"]) if "Item" in found else None
+    answer = dynamodb.get_item(TableName=TABLE, Key=_key(key, version_id), ConsistentRead=True)
+    return cast("Record", unmarshal(answer["Item"])) if "Item" in answer else None
 
 
-def begin(job: dict[str, Any], previous: dict[str, Any] | None) -> None:
-    """Record that an attempt is about to start, in place of the record that was seen when it was decided.
+def begin(job: Job, previous: Record | None) -> None:
+    """Record that an attempt is about to start. `previous` is the record on which the trigger decided that.
 
     Raises NotOwnerError if the record has changed since.
     """
     _replace(job, previous, {"status": "PROCESSING", "attention": "PROCESSING"})
 
 
-def adopt(job: dict[str, Any], previous: dict[str, Any] | None, maker: str, result: dict[str, Any]) -> None:
-    """Record a version as SUCCEEDED without a run: the set that stands was made of the same bytes by the same recipe.
+def adopt(job: Job, previous: Record | None, maker: str, result: Result) -> None:
+    """Record a version as SUCCEEDED without a run: the standing set was made from the same bytes by the same recipe.
 
-    `maker`: the version whose set that is; its record remembers the heir, so that both end when the set is removed.
-    Raises NotOwnerError if the record has changed since it was seen.
+    `maker` is the version that the set was made from. Its record remembers this one as an heir, so that both end when
+    the set is removed. Raises NotOwnerError if the record has changed since `previous`.
     """
     heir = job["source"]["version_id"]
-    with suppress(dynamodb.exceptions.ConditionalCheckFailedException):  # where nothing is to end: it has no record
+    with suppress(dynamodb.exceptions.ConditionalCheckFailedException):  # the maker has no record: nothing to end
         dynamodb.update_item(
             TableName=TABLE,
             Key=_key(job["source"]["key"], maker),
@@ -80,18 +82,13 @@ def adopt(job: dict[str, Any], previous: dict[str, Any] | None, maker: str, resu
     _replace(job, previous, {"status": "SUCCEEDED", "result": result, "finished_at": clock.now()})
 
 
-def _replace(job: dict[str, Any], previous: dict[str, Any] | None, facts: dict[str, Any]) -> None:
+def _replace(job: Job, previous: Record | None, facts: Mapping[str, Any]) -> None:
     started = clock.now()
-    record = {
+    record: dict[str, Any] = {
         "source_key": job["source"]["key"],
         "item": keys.record(job["source"]["version_id"]),
         "schema_version": SCHEMA_VERSION,
-        "job_id": job["job_id"],
-        "source": job["source"],
-        "recipe": job["recipe"],
-        "round": job["round"],
-        "attempt": job["attempt"],
-        "execution_name": job["execution_name"],
+        **{name: value for name, value in job.items() if name != "max_attempts"},
         "queued_at": started,
         "started_at": started,
         "updated_at": started,
@@ -99,22 +96,22 @@ def _replace(job: dict[str, Any], previous: dict[str, Any] | None, facts: dict[s
     }
     condition, seen = "attribute_not_exists(execution_name)", {}
     if previous:
-        record |= {name: previous[name] for name in ("queued_at", "last_failure") if name in previous}
+        record |= {name: value for name, value in previous.items() if name in ("queued_at", "last_failure")}
         if "execution_name" in previous:
             condition, seen = "execution_name = :seen", {":seen": previous["execution_name"]}
     standing = put_if(record, condition, seen)
-    # Our own write whose answer was lost is met again by the SDK's retry.
+    # An SDK retry after a lost answer meets our own write.
     if standing is not None and standing.get("execution_name") != job["execution_name"]:
         raise NotOwnerError(job["execution_name"])
 
 
-def put_if(record: dict[str, Any], condition: str, values: dict[str, Any]) -> dict[str, Any] | None:
-    """Write an item if the condition on what stands in its place holds: None if so, else what stands."""
+def put_if(item: Mapping[str, Any], condition: str, values: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Write an item if the condition on the one in its place holds. Returns None then, else the one in its place."""
     request: dict[str, Any] = {"ExpressionAttributeValues": marshal(values)} if values else {}
     try:
         dynamodb.put_item(
             TableName=TABLE,
-            Item=marshal(record),
+            Item=marshal(item),
             ConditionExpression=condition,
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
             **request,
@@ -124,11 +121,11 @@ def put_if(record: dict[str, Any], condition: str, values: dict[str, Any]) -> di
     return None
 
 
-def close(job: dict[str, Any], status: str, **facts: Any) -> None:
-    """Record how the attempt ended: a final status, or QUEUED for a failed attempt that is to be tried again.
+def close(job: Job, status: Status, **facts: Any) -> None:
+    """Record how the attempt ended: with a final status, or with QUEUED if the trigger is to try again.
 
-    `facts` are further attributes (result, code, reason, last_failure, recipe). Writing the same end twice is fine.
-    Raises NotOwnerError if another attempt has taken over.
+    `facts` are further fields of the record (result, code, reason, last_failure, recipe). Closing twice with the same
+    status does no harm. Raises NotOwnerError if another attempt has taken over.
     """
     moment = clock.now()
     changes = {"status": status, "updated_at": moment, **facts}
@@ -138,33 +135,30 @@ def close(job: dict[str, Any], status: str, **facts: Any) -> None:
         changes["attention"] = status
     try:
         _update(
-            job["source"]["key"],
-            job["source"]["version_id"],
+            job["source"],
             changes,
             condition="execution_name = :owner AND #status IN (:processing, :queued)",
             values={":owner": job["execution_name"], ":processing": "PROCESSING", ":queued": "QUEUED"},
             remove="attention" if status == "SUCCEEDED" else "",
         )
     except dynamodb.exceptions.ConditionalCheckFailedException as error:
-        found = _standing(error)
-        if (found.get("execution_name"), found.get("status")) != (job["execution_name"], status):
+        standing = _standing(error)
+        if (standing.get("execution_name"), standing.get("status")) != (job["execution_name"], status):
             raise NotOwnerError(job["execution_name"]) from error
 
 
-def retire(source: dict[str, Any], status: str, *, finished: bool = False) -> None:
+def retire(version: SourceVersion, status: Status, *, finished: bool = False) -> None:
     """Record that a version is SUPERSEDED (never finished, and no longer the newest) or DELETED.
 
-    Writes a record if the version never had one, so that each upload can be accounted for. One that was given up
-    (FAILED) needs nobody's attention any more. One that was refused keeps its record; so does one that SUCCEEDED,
-    unless its set was removed (`finished`).
+    Writes a record if the version never had one, so that each upload can be accounted for. FAILED records are retired
+    too: they need no attention any more. REJECTED records stay unchanged; so do SUCCEEDED ones, unless `finished`.
     """
     moment = clock.now()
     replaceable = [*sorted(OPEN), "FAILED", *(["SUCCEEDED"] if finished else [])]
     placeholders = {f":s{index}": value for index, value in enumerate(replaceable)}
-    try:
+    with suppress(dynamodb.exceptions.ConditionalCheckFailedException):
         _update(
-            source["key"],
-            source["version_id"],
+            version,
             {
                 "status": status,
                 "attention": status,
@@ -174,14 +168,8 @@ def retire(source: dict[str, Any], status: str, *, finished: bool = False) -> No
             },
             condition=f"attribute_not_exists(#status) OR #status IN ({', '.join(placeholders)})",
             values=placeholders,
-            defaults={
-                "schema_version": SCHEMA_VERSION,
-                "job_id": keys.job_id(source),
-                "source": source,
-            },
+            defaults={"schema_version": SCHEMA_VERSION, "job_id": keys.job_id(version), "source": version},
         )
-    except dynamodb.exceptions.ConditionalCheckFailedException:
-        return
 
 
 def _standing(error: ClientError) -> dict[str, Any]:
@@ -195,25 +183,24 @@ def _key(key: str, version_id: str) -> dict[str, Any]:
 
 
 def _update(
-    key: str,
-    version_id: str,
-    changes: dict[str, Any],
+    version: SourceVersion,
+    changes: Mapping[str, Any],
     *,
     condition: str,
-    values: dict[str, Any],
-    defaults: dict[str, Any] | None = None,
+    values: Mapping[str, Any],
+    defaults: Mapping[str, Any] | None = None,
     remove: str = "",
 ) -> None:
-    """One conditional UpdateItem: set `changes`, set `defaults` where nothing stands, drop the attribute `remove`."""
-    written = changes | (defaults or {})
+    """One conditional UpdateItem: set `changes`, set those `defaults` that are absent, remove the field `remove`."""
+    written = {**changes, **(defaults or {})}
     sets = [f"#{name} = :{name}" for name in changes]
     sets += [f"#{name} = if_not_exists(#{name}, :{name})" for name in defaults or {}]
     dynamodb.update_item(
         TableName=TABLE,
-        Key=_key(key, version_id),
+        Key=_key(version["key"], version["version_id"]),
         UpdateExpression="SET " + ", ".join(sets) + (f" REMOVE #{remove}" if remove else ""),
         ConditionExpression=condition,
         ExpressionAttributeNames={f"#{name}": name for name in [*written, *([remove] if remove else [])]},
-        ExpressionAttributeValues=marshal({f":{name}": value for name, value in written.items()} | values),
+        ExpressionAttributeValues=marshal({**{f":{name}": value for name, value in written.items()}, **values}),
         ReturnValuesOnConditionCheckFailure="ALL_OLD",
     )

@@ -1,44 +1,43 @@
-"""The manifest: what a source's set holds, and how a page shows it."""
+"""The manifest: what the set of a source holds, and how a page shows it."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from engine.rejection import reject
 from pipeline import keys, recipes
 
+if TYPE_CHECKING:
+    from contracts import Format, ImageFacts, Job, Manifest, Placeholder, Recipe, Rendition, Result
+
 SCHEMA_VERSION = 1
 CONTENT_TYPES = {"avif": "image/avif", "webp": "image/webp", "jpeg": "image/jpeg", "png": "image/png"}
 
+# Formats for <img>, the most widely supported first.
+_FALLBACKS: list[Format]
 _FALLBACKS = ["jpeg", "png", "webp", "avif"]
-"""Formats for <img>, the most widely shown first."""
 
 
-def longest_key_bytes(source_key: str, recipe: recipes.Recipe) -> int:
-    """Length in UTF-8 of the longest key of the set."""
+def check_key(source_key: str, recipe: Recipe) -> None:
+    """Raises Rejection for a source whose outputs could not be stored. Any other key is used exactly as it is."""
     outputs = [keys.output(source_key, name, format_) for name, format_ in recipes.outputs(recipe)]
-    return max(len(key.encode()) for key in [keys.manifest(source_key), *outputs])
-
-
-def check_key(source_key: str, recipe: recipes.Recipe) -> None:
-    """Raises Rejection for a source whose outputs could not be stored. Any other key is carried through exactly."""
-    longest = longest_key_bytes(source_key, recipe)
+    longest = max(len(key.encode()) for key in [keys.manifest(source_key), *outputs])
     if longest > keys.LONGEST:
         problem = f"it is {longest - keys.LONGEST:,} bytes too long for its renditions to be stored"
         raise reject("UNSUPPORTED_KEY", problem=problem)
 
 
-def set_keys(manifest: Mapping[str, Any]) -> list[str]:
-    """Every key that may exist because of a manifest: its renditions, and those that it still had to remove."""
+def set_keys(manifest: Manifest) -> list[str]:
+    """Every key that may exist because of a manifest: its renditions, and those that it was still to remove."""
     return [*(rendition["key"] for rendition in manifest["renditions"]), *manifest["obsolete"]]
 
 
-def rendition(source_key: str, name: str, format_: str, size: tuple[int, int], data: bytes) -> dict[str, Any]:
-    """The manifest's entry for one encoded output of `size` (width, height)."""
+def rendition(source_key: str, name: str, format_: Format, size: tuple[int, int], data: bytes) -> Rendition:
+    """The entry for one encoded output of `size` (width, height in pixels)."""
     return {
         "name": name,
         "key": keys.output(source_key, name, format_),
@@ -53,22 +52,21 @@ def rendition(source_key: str, name: str, format_: str, size: tuple[int, int], d
 
 def build(
     *,
-    job: Mapping[str, Any],
-    source: Mapping[str, Any],
-    recipe: recipes.Recipe,
-    placeholder: Mapping[str, str],
-    renditions: Iterable[Mapping[str, Any]],
+    job: Job,
+    image: ImageFacts,
+    recipe: Recipe,
+    placeholder: Placeholder,
+    renditions: Iterable[Rendition],
     created_at: str,
     public_base_url: str = "",
-    previous: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
+    previous: Manifest | None = None,
+) -> Manifest:
     """The manifest of a finished set.
 
-    `job` has job_id, round and attempt; `source` is recorded as it is given; `renditions` come from `rendition`, in any
-    order; `created_at` is ISO 8601; `previous` is the manifest that this one replaces.
+    `renditions` may come in any order; `created_at` is a moment; `previous` is the manifest that this one replaces.
     """
     order = {output: position for position, output in enumerate(recipes.outputs(recipe))}
-    entries = sorted(map(dict, renditions), key=lambda entry: order[entry["name"], entry["format"]])
+    entries = sorted(renditions, key=lambda entry: order[entry["name"], entry["format"]])
     current = {entry["key"] for entry in entries}
     responsive = _responsive(entries, recipe)
     srcset = {
@@ -77,11 +75,13 @@ def build(
     }
     return {
         "schema_version": SCHEMA_VERSION,
-        **{field: job[field] for field in ("job_id", "round", "attempt")},
+        "job_id": job["job_id"],
+        "round": job["round"],
+        "attempt": job["attempt"],
         "created_at": created_at,
-        "source": dict(source),
-        "recipe": {field: recipe[field] for field in ("name", "hash")},
-        "placeholder": dict(placeholder),
+        "source": {**job["source"], **image},
+        "recipe": {"name": recipe["name"], "hash": recipe["hash"]},
+        "placeholder": placeholder,
         "renditions": entries,
         "srcset": srcset,
         "picture": _picture(responsive, srcset, public_base_url),
@@ -89,8 +89,8 @@ def build(
     }
 
 
-def result(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """What a job record says of a finished set: its manifest's key, its number of renditions, bytes in and out."""
+def result(manifest: Manifest) -> Result:
+    """What a job record says of a finished set."""
     return {
         "manifest_key": keys.manifest(manifest["source"]["key"]),
         "renditions": len(manifest["renditions"]),
@@ -99,29 +99,30 @@ def result(manifest: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _responsive(entries: list[dict[str, Any]], recipe: recipes.Recipe) -> dict[str, list[dict[str, Any]]]:
-    """Per format, narrow to wide, the renditions that show the same as the largest: one that fits as it does, in the
-    same shape. A cropped thumbnail is another picture; and where sizes come out equal, one of them is enough."""
+def _responsive(entries: list[Rendition], recipe: Recipe) -> dict[Format, list[Rendition]]:
+    """Per format, narrow to wide, the renditions that show what the largest shows: same fit, same shape.
+
+    A cropped thumbnail is another picture. Of sizes that come out equal, one is enough.
+    """
     sized = [entry for entry in entries if entry["name"] in recipe["sizes"]]
     inside = [entry for entry in sized if recipe["sizes"][entry["name"]]["fit"] == "inside"]
     largest = max(inside or sized, key=lambda entry: entry["width"] * entry["height"])
     fit = recipe["sizes"][largest["name"]]["fit"]
-    chosen: dict[str, dict[int, dict[str, Any]]] = {}
-    for entry in sorted(sized, key=lambda entry: int(entry["width"])):
+    chosen: dict[Format, dict[int, Rendition]] = {}
+    for entry in sorted(sized, key=lambda entry: entry["width"]):
         if recipe["sizes"][entry["name"]]["fit"] == fit and _same_shape(entry, largest):
             chosen.setdefault(entry["format"], {}).setdefault(entry["width"], entry)
     return {format_: list(chosen[format_].values()) for format_ in recipe["formats"]}
 
 
-def _same_shape(entry: Mapping[str, Any], largest: Mapping[str, Any]) -> bool:
-    """Whether both have one aspect ratio, as well as whole pixels can tell."""
-    difference: int = entry["width"] * largest["height"] - entry["height"] * largest["width"]
-    tolerance: int = max(largest["width"], largest["height"])
-    return abs(difference) <= tolerance
+def _same_shape(entry: Rendition, largest: Rendition) -> bool:
+    """Whether both have the same aspect ratio, as far as whole pixels can tell."""
+    difference = entry["width"] * largest["height"] - entry["height"] * largest["width"]
+    return abs(difference) <= max(largest["width"], largest["height"])
 
 
-def _picture(responsive: Mapping[str, list[dict[str, Any]]], srcset: Mapping[str, str], public_base_url: str) -> str:
-    """A <picture> element: the browser takes the first format that it knows, in the width that it needs."""
+def _picture(responsive: Mapping[Format, list[Rendition]], srcset: Mapping[Format, str], public_base_url: str) -> str:
+    """A <picture> element: the browser takes the first format that it knows, at the width that it needs."""
     fallback = next(format_ for format_ in _FALLBACKS if format_ in responsive)
     largest = responsive[fallback][-1]
     sizes = f"(max-width: {largest['width']}px) 100vw, {largest['width']}px"
@@ -138,6 +139,6 @@ def _picture(responsive: Mapping[str, list[dict[str, Any]]], srcset: Mapping[str
 
 
 def _url(key: str, public_base_url: str) -> str:
-    """The key's URL, percent-encoded; relative without a base. What is left has no comma, which ends a srcset's URL."""
+    """The key's URL, relative without a base. It is percent-encoded, commas too: they end a URL of a srcset."""
     path = quote(key, safe="/")
     return f"{public_base_url.rstrip('/')}/{path}" if public_base_url else path

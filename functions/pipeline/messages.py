@@ -15,7 +15,7 @@ from pipeline import jobs
 if TYPE_CHECKING:
     from types_boto3_sns import SNSClient
 
-    from contracts import Failure, Job, Manifest, Rejection, Result
+    from contracts import Failure, Job, Manifest, Refusal, Result
 
 STACK = os.environ["STACK_NAME"]
 sns: SNSClient = boto3.client("sns", config=Config(retries={"mode": "standard", "total_max_attempts": 3}))
@@ -37,7 +37,7 @@ def succeeded(job: Job, result: Result, manifest: Manifest, topic_arn: str) -> N
     _publish(job, topic_arn, "SUCCEEDED", text, {"result": result, "manifest": carried})
 
 
-def rejected(job: Job, rejection: Rejection, topic_arn: str) -> None:
+def rejected(job: Job, rejection: Refusal, topic_arn: str) -> None:
     """Say that an upload was refused, and why."""
     text = (
         f"{one_line(job['source']['key'])} was not accepted.\n{rejection['reason']}\n"

@@ -6,14 +6,13 @@ In this order, so that a message may come twice (with the same job_id, round and
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pipeline import clock, jobs, messages
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from contracts import Failure, Job, Manifest, Rejection, Result, Status
+    from contracts import Failure, Job, Manifest, Refusal, Result, Status
 
 REASON_LIMIT = 1_000
 
@@ -25,7 +24,7 @@ def succeed(job: Job, result: Result, manifest: Manifest, topic_arn: str) -> Sta
     return "SUCCEEDED"
 
 
-def reject(job: Job, rejection: Rejection, topic_arn: str) -> Status:
+def reject(job: Job, rejection: Refusal, topic_arn: str) -> Status:
     """Publish the refusal and close the job as REJECTED."""
     messages.rejected(job, rejection, topic_arn)
     jobs.close(job, "REJECTED", **rejection)

@@ -1,6 +1,6 @@
 """Recipes: what to make of an upload, read from recipes.json and chosen by the prefix of the source key.
 
-`python -m pipeline.recipes` says whether recipes.json can be used, before it is deployed.
+`python -m pipeline.recipes` checks recipes.json before it is deployed.
 """
 
 from __future__ import annotations
@@ -11,26 +11,26 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
+if TYPE_CHECKING:
+    from contracts import Format, Recipe, Recipes
+
+# Part of every recipe's hash: raise it when the same recipe would make other pixels or other bytes.
 ENGINE_VERSION = 3
-"""Part of every recipe's hash: raise it when the same recipe would make other pixels or other bytes."""
 
 FUNCTIONS = Path(__file__).parent.parent
 SCHEMA = FUNCTIONS / "recipes.schema.json"
 
-Recipe = dict[str, Any]
-
 
 class RecipeError(Exception):
-    """A recipe file that cannot be used; the message names the file and the field."""
+    """A recipe file that cannot be used. The message names the file and the field."""
 
 
-def load(path: Path = FUNCTIONS / "recipes.json") -> dict[str, Any]:
-    """The document {"recipes": {name: resolved recipe}, "routes": {prefix: name}}, checked, defaults filled in.
+def load(path: Path = FUNCTIONS / "recipes.json") -> Recipes:
+    """The recipes and routes of a file, checked, with every default filled in.
 
-    Pictures and fonts of watermarks are looked up in the folder `watermarks` beside the file.
-    Raises RecipeError.
+    Pictures and fonts of watermarks are read from the folder `watermarks` beside the file. Raises RecipeError.
     """
     try:
         document = _validated(_parsed(path))
@@ -42,21 +42,20 @@ def load(path: Path = FUNCTIONS / "recipes.json") -> dict[str, Any]:
                 raise RecipeError(f"routes.{prefix} names {name!r}, which is not one of the recipes")
     except RecipeError as error:
         raise RecipeError(f"{path.name}: {error}") from error
-    return document
+    return cast("Recipes", document)
 
 
-def route(document: dict[str, Any], key: str) -> Recipe:
+def route(document: Recipes, key: str) -> Recipe:
     """The resolved recipe for a source key: that of the longest matching prefix, or else `default`."""
     prefixes = [prefix for prefix in document["routes"] if key.startswith(prefix)]
     name = document["routes"][max(prefixes, key=len)] if prefixes else "default"
-    recipe: Recipe = document["recipes"][name]
-    return copy.deepcopy(recipe)
+    return copy.deepcopy(document["recipes"][name])
 
 
-def outputs(recipe: Recipe) -> list[tuple[str, str]]:
+def outputs(recipe: Recipe) -> list[tuple[str, Format]]:
     """Every (rendition name, format) that a finished set of this recipe holds."""
     sized = [(name, format_) for name in recipe["sizes"] for format_ in recipe["formats"]]
-    filtered = [(name, format_) for name, made in recipe["filtered"].items() for format_ in made["formats"]]
+    filtered = [(name, format_) for name, each in recipe["filtered"].items() for format_ in each["formats"]]
     return sized + filtered
 
 
@@ -70,7 +69,7 @@ def _parsed(path: Path) -> Any:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """JSON lets a later field silently replace an earlier one of the same name: two sizes would become one."""
+    """The fields of a JSON object. JSON lets a second field of the same name replace the first: here it is an error."""
     fields = dict(pairs)
     if len(fields) < len(pairs):
         names = [name for name, _ in pairs]
@@ -83,13 +82,13 @@ def _refuse_constant(text: str) -> float:
 
 
 def _validated(document: Any) -> dict[str, Any]:
-    import fastjsonschema  # by those functions alone that load recipes
+    import fastjsonschema  # lazily: functions that load no recipes do not pay for it
 
     schema = json.loads(SCHEMA.read_text("utf-8"))
     try:
-        # Without detail in its errors it compiles in a quarter of the time, which every cold start pays.
+        # Every cold start pays for the compilation: without detailed errors it takes a quarter of the time.
         validate = fastjsonschema.compile(schema, use_formats=False, detailed_exceptions=False)
-        # A default object is put in place without its own defaults: the second pass fills those.
+        # The first pass fills in default objects, the second one the defaults inside these.
         checked: dict[str, Any] = validate(validate(document))
         return checked
     except fastjsonschema.JsonSchemaValueException as error:
@@ -97,7 +96,7 @@ def _validated(document: Any) -> dict[str, Any]:
 
 
 def _in_words(schema: dict[str, Any], document: Any) -> str:
-    """What is wrong with the document, as a sentence that names the field."""
+    """What is wrong with the document: a sentence that names the field."""
     import fastjsonschema
 
     try:
@@ -111,8 +110,8 @@ def _in_words(schema: dict[str, Any], document: Any) -> str:
     raise AssertionError("the validators disagree")
 
 
-def _check_recipe(where: str, recipe: Recipe) -> None:
-    """What a JSON Schema cannot say. Raises RecipeError."""
+def _check_recipe(where: str, recipe: dict[str, Any]) -> None:
+    """Check what a JSON Schema cannot say. Raises RecipeError."""
     for name, size in recipe["sizes"].items():
         missing = [side for side in ("width", "height") if side not in size]
         if len(missing) == 2 or (missing and size["fit"] != "inside"):
@@ -131,7 +130,7 @@ def _check_recipe(where: str, recipe: Recipe) -> None:
             raise RecipeError(f"{where}.{field}.text needs a font: the built-in one has only ASCII and \u00a9")
 
 
-def _marks(recipe: Recipe) -> Iterator[tuple[str, dict[str, Any]]]:
+def _marks(recipe: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every watermark of the recipe, with the path of its field."""
     if recipe["watermark"]:
         yield "watermark", recipe["watermark"]
@@ -141,8 +140,8 @@ def _marks(recipe: Recipe) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield f"filtered.{name}.filters[{position}]", step
 
 
-def _resolved(name: str, recipe: Recipe, watermarks: Path) -> Recipe:
-    """The recipe with the defaults that depend on its other fields, its name, and the hash of it all."""
+def _resolved(name: str, recipe: dict[str, Any], watermarks: Path) -> dict[str, Any]:
+    """The recipe with its name, its hash, and the defaults that depend on its other fields."""
     for size in recipe["sizes"].values():
         if size["fit"] == "contain":
             size.setdefault("background", recipe["background"])
@@ -155,7 +154,7 @@ def _resolved(name: str, recipe: Recipe, watermarks: Path) -> Recipe:
     return {"name": name, "hash": hashlib.sha256(canonical).hexdigest()[:16], **recipe}
 
 
-def _file_digests(where: str, recipe: Recipe, watermarks: Path) -> Iterator[tuple[str, str]]:
+def _file_digests(where: str, recipe: dict[str, Any], watermarks: Path) -> Iterator[tuple[str, str]]:
     """(file name, sha256) of every picture and font that the recipe's watermarks use."""
     for field, mark in _marks(recipe):
         for kind in ("image", "font"):
@@ -170,7 +169,7 @@ def _file_digests(where: str, recipe: Recipe, watermarks: Path) -> Iterator[tupl
 
 
 def main() -> int:
-    """Load recipes.json as the functions do: 0 if they can, 1 if not, with the error on stderr."""
+    """Load recipes.json as the functions do: 0 if it can be used, 1 if not, with the error on stderr."""
     try:
         document = load()
     except RecipeError as error:

@@ -1,43 +1,41 @@
-"""Objects in the two buckets: the only place that talks to S3."""
+"""Objects in the two buckets: the only module that talks to S3."""
 
 from __future__ import annotations
 
 import json
 import re
 import shutil
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-
     from types_boto3_s3 import S3Client
+
+    from contracts import Manifest, Source
 
 s3: S3Client = boto3.client("s3", config=Config(retries={"mode": "standard", "total_max_attempts": 3}))
 
-# What S3 answers for a key, a version or a delete marker that is no longer there.
+# S3's answers about a key, a version or a delete marker that is no longer there.
 ABSENT = {"404", "NoSuchKey", "NoSuchVersion", "405", "MethodNotAllowed"}
 
-# What XML, which DeleteObjects speaks, cannot carry, or not unchanged.
+# Characters that XML, the language of DeleteObjects, cannot carry unchanged.
 _NOT_FOR_XML = re.compile(r"[\x00-\x1f\ufffe\uffff]")
 
-# Keys are predictable and an overwrite keeps them: caches ask again after five minutes.
+# An overwrite keeps its keys: caches ask again after five minutes.
 CACHE_CONTROL = "public, max-age=300"
 
 
 class SourceGoneError(Exception):
-    """The source version of a job no longer exists. The trigger looks again and decides; nothing is retried."""
+    """The source version of a job no longer exists. Nothing is retried: the trigger looks again and decides."""
 
 
-def head(bucket: str, key: str) -> dict[str, Any] | None:
-    """The newest version of a source as it is now: bucket, key, version_id, etag, size in bytes. None if gone.
-
-    An object in a bucket that was never versioned has the version "null", as S3 calls it.
-    """
+def head(bucket: str, key: str) -> Source | None:
+    """The newest version of a source as it is now, or None if there is none."""
     try:
         found = s3.head_object(Bucket=bucket, Key=key)
     except ClientError as error:
@@ -53,8 +51,8 @@ def head(bucket: str, key: str) -> dict[str, Any] | None:
     }
 
 
-def read_source(source: dict[str, Any], limit: int) -> bytes:
-    """The bytes of exactly the version that the job is about, at most `limit` + 1 of them.
+def read_source(source: Source, limit: int) -> bytes:
+    """The bytes of exactly this version of the source, at most `limit` + 1 of them.
 
     Raises SourceGoneError if that version is no longer there.
     """
@@ -68,17 +66,17 @@ def read_source(source: dict[str, Any], limit: int) -> bytes:
 
 
 def download(bucket: str, key: str, folder: Path) -> Path:
-    """An object that must be there, as a file of its own in `folder`: for what is too large to be held in memory."""
+    """Download an object that must be there into `folder`, and return its path: for what is too large for memory."""
     file = folder / key.rpartition("/")[2]
     with file.open("wb") as written:
         shutil.copyfileobj(s3.get_object(Bucket=bucket, Key=key)["Body"], written)
     return file
 
 
-def get_json(bucket: str, key: str) -> dict[str, Any] | None:
-    """A JSON object, or None if there is none under this key."""
+def get_manifest(bucket: str, key: str) -> Manifest | None:
+    """The manifest under this key, or None if there is none."""
     try:
-        document: dict[str, Any] = json.load(s3.get_object(Bucket=bucket, Key=key)["Body"])
+        document: Manifest = json.load(s3.get_object(Bucket=bucket, Key=key)["Body"])
     except ClientError as error:
         if error.response["Error"]["Code"] in ABSENT:
             return None
@@ -87,19 +85,19 @@ def get_json(bucket: str, key: str) -> dict[str, Any] | None:
 
 
 def put(bucket: str, key: str, body: bytes, content_type: str = "application/octet-stream") -> None:
-    """Write an object. The same key and body again changes nothing that a reader sees."""
+    """Write an object."""
     s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type, CacheControl=CACHE_CONTROL)
 
 
-def put_json(bucket: str, key: str, document: dict[str, Any]) -> None:
-    """Write a JSON object, readable and in UTF-8."""
-    put(bucket, key, json.dumps(document, ensure_ascii=False, indent=2).encode(), "application/json")
+def put_manifest(bucket: str, key: str, manifest: Manifest) -> None:
+    """Write a manifest as readable JSON in UTF-8."""
+    put(bucket, key, json.dumps(manifest, ensure_ascii=False, indent=2).encode(), "application/json")
 
 
 def delete(bucket: str, keys: Iterable[str]) -> None:
     """Remove objects; those that are not there count as removed.
 
-    Raises RuntimeError that names the first key that S3 refused to remove: DeleteObjects answers 200 all the same.
+    Raises RuntimeError about the first key that S3 refused to remove: DeleteObjects answers 200 all the same.
     """
     named = set(keys)
     for key in filter(_NOT_FOR_XML.search, named):

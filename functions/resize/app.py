@@ -1,22 +1,25 @@
-"""ResizeImage: every size of the recipe from one decode, handed on without loss in one object."""
+"""ResizeImage: every size of the recipe from one decode, handed on without loss as one object."""
 
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
 from engine import decoding, encoding, filters, resizing
 from pipeline import keys, storage
 
+if TYPE_CHECKING:
+    from contracts import ImageEvent, Intermediate
+
 OUTPUT_BUCKET = os.environ["OUTPUT_BUCKET"]
 logger = Logger()
 
 
 @logger.inject_lambda_context(clear_state=True)
-def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """`job` and `recipe` → the key of the sized images under work/, and [width, height] of each by name, in pixels."""
+def lambda_handler(event: ImageEvent, _context: object) -> Intermediate:
+    """Write the sized images of a job under work/."""
     job, recipe = event["job"], event["recipe"]
     logger.append_keys(job_id=job["job_id"])
     image = decoding.decode(storage.read_source(job["source"], recipe["limits"]["bytes"]), recipe["sizes"])

@@ -1,6 +1,6 @@
-"""TriggerFunction: a message leaves the upload queue only when its key is reconciled.
+"""TriggerFunction: reconciles keys. A message leaves the upload queue only when its keys are reconciled.
 
-Nothing else starts executions or removes outputs.
+Only the trigger starts executions and removes sets.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ if TYPE_CHECKING:
 
 SOURCE_BUCKET = os.environ["SOURCE_BUCKET"]
 DEAD_LETTER_QUEUE = os.environ["DEAD_LETTER_QUEUE_URL"]
-MARGIN_SECONDS = 10.0  # to answer in, after the last run
+MARGIN_SECONDS = 10.0  # left for the answer after the last run
 
 logger = Logger()
 
 
 class NotReconciledError(Exception):
-    """Raised to whoever handed us a bare S3 event: there is no queue to leave the message in."""
+    """A bare S3 event could not be reconciled: there is no queue to keep its message."""
 
 
 @logger.inject_lambda_context(clear_state=True)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """An SQS batch of S3 notifications, or one bare S3 event → the ids of the messages that have to come again."""
+    """Reconcile an SQS batch of S3 notifications, or a bare S3 event. Returns the messages that must come again."""
     deadline = time.time() + context.get_remaining_time_in_millis() / 1000 - MARGIN_SECONDS
     batch = notices.messages(event)
     with heartbeat.beating(batch):
         verdicts = _verdicts(batch, deadline)
     failures = [message.id for message, verdict in zip(batch, verdicts, strict=True) if not _settle(message, verdict)]
-    return {"batchItemFailures": [{"itemIdentifier": name} for name in failures]}
+    return {"batchItemFailures": [{"itemIdentifier": id_} for id_ in failures]}
 
 
 def _verdicts(batch: list[notices.Message], deadline: float) -> list[Verdict]:
-    """One verdict a message, from one reconciliation a key, all keys at a time."""
+    """One verdict per message, from one reconciliation per key. All keys are reconciled at the same time."""
     about: dict[str, list[tuple[int, notices.Notice]]] = defaultdict(list)
     verdicts: list[list[Verdict]] = [[] for _ in batch]
     for index, message in enumerate(batch):
@@ -65,7 +65,7 @@ def _verdicts(batch: list[notices.Message], deadline: float) -> list[Verdict]:
 
 
 def _guarded(key: str, about: list[notices.Notice], deadline: float, receives: int) -> Verdict:
-    """A fault with one key is that key's alone: it comes back, later each time, until the queue's crash bound."""
+    """Reconcile a key. A fault delays this key only: its messages come back, until the queue's maxReceiveCount."""
     try:
         return reconcile(key, about, deadline)
     except Exception as error:
@@ -75,13 +75,13 @@ def _guarded(key: str, about: list[notices.Notice], deadline: float, receives: i
 
 
 def _of_message(verdicts: list[Verdict]) -> Verdict:
-    """A message about several keys is done when all are; a key that is due again comes before one to be parked."""
+    """The verdict on a message about several keys: done when all are, and later rather than parked."""
     order = {"later": 0, "park": 1, "done": 2}
     return min(verdicts, key=lambda verdict: (order[verdict.kind], -verdict.seconds), default=DONE)
 
 
 def _settle(message: notices.Message, verdict: Verdict) -> bool:
-    """Act on the verdict: whether the message may leave the queue."""
+    """Act on the verdict. Returns whether the message may leave the queue."""
     if verdict.kind == "done":
         return True
     logger.warning("message not done", verdict=verdict.kind, seconds=verdict.seconds, reason=verdict.reason)
@@ -94,7 +94,7 @@ def _settle(message: notices.Message, verdict: Verdict) -> bool:
 
 
 def _park(message: notices.Message, reason: str) -> bool:
-    """Move a message to the dead-letter queue at once; if that fails it stays, and the queue's crash bound does it."""
+    """Send a message to the dead-letter queue at once. If that fails it stays, until the queue's maxReceiveCount."""
     try:
         heartbeat.sqs.send_message(
             QueueUrl=DEAD_LETTER_QUEUE,

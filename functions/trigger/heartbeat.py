@@ -1,13 +1,14 @@
-"""Keeps the messages of a batch invisible while they are worked on, for little longer than that.
+"""Hides the messages of a batch while the trigger works on them, and for little longer.
 
-The queue's own visibility outlasts the longest invocation; shortened on receipt and extended by a heartbeat, what a
-killed trigger held comes back within a minute.
+The queue's own visibility timeout outlasts the longest invocation. The trigger shortens it on receipt and extends it by
+a heartbeat: if the trigger is killed, its messages come back within a minute.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -17,20 +18,18 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from types_boto3_sqs import SQSClient
 
     from trigger.notices import Message
 
 QUEUE_URL = os.environ["UPLOAD_QUEUE_URL"]
 HEARTBEAT_SECONDS = float(os.environ["HEARTBEAT_SECONDS"])
-# Two beats may fail before the messages are taken for lost.
+# Two beats may fail before the messages reappear.
 VISIBILITY_SECONDS = int(3 * HEARTBEAT_SECONDS)
 VISIBILITY_LIMIT = 43_200
 
 FAULTS = (ClientError, BotoCoreError)
-# Impatient, as a beat that hangs is a beat that fails.
+# Impatient: a beat that hangs is a beat that fails.
 _config = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
 sqs: SQSClient = boto3.client("sqs", config=_config)
 logger = Logger()
@@ -38,9 +37,9 @@ logger = Logger()
 
 @contextmanager
 def beating(messages: list[Message]) -> Iterator[None]:
-    """Keep the messages ours until the block is left. Messages without a receipt came from no queue."""
+    """Hide the messages until the block ends. Those without a receipt came from no queue."""
     receipts = [message.receipt for message in messages if message.receipt]
-    _beat(receipts)  # before anything else: until then they are hidden for as long as the queue says
+    _beat(receipts)  # first of all: until then the queue's own, long timeout holds
     stopped = threading.Event()
     beat = threading.Thread(target=_beat_until, args=(stopped, receipts), daemon=True)
     beat.start()
@@ -52,7 +51,7 @@ def beating(messages: list[Message]) -> Iterator[None]:
 
 
 def come_back_in(message: Message, seconds: float) -> None:
-    """Make a message that was not dealt with visible again after `seconds`."""
+    """Make a message visible again after `seconds`."""
     if message.receipt:
         _hide(message.receipt, min(int(seconds), VISIBILITY_LIMIT))
 
@@ -68,7 +67,7 @@ def _beat(receipts: list[str]) -> None:
 
 
 def _hide(receipt: str, seconds: int) -> None:
-    """Failing to do so costs at most a needless receive, which the lease stands: not worth failing a batch for."""
+    """Log a failure and go on: it costs at most a needless receive, which the lease makes harmless."""
     try:
         sqs.change_message_visibility(QueueUrl=QUEUE_URL, ReceiptHandle=receipt, VisibilityTimeout=seconds)
     except FAULTS as error:

@@ -1,9 +1,9 @@
 """One writer per source key: a lease is an item in JobsTable beside the key's records.
 
-It holds who works on the key (`holder`), the attempt that was started (`version_id`, `execution_name`), until when it
-can still write (`held_until`, epoch seconds), and whether the outputs may be a mix since then (`torn`). It is taken and
-changed by conditional writes only, before anything is started or removed. Whoever loses it learns so at the next write,
-and does nothing more.
+It names its holder (`holder`), the attempt that was started (`version_id`, `execution_name`), until when that attempt
+can write (`held_until`, epoch seconds), and whether the outputs may be a mix of two versions (`torn`). It is taken and
+changed by conditional writes only, before anything is started or removed. A holder that has lost it learns so at its
+next write, and stops.
 """
 
 from __future__ import annotations
@@ -11,44 +11,54 @@ from __future__ import annotations
 import os
 import time
 import uuid
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypedDict, cast
 
 from pipeline import jobs, keys
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-# The calls that start an attempt, its longest run and the slowest function that can outlive it: until then a forgotten
-# run may still write.
+# The calls that start an attempt, its longest run, and the slowest function, which can outlive the run: so long a
+# forgotten run may write.
 LEASE_SECONDS = float(os.environ["LEASE_SECONDS"])
-# Enough to look at the source. A run or a removal renews the lease first.
+# Enough to look at the source. Before a run or a removal, the holder renews the lease.
 LOOK_SECONDS = 20.0
 POLL_SECONDS = 0.5
-# How long a holder may stay silent after its run was closed before it counts as dead.
+# A holder that is silent for so long after its run closed the record counts as dead.
 GRACE_SECONDS = 5.0
 
 
+class LeaseItem(TypedDict, total=False):
+    """A lease in JobsTable, see the module."""
+
+    source_key: str
+    item: str
+    holder: str
+    held_until: int  # epoch seconds
+    version_id: str
+    execution_name: str
+    torn: bool
+
+
 class BusyError(Exception):
-    """Somebody else works on the key, and for longer than we can wait. `seconds`: until it makes sense to ask again."""
+    """Another invocation holds the lease for longer than this one can wait. Ask again in `seconds`."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"the key is being worked on; asking again in {seconds:.0f} s")
+        super().__init__(f"another invocation works on the key; asking again in {seconds:.0f} s")
         self.seconds = seconds
 
 
 class LostError(Exception):
-    """The lease was taken over: somebody else works on the key now."""
+    """Another invocation has taken over the lease."""
 
 
 @dataclass
 class Lease:
-    """The lease on `key` that we hold.
+    """The lease on `key`, held by this invocation.
 
-    `unfinished`: version of a job that is open or FAILED, ours or an earlier holder's. `torn`: a run or a removal did
-    not come to its end, so that the outputs may be a mix of two versions. `keep`: let it run out instead of letting
-    go, because somebody may still be writing.
+    `unfinished`: the version of a job that is open or FAILED, ours or an earlier holder's. `torn`: a run or a removal
+    did not finish, so the outputs may be a mix of two versions. `keep`: let the lease expire instead of releasing it,
+    because a run may still write.
     """
 
     key: str
@@ -58,26 +68,26 @@ class Lease:
     keep: bool = False
 
     def renew(self, version_id: str, execution_name: str) -> None:
-        """Hold on for as long as the named attempt can write. To be called before it is started."""
+        """Hold the lease for as long as this attempt can write. Call it before the attempt is started."""
         self.unfinished, self.torn = version_id, True
         self._write(time.time() + LEASE_SECONDS, execution_name)
 
     def tear(self) -> None:
-        """Hold on for as long as this invocation can remove anything. To be called before it does."""
+        """Hold the lease for as long as this invocation can remove anything. Call it before a removal."""
         self.torn = True
         self._write(time.time() + LEASE_SECONDS, None)
 
     def settle(self, seconds: float) -> None:
-        """Keep everybody off the key for so long after our leaving: a run that was cut off may still be writing."""
+        """Hold the lease for `seconds` beyond this invocation: a run that was cut off may still write."""
         self._write(time.time() + seconds, None)
         self.keep = True
 
     def finish(self) -> None:
-        """The outputs are in line: nothing is left for the next holder to clean up."""
+        """Note that the outputs are in line: the next holder has nothing to clean up."""
         self.unfinished, self.torn = None, False
 
     def release(self) -> None:
-        """Let go, leaving behind only what the next holder has to clean up."""
+        """Give up the lease. It stays as an item only if the next holder has something to clean up."""
         if self.keep:
             return
         try:
@@ -94,20 +104,15 @@ class Lease:
             return
 
     def _write(self, until: float, execution_name: str | None) -> None:
-        found = jobs.put_if(
-            _record(self, until, execution_name),
-            "holder = :me",
-            {":me": self.holder},
-        )
-        if found is not None:
+        if _put(self, until, execution_name, "holder = :me", {":me": self.holder}) is not None:
             raise LostError(self.key)
 
 
 @contextmanager
 def hold(key: str, deadline: float) -> Iterator[Lease]:
-    """Take the key's lease, waiting for another holder until `deadline` (time.time()) at the latest.
+    """Take the key's lease for a `with` block, waiting for another holder until `deadline` (time.time()) at most.
 
-    Raises BusyError if it is not to be had by then.
+    Raises BusyError if another invocation still holds it then.
     """
     lease = _acquire(key, deadline)
     try:
@@ -120,12 +125,8 @@ def _acquire(key: str, deadline: float) -> Lease:
     lease = Lease(key, uuid.uuid4().hex)
     closed_since: tuple[str, float] | None = None
     while True:
-        found = jobs.put_if(
-            _record(lease, time.time() + LOOK_SECONDS, None),
-            "attribute_not_exists(holder)",
-            {},
-        )
-        if found is None or found["holder"] == lease.holder:  # the latter: our own write, whose answer was lost
+        found = _put(lease, time.time() + LOOK_SECONDS, None, "attribute_not_exists(holder)", {})
+        if found is None or found["holder"] == lease.holder:  # the latter: our own write, after a lost answer
             return lease
         if found["held_until"] <= time.time() or _silent(found, closed_since):
             if taken := _take_over(lease.holder, found):
@@ -137,18 +138,15 @@ def _acquire(key: str, deadline: float) -> Lease:
         time.sleep(POLL_SECONDS)
 
 
-def _take_over(holder: str, found: dict[str, Any]) -> Lease | None:
+def _take_over(holder: str, found: LeaseItem) -> Lease | None:
     taken = Lease(found["source_key"], holder, found.get("version_id"), found.get("torn", False))
-    lost = jobs.put_if(
-        _record(taken, time.time() + LOOK_SECONDS, None),
-        "holder = :them AND held_until = :until",
-        {":them": found["holder"], ":until": found["held_until"]},
-    )
+    theirs = {":them": found["holder"], ":until": found["held_until"]}
+    lost = _put(taken, time.time() + LOOK_SECONDS, None, "holder = :them AND held_until = :until", theirs)
     return taken if lost is None or lost.get("holder") == holder else None
 
 
-def _closed(found: dict[str, Any], before: tuple[str, float] | None) -> tuple[str, float] | None:
-    """Since when we see the holder's run closed, by the execution's name: closing the record is a run's last act."""
+def _closed(found: LeaseItem, before: tuple[str, float] | None) -> tuple[str, float] | None:
+    """(execution name, time.time()) since when the holder's run is seen closed: closing the record is its last act."""
     name = found.get("execution_name")
     if name is None:
         return None
@@ -159,7 +157,7 @@ def _closed(found: dict[str, Any], before: tuple[str, float] | None) -> tuple[st
     return (name, time.time()) if over else None
 
 
-def _silent(found: dict[str, Any], closed_since: tuple[str, float] | None) -> bool:
+def _silent(found: LeaseItem, closed_since: tuple[str, float] | None) -> bool:
     return (
         closed_since is not None
         and closed_since[0] == found.get("execution_name")
@@ -171,8 +169,11 @@ def _item_key(key: str) -> dict[str, Any]:
     return jobs.marshal({"source_key": key, "item": keys.LEASE})
 
 
-def _record(lease: Lease, until: float, execution_name: str | None) -> dict[str, Any]:
-    record = {
+def _put(
+    lease: Lease, until: float, execution_name: str | None, condition: str, values: dict[str, Any]
+) -> LeaseItem | None:
+    """Write the lease if the condition holds. Returns None then, else the item in its place."""
+    item = {
         "source_key": lease.key,
         "item": keys.LEASE,
         "holder": lease.holder,
@@ -181,4 +182,5 @@ def _record(lease: Lease, until: float, execution_name: str | None) -> dict[str,
         "torn": lease.torn or None,
         "execution_name": execution_name,
     }
-    return {name: value for name, value in record.items() if value is not None}
+    present = {name: value for name, value in item.items() if value is not None}
+    return cast("LeaseItem | None", jobs.put_if(present, condition, values))

@@ -1,4 +1,4 @@
-"""Reads what the trigger is handed: SQS batches of S3 notifications, or one S3 notification as it is."""
+"""Reads the trigger's event: an SQS batch of S3 notifications, or one bare S3 notification."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from urllib.parse import unquote_plus
 
 from pipeline import keys
 
-# What desktops leave in folders that are copied as a whole. Nobody wants these as photos, or to be told of them.
+# Files that desktops leave in every folder: no photos, and no reason for a message.
 LITTER = {".ds_store", "thumbs.db", "desktop.ini"}
 
 
 class UnreadableError(Exception):
-    """A message that is no S3 notification about our source bucket, and will not become one by trying again."""
+    """A message that is no S3 notification about our source bucket. Trying again does not help."""
 
 
 @dataclass(frozen=True)
 class Notice:
-    """That something about `key` may have changed. What is true now is in S3; the rest only helps to account for it."""
+    """Says that something about `key` may have changed. The truth is in S3; the other fields only account for it."""
 
     key: str
     removed: bool
     version_id: str | None
     sequencer: str | None
-    sent_at: float  # epoch seconds at which the message was put into the queue
+    sent_at: float  # epoch seconds: when the message was put into the queue
 
 
 @dataclass(frozen=True)
 class Message:
-    """A queue message. A bare S3 notification has neither id nor receipt."""
+    """A queue message. One made from a bare S3 notification has neither id nor receipt."""
 
     body: str
     id: str = ""
@@ -58,7 +58,7 @@ def messages(event: dict[str, Any]) -> list[Message]:
 
 
 def read(message: Message, bucket: str) -> list[Notice]:
-    """The notices in a message that concern sources; none for a test event, folder markers and desktop litter.
+    """The notices in a message that concern sources: none for test events, folder markers and desktop litter.
 
     Raises UnreadableError for anything that is not an S3 notification about `bucket`.
     """
@@ -75,7 +75,7 @@ def read(message: Message, bucket: str) -> list[Notice]:
 
 
 def is_source(key: str) -> bool:
-    """Whether a key can hold a source: under raw/, no folder marker, none of the files that desktops leave behind."""
+    """Whether a key can be a source: under raw/, and neither a folder marker nor desktop litter."""
     name = key.rsplit("/", 1)[-1]
     litter = name.lower() in LITTER or name.startswith("._")
     return key.startswith(keys.SOURCE_PREFIX) and bool(name) and not litter
@@ -86,7 +86,7 @@ def _notice(record: dict[str, Any], message: Message, bucket: str) -> Notice:
     if about["bucket"]["name"] != bucket:
         raise UnreadableError(f"about the bucket {about['bucket']['name']}, not {bucket}")
     key = unquote_plus(about["object"]["key"], errors="strict")  # encoded once by S3, so decoded once
-    key.encode()  # JSON can hold halves of characters: no key has those
+    key.encode()  # JSON can hold half a character (a lone surrogate), a key cannot
     return Notice(
         key=key,
         removed=record["eventName"].removeprefix("s3:").startswith("ObjectRemoved:"),

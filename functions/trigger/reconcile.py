@@ -1,11 +1,11 @@
-"""Brings the outputs of one key in line with its source as it is now, whatever the events said and in which order."""
+"""Brings the outputs of one key in line with its source as it is now, whatever the events said, in whatever order."""
 
 from __future__ import annotations
 
 import os
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from aws_lambda_powertools import Logger
 
@@ -13,6 +13,7 @@ from pipeline import clock, jobs, keys, manifest, outcomes, recipes, storage
 from trigger import executions, lease
 
 if TYPE_CHECKING:
+    from contracts import Failure, Job, Manifest, Recipe, Record, Source, SourceVersion
     from trigger.notices import Notice
 
 SOURCE_BUCKET = os.environ["SOURCE_BUCKET"]
@@ -20,12 +21,12 @@ OUTPUT_BUCKET = os.environ["OUTPUT_BUCKET"]
 ERROR_TOPIC = os.environ["ERROR_TOPIC_ARN"]
 MAX_ATTEMPTS = int(os.environ["MAX_ATTEMPTS"])
 BACKOFF_SECONDS = [float(seconds) for seconds in os.environ["BACKOFF_SECONDS"].split(",")]
-# The slowest function: it may go on writing for so long after its execution was cut off.
+# The slowest function can go on writing for so long after its execution was cut off.
 SETTLE_SECONDS = float(os.environ["SETTLE_SECONDS"])
 
-# Asking again while another invocation works on the key: seldom enough that the queue's receives outlast any run.
+# When to ask again while another invocation works on the key: seldom enough that maxReceiveCount outlasts any run.
 BUSY_SECONDS = 60.0
-LOST_RUN = {
+LOST_RUN: Failure = {
     "code": "RUN_LOST",
     "reason": "the trigger or the execution was killed before it ended",
     "state": None,
@@ -37,7 +38,7 @@ logger = Logger()
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is to become of the messages about a key: done with, to come back later, or parked for a person to see."""
+    """What to do with the messages about a key: delete them, let them come back later, or park them as dead letters."""
 
     kind: Literal["done", "later", "park"]
     seconds: float = 0.0
@@ -46,7 +47,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Start:
-    """That an attempt is due."""
+    """An attempt is due."""
 
     round: int
     attempt: int
@@ -56,9 +57,9 @@ DONE = Verdict("done")
 
 
 def reconcile(key: str, notices: list[Notice], deadline: float) -> Verdict:
-    """Take the key's lease, and do what its source demands until that no longer changes.
+    """Take the key's lease and do what its source demands, until the source no longer changes.
 
-    `deadline` (time.time()) is when the invocation must be over: no attempt is started that could outlast it.
+    No attempt is started that could outlast `deadline` (time.time()), when this invocation must be over.
     """
     try:
         with lease.hold(key, deadline - executions.WAIT_SECONDS) as held:
@@ -66,23 +67,21 @@ def reconcile(key: str, notices: list[Notice], deadline: float) -> Verdict:
     except lease.BusyError as busy:
         return Verdict("later", min(busy.seconds, BUSY_SECONDS), str(busy))
     except (lease.LostError, jobs.NotOwnerError) as lost:
-        return Verdict("later", BACKOFF_SECONDS[0], f"somebody else took over: {lost}")
+        return Verdict("later", BACKOFF_SECONDS[0], f"another invocation took over: {lost}")
 
 
-def decide(
-    record: dict[str, Any] | None, recipe_hash: str, sent_at: float
-) -> Start | Literal["nothing", "park", "give up"]:
+def decide(record: Record | None, recipe_hash: str, sent_at: float) -> Start | Literal["nothing", "park", "give up"]:
     """What the newest version of a source needs, if its set does not stand.
 
-    `record`: its job record; `sent_at`: when the youngest of the messages was sent. A message that was sent after the
-    job FAILED (redriven, or sent again by a person) asks for a new round; so does a changed recipe, and nothing else.
+    `record`: its job record; `sent_at`: when the youngest of the messages was sent. Two things open a new round: a
+    changed recipe, and a message that was sent after the job FAILED (a redrive, or one sent by hand).
     """
     if record is None or "round" not in record:
         return Start(1, 1)
     again = Start(int(record["round"]) + 1, 1)
     if record["recipe"]["hash"] != recipe_hash:
         return again
-    if record["status"] in jobs.OPEN:  # PROCESSING under our lease: a run that nobody waited for to its end
+    if record["status"] in jobs.OPEN:  # PROCESSING under our lease: a run whose trigger did not see its end
         attempts = int(record["attempt"])
         return Start(int(record["round"]), attempts + 1) if attempts < MAX_ATTEMPTS else "give up"
     if record["status"] == "REJECTED":
@@ -97,22 +96,20 @@ def _reconcile(held: lease.Lease, notices: list[Notice], deadline: float) -> Ver
     while True:
         _account(held, source, notices)
         if source is None:
-            # Without such a notice it expired, and its set is kept.
+            # Without such a notice the source expired, and its set stays.
             if any(notice.removed for notice in notices):
                 _remove_set(held)
             return DONE
         verdict, ran = _bring_in_line(held, source, notices, deadline)
-        if not ran or held.keep:  # what may still be writing must not get a successor
+        if not ran or held.keep:  # a run that may still write must not get a successor
             return verdict
         before, source = source, storage.head(SOURCE_BUCKET, held.key)
         if source is not None and source["version_id"] == before["version_id"]:
             return verdict
 
 
-def _bring_in_line(
-    held: lease.Lease, source: dict[str, Any], notices: list[Notice], deadline: float
-) -> tuple[Verdict, bool]:
-    """What the messages' verdict is, and whether a run took place (so that the source may have changed meanwhile)."""
+def _bring_in_line(held: lease.Lease, source: Source, notices: list[Notice], deadline: float) -> tuple[Verdict, bool]:
+    """The verdict on the messages, and whether a run took place (the source may have changed meanwhile)."""
     recipe = recipes.route(RECIPES, held.key)
     record = jobs.get(held.key, source["version_id"])
     finished = _standing(held, source, recipe, record)
@@ -128,57 +125,49 @@ def _bring_in_line(
         held.unfinished = source["version_id"]
         return _parked(record), False
     if step == "give up":
-        job = _job(source, recipe, record or {}, notices)
-        outcomes.fail(job, LOST_RUN, ERROR_TOPIC)
+        assert record is not None  # decide gives up on nothing else
+        last = Start(int(record["round"]), int(record["attempt"]))
+        outcomes.fail(_job(source, recipe, last, notices), LOST_RUN, ERROR_TOPIC)
         held.unfinished = source["version_id"]
         return _parked(jobs.get(held.key, source["version_id"])), False
     if deadline - time.time() < executions.WAIT_SECONDS:
         return Verdict("later", 0, "not enough time left in this invocation for a run"), False
-    job = _job(source, recipe, {"round": step.round, "attempt": step.attempt}, notices)
-    return _run(held, job, record), True
+    return _run(held, _job(source, recipe, step, notices), record), True
 
 
-def _standing(
-    held: lease.Lease, source: dict[str, Any], recipe: recipes.Recipe, record: dict[str, Any] | None
-) -> dict[str, Any] | None:
-    """The manifest of the set that stands, if it was made of these very bytes by this recipe, and is whole."""
+def _standing(held: lease.Lease, source: Source, recipe: Recipe, record: Record | None) -> Manifest | None:
+    """The manifest of the standing set, if that is whole and was made from the same bytes by this recipe."""
     if held.torn or (record and record["status"] in {*jobs.OPEN, "REJECTED", "FAILED"}):
         return None
     finished = _manifest(held.key)
     if finished is None or finished["recipe"]["hash"] != recipe["hash"]:
         return None
-    same = all(finished["source"][fact] == source[fact] for fact in ("etag", "size"))
-    return finished if same else None
+    maker = finished["source"]
+    return finished if (maker["etag"], maker["size"]) == (source["etag"], source["size"]) else None
 
 
-def _adopt(
-    source: dict[str, Any],
-    recipe: recipes.Recipe,
-    record: dict[str, Any] | None,
-    finished: dict[str, Any],
-    notices: list[Notice],
-) -> None:
-    """Record, if it is not, that the version's set stands: another version with the same bytes made it."""
+def _adopt(source: Source, recipe: Recipe, record: Record | None, finished: Manifest, notices: list[Notice]) -> None:
+    """Record that the version's set stands, if the record does not say so: it was made from another version."""
     if record and record["status"] == "SUCCEEDED" and record["recipe"]["hash"] == recipe["hash"]:
         return
-    job = _job(source, recipe, {"round": int((record or {}).get("round", 0)) + 1, "attempt": 0}, notices)
+    job = _job(source, recipe, Start(int(record.get("round", 0) if record else 0) + 1, 0), notices)
     jobs.adopt(job, record, finished["source"]["version_id"], manifest.result(finished))
     logger.info("same bytes: the set stands already", job_id=job["job_id"])
 
 
-def _manifest(key: str) -> dict[str, Any] | None:
-    """The manifest that stands for a key. None if there is none, or can be none: S3 takes no longer keys."""
+def _manifest(key: str) -> Manifest | None:
+    """The manifest that stands for a key. None if there is none, or can be none because its key would be too long."""
     name = keys.manifest(key)
-    return storage.get_json(OUTPUT_BUCKET, name) if keys.fits(name) else None
+    return storage.get_manifest(OUTPUT_BUCKET, name) if keys.fits(name) else None
 
 
-def _run(held: lease.Lease, job: dict[str, Any], record: dict[str, Any] | None) -> Verdict:
+def _run(held: lease.Lease, job: Job, record: Record | None) -> Verdict:
     torn_before = held.torn
     held.renew(job["source"]["version_id"], job["execution_name"])
     jobs.begin(job, record)
-    facts = {"job_id": job["job_id"], "execution_name": job["execution_name"]}
+    facts: dict[str, Any] = {"job_id": job["job_id"], "execution_name": job["execution_name"]}
     logger.info("attempt started", **facts)
-    held.keep = True  # whatever happens here: until we know that the run has ended, it may be writing
+    held.keep = True  # until we know that the run has ended, it may write, whatever happens here
     try:
         record = executions.run(job)
         held.keep = False
@@ -193,14 +182,14 @@ def _run(held: lease.Lease, job: dict[str, Any], record: dict[str, Any] | None) 
             held.keep = False
         outcomes.fail(job, cut.failure, ERROR_TOPIC)
         record = jobs.get(held.key, job["source"]["version_id"])
-    record = record or {}
+    record = cast("Record", record or {})
     if record["status"] == "REJECTED":  # before anything was written
         held.unfinished, held.torn = None, torn_before
     return _verdict(held, record)
 
 
-def _verdict(held: lease.Lease, record: dict[str, Any]) -> Verdict:
-    """What becomes of the messages after a run, by how it closed its record."""
+def _verdict(held: lease.Lease, record: Record) -> Verdict:
+    """The verdict on the messages after a run, by how the run closed its record."""
     if record["status"] == "QUEUED":
         failure = record["last_failure"]
         seconds = BACKOFF_SECONDS[min(int(record["attempt"]), len(BACKOFF_SECONDS)) - 1]
@@ -214,20 +203,21 @@ def _verdict(held: lease.Lease, record: dict[str, Any]) -> Verdict:
     return _parked(record) if record["status"] == "FAILED" else DONE
 
 
-def _parked(record: dict[str, Any] | None) -> Verdict:
-    record = record or {}
+def _parked(record: Record | None) -> Verdict:
+    record = record or cast("Record", {})
     return Verdict("park", reason=f"job {record.get('job_id')} FAILED: {record.get('code')}: {record.get('reason')}")
 
 
-def _account(held: lease.Lease, source: dict[str, Any] | None, notices: list[Notice]) -> None:
-    """Close the records of versions that nobody will work on: no longer the newest, or gone."""
+def _account(held: lease.Lease, source: Source | None, notices: list[Notice]) -> None:
+    """Retire the records of versions that are gone, or no longer the newest: they get no run."""
     if held.unfinished and _succeeded(held.key, held.unfinished):
-        held.finish()  # only its trigger did not live to see it
+        held.finish()  # its trigger died before it could note that
     newest = source["version_id"] if source else None
-    told = {notice.version_id for notice in notices if not notice.removed}
-    for version_id in (told | {held.unfinished}) - {None, newest}:
-        version = {"bucket": SOURCE_BUCKET, "key": held.key, "version_id": version_id}
-        jobs.retire(version, "SUPERSEDED" if source else "DELETED")
+    noticed = {notice.version_id for notice in notices if not notice.removed}
+    for version_id in noticed | {held.unfinished}:
+        if version_id and version_id != newest:
+            version: SourceVersion = {"bucket": SOURCE_BUCKET, "key": held.key, "version_id": version_id}
+            jobs.retire(version, "SUPERSEDED" if source else "DELETED")
     if held.unfinished != newest:
         held.unfinished = None
 
@@ -238,7 +228,7 @@ def _succeeded(key: str, version_id: str) -> bool:
 
 
 def _remove_set(held: lease.Lease) -> None:
-    """Remove the key's set: what its manifest lists, and what a run may have left that never wrote one."""
+    """Remove the key's set: what its manifest lists, and what a run without a manifest may have left."""
     held.tear()
     finished = _manifest(held.key)
     recipe = recipes.route(RECIPES, held.key)
@@ -246,28 +236,28 @@ def _remove_set(held: lease.Lease) -> None:
     doomed = [*filter(keys.fits, expected), *(manifest.set_keys(finished) if finished else [])]
     storage.delete(OUTPUT_BUCKET, doomed)
     if finished:
-        maker = jobs.get(held.key, finished["source"]["version_id"]) or {}
-        for version_id in {finished["source"]["version_id"], *maker.get("heirs", [])}:
-            jobs.retire(finished["source"] | {"version_id": version_id}, "DELETED", finished=True)
-        storage.delete(OUTPUT_BUCKET, [keys.manifest(held.key)])  # last: so a removal can be taken up
+        maker = finished["source"]
+        record = jobs.get(held.key, maker["version_id"])
+        for version_id in {maker["version_id"], *(record.get("heirs", ()) if record else ())}:
+            version = cast("SourceVersion", {**maker, "version_id": version_id})
+            jobs.retire(version, "DELETED", finished=True)
+        storage.delete(OUTPUT_BUCKET, [keys.manifest(held.key)])  # last: a removal that was cut off is taken up again
     held.finish()
     logger.info("set removed", source_key=held.key)
 
 
-def _job(
-    source: dict[str, Any], recipe: dict[str, Any], attempt: dict[str, Any], notices: list[Notice]
-) -> dict[str, Any]:
+def _job(source: Source, recipe: Recipe, start: Start, notices: list[Notice]) -> Job:
     """The execution's input."""
     job_id = keys.job_id(source)
     sequencers = {notice.version_id: notice.sequencer for notice in notices if notice.sequencer}
-    sequencer = sequencers.get(source["version_id"])
-    number, round_number = int(attempt["attempt"]), int(attempt["round"])
+    if sequencer := sequencers.get(source["version_id"]):
+        source = {**source, "sequencer": sequencer}
     return {
         "job_id": job_id,
-        "execution_name": keys.execution(job_id, round_number, number),
-        "round": round_number,
-        "attempt": number,
+        "execution_name": keys.execution(job_id, start.round, start.attempt),
+        "round": start.round,
+        "attempt": start.attempt,
         "max_attempts": MAX_ATTEMPTS,
-        "source": source | ({"sequencer": sequencer} if sequencer else {}),
+        "source": source,
         "recipe": {"name": recipe["name"], "hash": recipe["hash"]},
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
@@ -14,20 +14,21 @@ from pipeline import manifest, recipes, storage
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+    from contracts import Accepted, ImageEvent, Limits, Refusal, Rejected
+
 RECIPES = recipes.load()
+# The part of the function's memory that an upload may take: until it is decoded, that is an estimate.
 MEMORY_PART = 0.6
-"""Of a function's memory, what an upload may take there: what it takes is an estimate until it is decoded."""
+# MiB of that part for all but decoding: Python and its libraries, the source's bytes, the renditions.
 RESERVED_MIB = 160
-"""Of that, for all but decoding: Python and its libraries, the source's bytes, the renditions."""
 logger = Logger()
 
 
 @logger.inject_lambda_context(clear_state=True)
-def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """`job` → valid, with the image's facts and the recipe of this run; or not valid, with the rejection
-    (which NotifyError takes as it is).
+def lambda_handler(event: ImageEvent, context: LambdaContext) -> Accepted | Rejected:
+    """Accept the job's source, with its facts and the recipe of this run, or refuse it.
 
-    A refusal is data: only what broke raises, and only that is tried again.
+    A refusal is data. Exceptions mean that something broke; only these are retried.
     """
     job = event["job"]
     logger.append_keys(job_id=job["job_id"])
@@ -40,15 +41,14 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         usable = int(MEMORY_PART * int(context.memory_limit_in_mb))
         image = sandbox.inspect(data, recipe, _affordable(recipe["limits"], usable), usable)
     except Rejection as rejection:
-        logger.info("refused", code=rejection.code, reason=rejection.reason)
-        told = {"code": rejection.code, "reason": rejection.reason}
-        return {"valid": False, "status": "REJECTED", "rejection": told}
+        refusal: Refusal = {"code": rejection.code, "reason": rejection.reason}
+        logger.info("refused", **refusal)
+        return {"valid": False, "status": "REJECTED", "rejection": refusal}
     logger.info("accepted", image=image)
     return {"valid": True, "image": image, "recipe": recipe}
 
 
-def _affordable(limits: dict[str, Any], usable: int) -> dict[str, Any]:
-    """The limits, that of memory no higher than what is usable of a function of this size (the later ones are like
-    it)."""
+def _affordable(limits: Limits, usable: int) -> Limits:
+    """The limits, with that of memory within the `usable` MiB of this function. The later functions have as much."""
     most = usable - RESERVED_MIB
     return {**limits, "memory": min(limits["memory"] or most, most)}

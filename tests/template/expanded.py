@@ -35,12 +35,12 @@ def expand() -> Template:
     source = load_template()
     # The translator wants uploaded artifacts; which ones is all the same.
     source["Globals"]["Function"]["CodeUri"] = "s3://artifacts/code"
-    source["Resources"]["ProcessImage"]["Properties"]["DefinitionUri"] = "s3://artifacts/definition"
+    source["Resources"]["ImagePipeline"]["Properties"]["DefinitionUri"] = "s3://artifacts/definition"
     defaults = {name: each["Default"] for name, each in source["Parameters"].items()}
     # The translator asks boto3 for a region: nothing of the user's configuration has a say.
     with mock.patch.dict(os.environ, {"AWS_DEFAULT_REGION": "us-east-1"}, clear=True):
         template = copied(transform(source, defaults, _NoManagedPolicies()))  # type: ignore[arg-type]
-    machine = template["Resources"]["ProcessImage"]["Properties"]
+    machine = template["Resources"]["ImagePipeline"]["Properties"]
     del machine["DefinitionS3Location"]
     machine["Definition"] = json.loads((ROOT / "statemachine/process_image.asl.json").read_text(encoding="utf-8"))
     return template

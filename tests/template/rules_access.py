@@ -37,7 +37,7 @@ def roles_log_into_their_own_group_only(template: Template) -> bool:
     return all(
         grant.on == grant.role.removesuffix("Role") + "LogGroup"
         for grant in grants(template)
-        if grant.action.startswith("logs:") and grant.role != "ProcessImageRole"
+        if grant.action.startswith("logs:") and grant.role != "ImagePipelineRole"
     )
 
 
@@ -53,7 +53,7 @@ def no_action_is_a_wildcard(template: Template) -> bool:
 def no_resource_is_a_wildcard(template: Template) -> bool:
     return {grant.action.partition(":")[0] for grant in grants(template) if grant.on == "*"} == {"logs"} and {
         grant.role for grant in grants(template) if grant.on == "*"
-    } == {"ProcessImageRole"}
+    } == {"ImagePipelineRole"}
 
 
 def stars_stand_where_they_are_explained(template: Template) -> bool:
@@ -66,7 +66,7 @@ def stars_stand_where_they_are_explained(template: Template) -> bool:
         if "*" in as_list(statement["Resource"])
     }
     return starred == {
-        ("ProcessImageRole", "DeliverLogs"),
+        ("ImagePipelineRole", "DeliverLogs"),
         ("TopicKey", "RolesOfThisAccountDecide"),
         ("TopicKey", "AlarmsEncrypt"),
     }
@@ -180,13 +180,13 @@ def notify_removes_no_job(template: Template) -> bool:
 def the_workflow_calls_its_functions_and_nothing_else(template: Template) -> bool:
     steps = {"ValidateFunction", "ResizeFunction", "FilterFunction", "OptimizeFunction", "NotifyFunction"}
     called = [each for each in grants(template) if not each.action.startswith("logs:")]
-    return {(each.action, each.on) for each in called if each.role == "ProcessImageRole"} == {
+    return {(each.action, each.on) for each in called if each.role == "ImagePipelineRole"} == {
         ("lambda:InvokeFunction", step) for step in steps
     }
 
 
 def only_the_workflow_calls_functions(template: Template) -> bool:
-    return holders(template, "lambda:") == {"ProcessImageRole"}
+    return holders(template, "lambda:") == {"ImagePipelineRole"}
 
 
 def functions_are_called_by_nobody_else(template: Template) -> bool:
@@ -196,7 +196,7 @@ def functions_are_called_by_nobody_else(template: Template) -> bool:
 
 def roles_are_taken_by_their_service_only(template: Template) -> bool:
     expected = dict.fromkeys(of_type(template, "IAM::Role"), "lambda.amazonaws.com")
-    expected["ProcessImageRole"] = "states.amazonaws.com"
+    expected["ImagePipelineRole"] = "states.amazonaws.com"
     return all(
         [each["Principal"] for each in properties(template, name)["AssumeRolePolicyDocument"]["Statement"]]
         == [{"Service": service}]
@@ -205,7 +205,7 @@ def roles_are_taken_by_their_service_only(template: Template) -> bool:
 
 
 def the_workflows_role_is_for_our_account(template: Template) -> bool:
-    (statement,) = properties(template, "ProcessImageRole")["AssumeRolePolicyDocument"]["Statement"]
+    (statement,) = properties(template, "ImagePipelineRole")["AssumeRolePolicyDocument"]["Statement"]
     return _names_its_source(statement)
 
 
@@ -301,13 +301,13 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
     (no_action_is_a_wildcard, [change("ResizeRole", "ReadTheSource", Action="s3:*")]),
     (
         no_resource_is_a_wildcard,
-        [change("ResizeRole", "ReadTheSource", Resource="*"), allow("ProcessImageRole", "lambda:InvokeFunction", "*")],
+        [change("ResizeRole", "ReadTheSource", Resource="*"), allow("ImagePipelineRole", "lambda:InvokeFunction", "*")],
     ),
     (
         stars_stand_where_they_are_explained,
-        [change("NotifyRole", "Tell", Resource="*"), change("UploadQueuePolicy", "TlsOnly", Resource="*")],
+        [change("NotifyRole", "Publish", Resource="*"), change("UploadQueuePolicy", "TlsOnly", Resource="*")],
     ),
-    (nobody_manages_access, [allow("TriggerRole", "iam:PassRole", place("ProcessImageRole"))]),
+    (nobody_manages_access, [allow("TriggerRole", "iam:PassRole", place("ImagePipelineRole"))]),
     (
         nobody_changes_sources,
         [
@@ -341,8 +341,8 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
             allow("NotifyRole", "s3:ListBucket", place("OutputBucket")),
         ],
     ),
-    (only_the_trigger_starts_runs, [allow("NotifyRole", "states:StartExecution", {"Ref": "ProcessImage"})]),
-    (nobody_stops_or_changes_runs, [allow("TriggerRole", "states:StopExecution", {"Ref": "ProcessImage"})]),
+    (only_the_trigger_starts_runs, [allow("NotifyRole", "states:StartExecution", {"Ref": "ImagePipeline"})]),
+    (nobody_stops_or_changes_runs, [allow("TriggerRole", "states:StopExecution", {"Ref": "ImagePipeline"})]),
     (
         only_the_trigger_takes_from_the_queue,
         [
@@ -355,18 +355,18 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
         only_notify_and_the_trigger_tell,
         [
             allow("OptimizeRole", "sns:Publish", {"Ref": "SuccessTopic"}),
-            change("TriggerRole", "TellOfRunsThatDiedSilently", Resource={"Ref": "SuccessTopic"}),
+            change("TriggerRole", "ReportLostRuns", Resource={"Ref": "SuccessTopic"}),
         ],
     ),
-    (nobody_subscribes, [change("NotifyRole", "Tell", Action=["sns:Publish", "sns:Subscribe"])]),
+    (nobody_subscribes, [change("NotifyRole", "Publish", Action=["sns:Publish", "sns:Subscribe"])]),
     (only_the_trigger_and_notify_know_the_jobs, [allow("OptimizeRole", "dynamodb:GetItem", place("JobsTable"))]),
     (nobody_reads_all_jobs, [allow("TriggerRole", "dynamodb:Scan", place("JobsTable"))]),
     (notify_removes_no_job, [change("NotifyRole", "CloseTheRecord", Action="dynamodb:DeleteItem")]),
     (
         the_workflow_calls_its_functions_and_nothing_else,
         [
-            change("ProcessImageRole", "RunTheSteps", Resource=place("TriggerFunction")),
-            allow("ProcessImageRole", "sns:Publish", {"Ref": "ErrorTopic"}),
+            change("ImagePipelineRole", "RunTheSteps", Resource=place("TriggerFunction")),
+            allow("ImagePipelineRole", "sns:Publish", {"Ref": "ErrorTopic"}),
         ],
     ),
     (only_the_workflow_calls_functions, [allow("TriggerRole", "lambda:InvokeFunction", place("NotifyFunction"))]),
@@ -378,14 +378,14 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
         ],
     ),
     (roles_are_taken_by_their_service_only, [put(f"ResizeRole.{TRUST}.Principal", {"AWS": "*"})]),
-    (the_workflows_role_is_for_our_account, [put(f"ProcessImageRole.{TRUST}.Condition", {})]),
+    (the_workflows_role_is_for_our_account, [put(f"ImagePipelineRole.{TRUST}.Condition", {})]),
     (
         services_name_whom_they_act_for,
         [
-            change("UploadQueuePolicy", "SourceBucketTellsOfUploads", Condition={}),
+            change("UploadQueuePolicy", "SourceBucketSendsEvents", Condition={}),
             change(
                 "ErrorTopicPolicy",
-                "AlarmsTell",
+                "AlarmsPublish",
                 Condition={"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}},
             ),
         ],
@@ -393,8 +393,8 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
     (
         services_may_send_and_nothing_else,
         [
-            change("UploadQueuePolicy", "SourceBucketTellsOfUploads", Action="sqs:*"),
-            change("ErrorTopicPolicy", "AlarmsTell", Principal="*"),
+            change("UploadQueuePolicy", "SourceBucketSendsEvents", Action="sqs:*"),
+            change("ErrorTopicPolicy", "AlarmsPublish", Principal="*"),
         ],
     ),
     (the_queue_is_for_the_source_bucket, [put("SourceBucket.Properties.BucketName.Fn::Sub.0", "photos-${Suffix}")]),

@@ -198,7 +198,7 @@ def logs_do_not_pile_up(template: Template) -> bool:
 
 
 def histories_are_logged_without_data(template: Template) -> bool:
-    logging = properties(template, "ProcessImage").get("LoggingConfiguration", {})
+    logging = properties(template, "ImagePipeline").get("LoggingConfiguration", {})
     return logging.get("Level") == "ERROR" and logging.get("IncludeExecutionData") is False
 
 
@@ -275,9 +275,9 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
         the_key_is_for_alarms_and_roles_of_this_account,
         [change("TopicKey", "RolesOfThisAccountDecide", Principal={"AWS": "*"})],
     ),
-    (publishers_can_use_the_key, [change("NotifyRole", "EncryptWhatIsTold", Action="kms:Decrypt")]),
-    (logs_do_not_pile_up, [drop("ResizeLogGroup.Properties.RetentionInDays"), drop("Resources.ProcessImageLogGroup")]),
-    (histories_are_logged_without_data, [put("ProcessImage.Properties.LoggingConfiguration.Level", "ALL")]),
+    (publishers_can_use_the_key, [change("NotifyRole", "EncryptMessages", Action="kms:Decrypt")]),
+    (logs_do_not_pile_up, [drop("ResizeLogGroup.Properties.RetentionInDays"), drop("Resources.ImagePipelineLogGroup")]),
+    (histories_are_logged_without_data, [put("ImagePipeline.Properties.LoggingConfiguration.Level", "ALL")]),
     (
         names_fit_any_account_and_stack,
         [put("SourceBucket.Properties.BucketName", "photos"), put("JobsTable.Properties.TableName", "jobs")],

@@ -30,7 +30,7 @@ def seconds(template: Template, variable: str) -> float:
 
 
 def definition(template: Template) -> Any:
-    return properties(template, "ProcessImage")["Definition"]
+    return properties(template, "ImagePipeline")["Definition"]
 
 
 def tasks(machine: dict[str, Any], times: int = 1) -> Iterator[tuple[dict[str, Any], int]]:
@@ -271,7 +271,7 @@ def outputs_start_nothing(template: Template) -> bool:
 VARIABLES = "TriggerFunction.Properties.Environment.Variables"
 MAPPING = "TriggerFunctionUploads.Properties"
 ALARM = "DeadLetterAlarm.Properties"
-MACHINE = "ProcessImage.Properties.Definition"
+MACHINE = "ImagePipeline.Properties.Definition"
 LET_IN = "Properties.PolicyDocument.Statement.0.Condition"
 TOLD = "SourceBucket.Properties.NotificationConfiguration.QueueConfigurations"
 RULES: list[tuple[Rule, list[Weakening]]] = [
@@ -370,7 +370,7 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
         [
             put(f"ErrorTopicPolicy.{LET_IN}.ArnEquals.aws:SourceArn", [{"Fn::GetAtt": ["DeadLetterAlarm", "Arn"]}]),
             drop(f"AlarmTopicPolicy.{LET_IN}.ArnEquals.aws:SourceArn.1"),
-            change("AlarmTopicPolicy", "AlarmsTell", Effect="Deny"),
+            change("AlarmTopicPolicy", "AlarmsPublish", Effect="Deny"),
         ],
     ),
     (mails_are_for_failures_only, [drop("AlertSubscription.Properties.FilterPolicy")]),

@@ -13,7 +13,7 @@ from darkroom.project import ROOT
 from statemachine import check
 
 DEFINITION = (ROOT / "statemachine/process_image.asl.json").read_text(encoding="utf-8")
-SUBSTITUTIONS = set(load_template()["Resources"]["ProcessImage"]["Properties"]["DefinitionSubstitutions"])
+SUBSTITUTIONS = set(load_template()["Resources"]["ImagePipeline"]["Properties"]["DefinitionSubstitutions"])
 MISSION = {
     "ValidateImage",
     "ImageValid?",

@@ -13,7 +13,7 @@ os.environ |= {
     "SOURCE_BUCKET": "darkroom-source",
     "OUTPUT_BUCKET": "darkroom-output",
     "JOBS_TABLE": "jobs",
-    "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:ProcessImage",
+    "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:ImagePipeline",
     "WORKFLOW_TYPE": "STANDARD",
     "ERROR_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:errors",
     "SUCCESS_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:successes",

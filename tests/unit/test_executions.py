@@ -15,7 +15,7 @@ JOB = {
     "execution_name": "0123456789abcdef01234567-1-1",
     "source": {"bucket": "darkroom-source", "key": "raw/a.jpg", "version_id": "v1"},
 }
-ARN = "arn:aws:states:us-east-1:123456789012:execution:ProcessImage:0123456789abcdef01234567-1-1"
+ARN = "arn:aws:states:us-east-1:123456789012:execution:ImagePipeline:0123456789abcdef01234567-1-1"
 START = {"executionArn": ARN, "startDate": 0}
 
 
@@ -83,7 +83,7 @@ def cut_off() -> Any:
 
 
 def test_the_name_is_legal_and_the_input_is_the_job(records: Records, aws: Stubber) -> None:
-    machine = "arn:aws:states:us-east-1:123456789012:stateMachine:ProcessImage"
+    machine = "arn:aws:states:us-east-1:123456789012:stateMachine:ImagePipeline"
     expected = {"stateMachineArn": machine, "name": JOB["execution_name"], "input": json.dumps(JOB)}
     aws.add_response("start_execution", START, expected)
     assert run()["status"] == "SUCCEEDED"

@@ -36,8 +36,8 @@ def build(
         for name, format_ in reversed(recipes.outputs(recipe))
     ]
     return manifest.build(
-        job={"job_id": "0" * 24, "round": 1, "attempt": 1, "status": "PROCESSING"},
-        source={**SOURCE, "key": key},
+        job={"job_id": "0" * 24, "round": 1, "attempt": 1, "source": {**SOURCE, "key": key}},
+        image={},
         recipe=recipe,
         placeholder={"blurhash": "L00000fQfQfQ", "color": "#ffffff"},
         renditions=entries,
@@ -71,9 +71,11 @@ def test_every_format_has_a_content_type_and_an_extension() -> None:
 
 
 def test_the_longest_key_counts_bytes(recipe: Recipe) -> None:
-    assert manifest.longest_key_bytes("raw/ü", recipe) == len("processed/ü/thumbnail.avif".encode())
     rest = len("processed//thumbnail.avif")
     manifest.check_key("raw/" + "x" * (1024 - rest), recipe)
+    manifest.check_key("raw/" + "ü" * ((1024 - rest) // 2), recipe)
+    with pytest.raises(Rejection):
+        manifest.check_key("raw/" + "ü" * ((1024 - rest) // 2 + 1), recipe)
     with pytest.raises(Rejection) as caught:
         manifest.check_key("raw/" + "x" * (1025 - rest), recipe)
     assert caught.value.code == "UNSUPPORTED_KEY"

@@ -22,7 +22,7 @@ def test_every_sentence_is_one_ascii_line_whatever_the_facts_hold(code: str) -> 
 
 
 def test_facts_are_filled_in() -> None:
-    assert reject("TOO_MANY_BYTES", found=1234567, limit=1000).reason == (
+    assert reject("TOO_MANY_BYTES", size=1234567, limit=1000).reason == (
         "The file has 1,234,567 bytes; the limit is 1,000: upload a smaller one."
     )
 

@@ -40,7 +40,7 @@ def test_decoding_that_takes_too_long_is_ended() -> None:
     with pytest.raises(Rejection) as caught:
         inspect(tower(b"hvc1", b"iovl", 40), seconds=1)  # 2^40 pictures, in five kilobytes
     assert caught.value.code == "TOO_COMPLEX"
-    assert "more than 1 seconds of decoding" in caught.value.reason
+    assert "takes more than 1 s to decode" in caught.value.reason
     assert sum(os.times()[:4]) - began < 4
 
 
@@ -53,7 +53,7 @@ def test_decoding_that_takes_too_much_memory_is_ended() -> None:
     with pytest.raises(Rejection) as caught:
         inspect(content, held + 50)
     assert caught.value.code == "TOO_COMPLEX"
-    assert "megabytes" in caught.value.reason
+    assert "MB to decode" in caught.value.reason
 
 
 def test_a_decoder_that_crashes_refuses_the_file(monkeypatch: pytest.MonkeyPatch) -> None:

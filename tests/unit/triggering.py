@@ -77,7 +77,7 @@ class Workflow:
             "renditions": [{"key": rendition, "bytes": len(body)}],
             "obsolete": [],
         }
-        storage.put_json("darkroom-output", keys.manifest(key), manifest)
+        storage.put_manifest("darkroom-output", keys.manifest(key), manifest)
         jobs.close(job, "SUCCEEDED", result={"renditions": 1})
 
     def reject(self, job: dict[str, Any]) -> None:

@@ -60,7 +60,7 @@ def test_the_manual_has_every_alarm_status_code_and_command() -> None:
     named = {*alarms, *OPEN, *FINAL, *SENTENCES, "RUN_LOST"}
     assert {name for name in named if name not in manual} == set()
     parser = cli._parser([])
-    for line in re.findall(r"^darkroom (.+?)(?: +#.*)?$", manual, re.MULTILINE):
+    for line in re.findall(r"^bin/darkroom (.+?)(?: +#.*)?$", manual, re.MULTILINE):
         parser.parse_args(line.split())  # exits for a command or an option that does not exist
 
 

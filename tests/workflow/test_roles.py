@@ -21,7 +21,7 @@ from darkroom.local import deploy, state
 from darkroom.stack import Stack
 
 FUNCTIONS = ("Trigger", "Validate", "Resize", "Filter", "Optimize", "Notify")
-ROLES = (*FUNCTIONS, "ProcessImage")
+ROLES = (*FUNCTIONS, "ImagePipeline")
 DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException"}
 
 
@@ -176,7 +176,7 @@ def acts() -> dict[str, tuple[str, Act]]:
         "remove a record": ("Trigger", on_table("delete_item", Key=KEY)),
         "read all records": ("", on_table("scan")),
         "remove the table": ("", on_table("delete_table")),
-        "run a step": ("ProcessImage", on_function("ValidateFunction", "invoke", Payload=b"{}")),
+        "run a step": ("ImagePipeline", on_function("ValidateFunction", "invoke", Payload=b"{}")),
         "run the trigger": ("", on_function("TriggerFunction", "invoke", Payload=b"{}")),
         "change a function": ("", on_function("ValidateFunction", "update_function_configuration", Timeout=3)),
         "encrypt a message": (
