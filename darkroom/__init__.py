@@ -1,1 +1,1 @@
-"""Darkroom's command line: the local stack, the demo, and what an operator does with a stack, here or on AWS."""
+"""Darkroom's command line: the local stack, the demo, and the operation of a stack, here or on AWS."""

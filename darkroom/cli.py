@@ -1,7 +1,7 @@
-"""The command line: finds the command's module, and turns its outcome into an exit code.
+"""The command line: finds the command's module, runs it, and turns the outcome into an exit code.
 
-A command is a module with `add_parser(subparsers)`, which adds the command and sets `run`, and
-`run(args) -> int`, which returns the exit code or raises CommandError. Only the modules that are needed are imported.
+A command's module has `add_parser(subparsers)`, which adds the command and sets its `run`: `run(args)` returns the exit
+code or raises CommandError. Only the modules that are needed are imported.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from types import FrameType
 
 from darkroom.project import NAME, CommandError
 
-# Command → the module that adds it, in the order of --help.
+# Command → its module, in the order of --help.
 COMMANDS = {
     "demo": "demo",
     "up": "up_down",
@@ -35,10 +34,12 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command: 0 if it succeeded, 1 if not, with a sentence on stderr, 2 for a wrong call, 130 after Ctrl-C."""
+    """Run one command: 0 for success, 1 for a failure, 2 for wrong arguments, 130 after Ctrl-C."""
     arguments = sys.argv[1:] if arguments is None else arguments
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _exit)
+        signal.signal(
+            number, lambda number, _frame: sys.exit(128 + number)
+        )  # by an exception, so that commands clean up
     try:
         args = _parser(arguments).parse_args(arguments)
         code: int = args.run(args)
@@ -51,33 +52,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("darkroom: stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # Whoever read our output (head, less) has seen enough. What is still buffered has nowhere to go.
+        # The reader of our output (head, less) has closed it: drop what is still buffered.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
-        if not _is_aws_error(error):
+        from botocore.exceptions import BotoCoreError, ClientError  # slow to import, so not before it is needed
+
+        if not isinstance(error, (BotoCoreError, ClientError)):
             raise
         print(f"darkroom: AWS refused or could not be reached: {error}", file=sys.stderr)
         return 1
 
 
-def _is_aws_error(error: Exception) -> bool:
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    return isinstance(error, (BotoCoreError, ClientError))
-
-
-def _exit(number: int, _frame: FrameType | None) -> None:
-    """End as by an exception, so that whatever was started is stopped on the way out."""
-    sys.exit(128 + number)
-
-
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="darkroom", description="Operate Darkroom, on this computer or on AWS.")
+    parser = argparse.ArgumentParser(prog="bin/darkroom", description="Operate Darkroom, on this computer or on AWS.")
     parser.add_argument("--stack", default=NAME, metavar="NAME", help=f"which stack (default {NAME})")
-    parser.add_argument("--aws", action="store_true", help="the stack that is deployed on AWS, not a local one")
+    parser.add_argument("--aws", action="store_true", help="the stack deployed on AWS, not a local one")
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    # Any argument may be the command; importing one module too many does no harm.
+    # The command may stand anywhere among the arguments; importing a module too many does no harm.
     named = [COMMANDS[argument] for argument in arguments if argument in COMMANDS]
     for module in dict.fromkeys(named or COMMANDS.values()):
         import_module(f"darkroom.commands.{module}").add_parser(subparsers)

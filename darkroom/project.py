@@ -1,4 +1,4 @@
-"""The checkout: where it is, how its command line is called, and what that raises."""
+"""The checkout: its folder, how its commands are typed, and the error that a command ends with."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import shlex
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-NAME = "darkroom"  # of a stack, where none is named
+NAME = "darkroom"  # of the default stack
 
 
 class CommandError(Exception):
-    """An expected failure; its message is one sentence that says what to do."""
+    """An expected failure. Its message is one sentence that says what to do."""
 
 
 def command(stack: str = NAME, *, aws: bool = False) -> str:
-    """How to call this command line for a stack: what a person can paste into the shell that called us."""
+    """How to type the command line for a stack in the current folder."""
     program = "bin/darkroom" if Path.cwd() == ROOT else shlex.quote(str(ROOT / "bin" / "darkroom"))
     return program + (" --aws" if aws else "") + ("" if stack == NAME else f" --stack {shlex.quote(stack)}")
+
+
+def make(target: str) -> str:
+    """How to type a make target in the current folder."""
+    return f"make {target}" if Path.cwd() == ROOT else f"make -C {shlex.quote(str(ROOT))} {target}"

@@ -1,86 +1,140 @@
-"""Job records in JobsTable, read by key, by version or by status."""
+"""Job records in JobsTable. No other module of the command line (de)serializes its items."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from boto3.dynamodb.types import TypeDeserializer
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
 
 from darkroom.stack import Stack
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
+    from types_boto3_s3 import S3Client
 
-OPEN = ("QUEUED", "PROCESSING")
-FINAL = ("SUCCEEDED", "REJECTED", "FAILED", "SUPERSEDED", "DELETED")
-# What the sparse index by_status holds: everything but SUCCEEDED.
+    from contracts import Job, Record, Status
+
+SOURCE_PREFIX = "raw/"
+ITEM_PREFIX = "job#"
+OPEN: tuple[Status, ...] = ("QUEUED", "PROCESSING")
+FINAL: tuple[Status, ...] = ("SUCCEEDED", "REJECTED", "FAILED", "SUPERSEDED", "DELETED")
+# What the sparse index by_status lists.
 INDEXED = (*OPEN, *(status for status in FINAL if status != "SUCCEEDED"))
 
-Record = dict[str, Any]
-RecordKey = tuple[str, str]
-"""(source_key, item), the primary key of JobsTable."""
-
-_deserialize = TypeDeserializer().deserialize
+RecordKey = tuple[str, str]  # (source_key, item), the primary key of JobsTable
 
 
 def source_key(name: str) -> str:
-    """The source key that a person means by `name`, with or without raw/ before it."""
-    return name if name.startswith("raw/") else f"raw/{name}"
+    """The source key for a name typed with or without raw/."""
+    return SOURCE_PREFIX + name.removeprefix(SOURCE_PREFIX)
+
+
+def record_item(version_id: str) -> str:
+    """The sort key of a source version's record."""
+    return ITEM_PREFIX + version_id
+
+
+def version_of(record: Record) -> str:
+    """The version id of the source that a record is about."""
+    return record["item"].removeprefix(ITEM_PREFIX)
+
+
+def read(stack: Stack, key: RecordKey) -> Record:
+    """A record by a consistent read; only its key if there is none."""
+    dynamodb: DynamoDBClient = stack.client("dynamodb")
+    answer = dynamodb.get_item(TableName=stack.outputs["JobsTableName"], Key=_marshal_key(key), ConsistentRead=True)
+    return _unmarshal({**_marshal_key(key), **answer.get("Item", {})})
+
+
+def newest(stack: Stack, key: str) -> Record | None:
+    """The record of a source's newest version, as `read` returns it; None if there is no source."""
+    s3: S3Client = stack.client("s3")
+    try:
+        version = s3.head_object(Bucket=stack.outputs["SourceBucketName"], Key=key).get("VersionId", "null")
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("404", "NoSuchKey"):
+            return None
+        raise
+    return read(stack, (key, record_item(version)))
 
 
 def fetch(stack: Stack, keys: Iterable[RecordKey]) -> dict[RecordKey, Record]:
     """The records under these keys that exist, by BatchGetItem (eventually consistent)."""
     dynamodb: DynamoDBClient = stack.client("dynamodb")
     name = stack.outputs["JobsTableName"]
-    pending: list[Any] = [{"source_key": {"S": key}, "item": {"S": item}} for key, item in keys]
-    found: dict[RecordKey, Record] = {}
+    pending: list[Any] = [_marshal_key(key) for key in keys]
+    records: dict[RecordKey, Record] = {}
     while pending:
         answer = dynamodb.batch_get_item(RequestItems={name: {"Keys": pending[:100]}})
         for item in answer["Responses"].get(name, []):
-            record = _record(item)
-            found[record["source_key"], record["item"]] = record
-        left = answer.get("UnprocessedKeys", {})
-        unprocessed = left[name]["Keys"] if name in left else []
-        pending = [*unprocessed, *pending[100:]]
-        if unprocessed:
+            record = _unmarshal(item)
+            records[record["source_key"], record["item"]] = record
+        pending = pending[100:]
+        if name in (left := answer.get("UnprocessedKeys", {})):
+            pending += left[name]["Keys"]
             time.sleep(0.2)
-    return found
+    return records
 
 
-def with_status(stack: Stack, status: str, limit: int) -> list[Record]:
-    """The `limit` newest jobs of one status, newest first, from the index by_status."""
+def listed(stack: Stack, status: str, *, before: str = "9", limit: int | None = None) -> list[RecordKey]:
+    """Keys in the index by_status, newest first, unchanged since `before`. The index lags behind the records."""
     dynamodb: DynamoDBClient = stack.client("dynamodb")
     pages = dynamodb.get_paginator("query").paginate(
         TableName=stack.outputs["JobsTableName"],
         IndexName="by_status",
-        KeyConditionExpression="attention = :status",
-        ExpressionAttributeValues={":status": {"S": status}},
+        KeyConditionExpression="attention = :status AND updated_at < :before",
+        ExpressionAttributeValues={":status": {"S": status}, ":before": {"S": before}},
         ScanIndexForward=False,
-        PaginationConfig={"MaxItems": limit},
+        PaginationConfig={"MaxItems": limit} if limit else {},
     )
-    keys = [(item["source_key"]["S"], item["item"]["S"]) for page in pages for item in page["Items"]]
-    # The index lags: a job that has moved on since is not of this status any more.
+    return [(item["source_key"]["S"], item["item"]["S"]) for page in pages for item in page["Items"]]
+
+
+def with_status(stack: Stack, status: str, limit: int) -> list[Record]:
+    """The newest jobs of one status, newest first, without those that have left it since."""
+    keys = listed(stack, status, limit=limit)
     records = fetch(stack, keys)
     return [records[key] for key in keys if key in records and records[key]["status"] == status]
 
 
 def of_source(stack: Stack, key: str) -> list[Record]:
-    """Every job of one source, oldest change first, one a version."""
+    """Every job of a source, one per version, the last changed last."""
     dynamodb: DynamoDBClient = stack.client("dynamodb")
     pages = dynamodb.get_paginator("query").paginate(
         TableName=stack.outputs["JobsTableName"],
-        KeyConditionExpression="source_key = :key AND begins_with(#item, :job)",
+        KeyConditionExpression="source_key = :key AND begins_with(#item, :prefix)",
         ExpressionAttributeNames={"#item": "item"},
-        ExpressionAttributeValues={":key": {"S": key}, ":job": {"S": "job#"}},
+        ExpressionAttributeValues={":key": {"S": key}, ":prefix": {"S": ITEM_PREFIX}},
         ConsistentRead=True,
     )
-    return sorted(
-        (_record(item) for page in pages for item in page["Items"]),
-        key=lambda record: str(record.get("updated_at")),
-    )
+    records = [_unmarshal(item) for page in pages for item in page["Items"]]
+    return sorted(records, key=lambda record: str(record.get("updated_at")))
 
 
-def _record(item: dict[str, Any]) -> Record:
-    return {name: _deserialize(value) for name, value in item.items()}
+def put_open(stack: Stack, job: Job) -> None:
+    """Write a job's record as PROCESSING, owned by the job's execution, in place of any other."""
+    record: Record = {
+        "source_key": job["source"]["key"],
+        "item": record_item(job["source"]["version_id"]),
+        "status": "PROCESSING",
+        "job_id": job["job_id"],
+        "execution_name": job["execution_name"],
+        "round": job["round"],
+        "attempt": job["attempt"],
+        "source": job["source"],
+        "recipe": job["recipe"],
+    }
+    item = {name: TypeSerializer().serialize(value) for name, value in record.items()}
+    stack.client("dynamodb").put_item(TableName=stack.outputs["JobsTableName"], Item=item)
+
+
+def _marshal_key(key: RecordKey) -> dict[str, Any]:
+    return {"source_key": {"S": key[0]}, "item": {"S": key[1]}}
+
+
+def _unmarshal(item: dict[str, Any]) -> Record:
+    deserialize = TypeDeserializer().deserialize
+    return cast("Record", {name: deserialize(value) for name, value in item.items()})

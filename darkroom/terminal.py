@@ -1,49 +1,50 @@
-"""Words for people: job records, sizes and moments as a terminal shows them."""
+"""Job records, sizes and moments as a terminal shows them."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from darkroom.records import Record
+    from contracts import Record
+
+BAD = "bold red"
+STYLES = {"SUCCEEDED": "green", "REJECTED": "yellow", "FAILED": BAD, "UNACCOUNTED": BAD, "PROCESSING": "cyan"}
 
 
 def story(record: Record) -> str:
     """What happened to a job, in a sentence."""
-    failure = record.get("last_failure") or {}
     if record["status"] == "SUCCEEDED":
-        result = record.get("result") or {}
-        return (
-            f"{result.get('renditions', '?')} renditions, {size(result.get('bytes_in', 0))} in, "
-            f"{size(result.get('bytes_out', 0))} out"
-        )
-    if record.get("reason"):
+        if result := record.get("result"):
+            return f"{result['renditions']} renditions, {size(result['bytes_in'])} in, {size(result['bytes_out'])} out"
+    elif record.get("reason"):
         return f"{record.get('code', '')}: {record['reason']}"
-    if failure:
-        what = f"{failure.get('code')}: {failure.get('reason')}"
-        return f"last attempt failed in {failure.get('state', '?')}: {what}"
+    elif failure := record.get("last_failure"):
+        return f"last attempt failed in {failure['state'] or '?'}: {failure['code']}: {failure['reason']}"
     return ""
 
 
-STYLES = {
-    "SUCCEEDED": "green",
-    "REJECTED": "yellow",
-    "FAILED": "bold red",
-    "UNACCOUNTED": "bold red",
-    "PROCESSING": "cyan",
-}
-
-
 def status_text(status: str) -> Text:
-    """A status in its colour."""
     return Text(status, style=STYLES.get(status, "dim"))
 
 
+def table(*headings: str) -> Table:
+    """An empty table of plain columns; the first one wraps anywhere."""
+    empty = Table(*headings, box=None, pad_edge=False)
+    empty.columns[0].overflow = "fold"
+    return empty
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """A number with its noun."""
+    return f"{number} {one if number == 1 else many}"
+
+
 def ago(moment: str | None) -> str:
-    """A record's moment as the time since, as people say it."""
+    """The time since a record's moment: 3 min ago."""
     if not moment:
         return ""
     seconds = (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
@@ -54,7 +55,7 @@ def ago(moment: str | None) -> str:
 
 
 def size(count: int) -> str:
-    """Bytes in decimal units with three digits, as people read them: 640 B, 41.3 kB, 2.98 MB."""
+    """Bytes in decimal units with three digits: 640 B, 41.3 kB, 2.98 MB."""
     value = float(count)
     for unit in ("B", "kB", "MB", "GB"):
         if value < 999.5 or unit == "GB":
@@ -66,5 +67,5 @@ def size(count: int) -> str:
 
 
 def printable(text: str) -> str:
-    """Text from outside that is safe to print: what could steer a terminal is replaced."""
+    """Text from outside with every character replaced that could steer a terminal."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

@@ -1,7 +1,6 @@
-"""Many files through the pipeline: upload each, follow its job by version, fetch its finished set.
+"""Many files through the pipeline: upload each, follow its job, fetch its finished set.
 
-At most OUTSTANDING files are between upload and fetched set, so that memory, the queue and (locally) the
-emulator's own storage stay bounded, whatever the size of the folder.
+At most OUTSTANDING files are under way at a time, so memory, the queue and the local emulator's storage stay bounded.
 """
 
 from __future__ import annotations
@@ -14,34 +13,35 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from darkroom.records import FINAL, Record, RecordKey, fetch
+from darkroom.records import FINAL, SOURCE_PREFIX, RecordKey, fetch, record_item
 from darkroom.stack import Stack
+from darkroom.terminal import counted
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
+    from contracts import Manifest, Record
+
 OUTSTANDING = 32
 TRANSFERS = 4
 POLL_SECONDS = 0.4
-# Above the pipeline's longest silence: its last back-off (8 minutes) and the run after it.
-PATIENCE_SECONDS = 15 * 60.0
+PATIENCE_SECONDS = 15 * 60.0  # above the pipeline's longest silence: an 8-minute back-off and the run after it
 LITTER = {"thumbs.db", "desktop.ini"}
+UNACCOUNTED = "UNACCOUNTED"
 
-LOST = "UNACCOUNTED"
 
-
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Upload:
-    """One file on its way: what is uploaded, under which key, and what has become of it so far.
+    """One file: its source, its key, and the state of its job.
 
-    `status` is a job's status, before that WAITING or UPLOADED, and UNACCOUNTED for a job that was given up.
+    `status` is the job's status; before that WAITING or UPLOADED, and UNACCOUNTED if the job stood still for too long.
     `started` and `finished` are epoch seconds. `manifest` is the path of the fetched manifest.
     """
 
@@ -55,29 +55,32 @@ class Upload:
     reason: str | None = None
     started: float = 0.0
     finished: float | None = None
-    result: dict[str, Any] = field(default_factory=dict)
+    record: Record | None = None  # the job's, as last read
+    changed_at: float = 0.0  # when that was new, on the monotonic clock
     manifest: Path | None = None
 
     @property
+    def record_key(self) -> RecordKey:
+        return self.key, record_item(self.version_id)
+
+    @property
     def over(self) -> bool:
-        """Nothing more will happen to it."""
         return self.finished is not None
 
     @property
     def seconds(self) -> float:
-        """From the start of the upload to the job's end; so far, if it has not ended."""
+        """From the start of the upload to the job's end, or until now."""
         return max(0.0, (self.finished or time.time()) - self.started) if self.started else 0.0
 
     def fail(self, code: str, reason: str, status: str = "FAILED") -> None:
-        """End it here: it could not be uploaded, followed or fetched."""
+        """End it: it could not be uploaded, followed or fetched."""
         self.status, self.code, self.reason, self.finished = status, code, reason, time.time()
 
 
 def find_files(folder: Path, without: Path | None = None) -> tuple[list[Path], int]:
-    """The files in a folder and below, sorted, and how many hidden files and folders or litter were skipped.
+    """The files in and below a folder, sorted, and how many hidden or system files and folders were skipped.
 
-    `without` (resolved) is a folder to leave out. Links to folders are not followed. Raises OSError for a
-    folder that cannot be read.
+    Leaves out the folder `without` (resolved) and links to folders. Raises OSError for an unreadable folder.
     """
 
     def fail(error: OSError) -> None:
@@ -96,18 +99,17 @@ def find_files(folder: Path, without: Path | None = None) -> tuple[list[Path], i
     return sorted(files), skipped
 
 
-def hidden(count: int) -> str:
-    """The number of skipped files in words."""
-    return f"{count} hidden or system {'file or folder' if count == 1 else 'files and folders'}"
+def skipped_text(count: int) -> str:
+    return counted(count, "hidden or system file or folder", "hidden or system files and folders")
 
 
-def plan(folder: Path, files: Iterable[Path], prefix: str = "") -> list[Upload]:
-    """Uploads of files below a folder that keep their relative paths, under raw/ and an optional prefix."""
+def uploads_from(folder: Path, files: Iterable[Path], prefix: str = "") -> list[Upload]:
+    """Uploads of files below a folder, under their paths there, below raw/ and `prefix`."""
     sources = [(path, path.relative_to(folder).as_posix()) for path in files]
-    return [Upload(source, path, f"raw/{prefix}{source}") for path, source in sources]
+    return [Upload(source, path, SOURCE_PREFIX + prefix + source) for path, source in sources]
 
 
-def process(
+def upload_and_follow(
     stack: Stack,
     uploads: Iterable[Upload],
     out: Path | None = None,
@@ -118,55 +120,47 @@ def process(
 ) -> Iterator[Upload]:
     """Upload every file, follow its job to the end and, with `out`, fetch each finished set into it.
 
-    Yields an upload every time that its status changes, and once more, `over`, when nothing will follow. One
-    whose record shows no change for `patience` seconds ends as UNACCOUNTED. With `discard` the uploaded version
-    is deleted once its set is fetched, and the pipeline removes the set: for a stack that is thrown away anyway.
+    Yields an upload at each change of its status, and a last time once it is `over`. After `patience` seconds without a
+    change of its record it ends as UNACCOUNTED. `discard` deletes each uploaded version after its set was fetched (the
+    pipeline then removes the set): for a stack that ends anyway.
     """
     waiting = iter(uploads)
-    following: dict[RecordKey, Upload] = {}
-    last_change: dict[RecordKey, tuple[Any, float]] = {}
+    following: list[Upload] = []
     transfers: dict[Future[None], Upload] = {}
-    next_look = time.monotonic() + poll
+    next_poll = time.monotonic() + poll
     with ThreadPoolExecutor(TRANSFERS) as pool:
         try:
             while True:
                 while len(following) + len(transfers) < OUTSTANDING and (upload := next(waiting, None)):
-                    transfers[pool.submit(send, stack, upload)] = upload
+                    transfers[pool.submit(upload_file, stack, upload)] = upload
                 if not following and not transfers:
                     return
-                pause = max(0.0, next_look - time.monotonic())
-                if transfers:
-                    done, _ = wait(transfers, timeout=pause, return_when=FIRST_COMPLETED)
-                else:
-                    done = set()
+                pause = max(0.0, next_poll - time.monotonic())
+                if not transfers:
                     time.sleep(pause)
-                for future in done:
+                for future in wait(transfers, timeout=pause, return_when=FIRST_COMPLETED).done:
                     future.result()
                     upload = transfers.pop(future)
                     if not upload.over:
-                        following[upload.key, f"job#{upload.version_id}"] = upload
+                        upload.changed_at = time.monotonic()
+                        following.append(upload)
                     yield upload
-                if time.monotonic() < next_look:
+                if time.monotonic() < next_poll:
                     continue
-                next_look = time.monotonic() + poll
-                for key, record in _changes(stack, following, last_change, patience):
-                    upload = following[key]
-                    if record is None:
-                        _give_up(upload, stack, patience)
-                    else:
-                        _apply(upload, record)
-                    if record is None or record["status"] in FINAL:
-                        del following[key], last_change[key]
-                    if record and record["status"] in FINAL:
-                        transfers[pool.submit(_collect, stack, upload, record, out, discard)] = upload
+                next_poll = time.monotonic() + poll
+                for upload in _update(stack, following, patience):
+                    if upload.over or upload.status in FINAL:
+                        following.remove(upload)
+                    if upload.status in FINAL:
+                        transfers[pool.submit(_collect, stack, upload, out, discard)] = upload
                     else:
                         yield upload
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def send(stack: Stack, upload: Upload) -> None:
-    """Upload one file, streaming, and note the version that it became; a failure ends it as FAILED."""
+def upload_file(stack: Stack, upload: Upload) -> None:
+    """Upload one file, streaming; an error ends it as FAILED."""
     s3: S3Client = stack.client("s3")
     content_type, encoding = mimetypes.guess_type(upload.path.name)
     known = content_type if content_type and not encoding else "application/octet-stream"
@@ -175,72 +169,74 @@ def send(stack: Stack, upload: Upload) -> None:
         with upload.path.open("rb") as body:
             upload.size = os.fstat(body.fileno()).st_size
             upload.started = time.time()
-            answer = s3.put_object(
-                Bucket=stack.outputs["SourceBucketName"], Key=upload.key, Body=body, ContentType=known
-            )
+            bucket = stack.outputs["SourceBucketName"]
+            answer = s3.put_object(Bucket=bucket, Key=upload.key, Body=body, ContentType=known)
     except (OSError, ValueError, BotoCoreError, ClientError) as error:
-        upload.fail("NOT_UPLOADED", f"It could not be uploaded: {_plain(error)}")
+        upload.fail("NOT_UPLOADED", f"It could not be uploaded: {_clause(error)}")
     else:
         upload.version_id = answer.get("VersionId", "null")
         upload.status = "UPLOADED"
 
 
 def local_path(out: Path, key: str) -> Path:
-    """Where an object lands: under its key below `out`. Raises ValueError for a key that would leave it."""
+    """The path of an object's copy: its key below `out`. Raises ValueError for a key that leads elsewhere."""
     parts = PurePosixPath(key).parts
     if not parts or ".." in parts or key.startswith("/"):
         raise ValueError(f"the key {key!r} is no path below a folder")
     return out.joinpath(*parts)
 
 
-def _changes(
-    stack: Stack,
-    following: dict[RecordKey, Upload],
-    last_change: dict[RecordKey, tuple[Any, float]],
-    patience: float,
-) -> list[tuple[RecordKey, Record | None]]:
-    """The followed jobs whose record has changed, with that; with None those that were silent too long."""
-    records = fetch(stack, following)
+def fetch_set(stack: Stack, manifest_key: str, out: Path) -> Path:
+    """Download a manifest and its files below `out`; return its path. Raises ValueError for a file of another hash."""
+    s3: S3Client = stack.client("s3")
+
+    def download(key: str) -> bytes:
+        path = local_path(out, key)
+        content = s3.get_object(Bucket=stack.outputs["OutputBucketName"], Key=key)["Body"].read()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return content
+
+    manifest: Manifest = json.loads(download(manifest_key))
+    for rendition in manifest["renditions"]:
+        if hashlib.sha256(download(rendition["key"])).hexdigest() != rendition["sha256"]:
+            raise ValueError(f"{rendition['key']} is not the file that the manifest describes: it was replaced since")
+    return local_path(out, manifest_key)
+
+
+def _update(stack: Stack, following: Iterable[Upload], patience: float) -> list[Upload]:
+    """Bring uploads up to their jobs' records, end those that stand still, and return those that have changed."""
+    records = fetch(stack, [upload.record_key for upload in following])
     now = time.monotonic()
-    changes: list[tuple[RecordKey, Record | None]] = []
-    for key in following:
-        record = records.get(key, {})
-        state = tuple(record.get(name) for name in ("status", "round", "attempt", "updated_at"))
-        before, since = last_change.setdefault(key, (None, now))
-        if state != before:
-            last_change[key] = (state, now)
-            if record:
-                changes.append((key, record))
-        elif now - since > patience:
-            changes.append((key, None))
-    return changes
+    changed = []
+    for upload in following:
+        record = records.get(upload.record_key)
+        if record and record != upload.record:
+            upload.record, upload.changed_at = record, now
+            upload.status, upload.code, upload.reason = record["status"], record.get("code"), record.get("reason")
+            if upload.status in ("SUPERSEDED", "DELETED"):
+                upload.code = upload.status
+                upload.reason = "The source was overwritten or deleted before its set was finished."
+        elif now - upload.changed_at > patience:
+            seen = f"last seen {upload.status}" if upload.record else "no record of it"
+            where = f".darkroom/{stack.name}/" if stack.endpoint else "the dead-letter queue and the functions' logs"
+            reason = f"Nothing has happened for {patience / 60:.0f} minutes ({seen}). Look at {where}."
+            upload.fail(UNACCOUNTED, reason, status=UNACCOUNTED)
+        else:
+            continue
+        changed.append(upload)
+    return changed
 
 
-def _apply(upload: Upload, record: Record) -> None:
-    """Bring an upload up to its job's record."""
-    upload.status = record["status"]
-    upload.code, upload.reason = record.get("code"), record.get("reason")
-    upload.result = dict(record.get("result") or {})
-    if record["status"] in ("SUPERSEDED", "DELETED"):
-        upload.code = record["status"]
-        upload.reason = "The source was overwritten or deleted before its set was finished."
-
-
-def _give_up(upload: Upload, stack: Stack, patience: float) -> None:
-    """End an upload whose job stands still, with where to look."""
-    seen = "no record of it" if upload.status == "UPLOADED" else f"last seen {upload.status}"
-    where = f".darkroom/{stack.name}/" if stack.endpoint else "the dead-letter queue and the functions' logs"
-    upload.fail(LOST, f"Nothing has happened for {patience / 60:.0f} minutes ({seen}). Look at {where}.", status=LOST)
-
-
-def _collect(stack: Stack, upload: Upload, record: Record, out: Path | None, discard: bool) -> None:
-    """End an upload whose job is final: fetch its set, let go of the uploaded version, set the time."""
-    finished = datetime.fromisoformat(record["finished_at"]).timestamp()
-    if upload.status == "SUCCEEDED" and out:
+def _collect(stack: Stack, upload: Upload, out: Path | None, discard: bool) -> None:
+    """End an upload whose job is final: fetch its set, and with `discard` delete the uploaded version."""
+    assert upload.record is not None
+    finished = datetime.fromisoformat(upload.record["finished_at"]).timestamp()
+    if out and upload.status == "SUCCEEDED":
         try:
-            upload.manifest = fetch_set(stack, upload.result["manifest_key"], out)
+            upload.manifest = fetch_set(stack, upload.record["result"]["manifest_key"], out)
         except (OSError, ValueError, KeyError, BotoCoreError, ClientError) as error:
-            upload.fail("NOT_FETCHED", f"Its set could not be fetched: {_plain(error)}")
+            upload.fail("NOT_FETCHED", f"Its set could not be fetched: {_clause(error)}")
     if discard:
         s3: S3Client = stack.client("s3")
         with contextlib.suppress(ClientError, BotoCoreError):  # it only frees the emulator's storage
@@ -248,31 +244,8 @@ def _collect(stack: Stack, upload: Upload, record: Record, out: Path | None, dis
     upload.finished = finished
 
 
-def fetch_set(stack: Stack, manifest_key: str, out: Path) -> Path:
-    """Download a manifest, then every file that it names, below `out`, and return the manifest's path.
-
-    Raises ValueError for a file whose bytes are not those that the manifest promises.
-    """
-    s3: S3Client = stack.client("s3")
-    bucket = stack.outputs["OutputBucketName"]
-
-    def fetch(key: str) -> tuple[Path, bytes]:
-        path = local_path(out, key)
-        content = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        return path, content
-
-    manifest_path, text = fetch(manifest_key)
-    for rendition in json.loads(text)["renditions"]:
-        _, content = fetch(rendition["key"])
-        if hashlib.sha256(content).hexdigest() != rendition["sha256"]:
-            raise ValueError(f"{rendition['key']} is not what the manifest says: it was replaced meanwhile")
-    return manifest_path
-
-
-def _plain(error: Exception) -> str:
-    """An error as a clause: what S3 said, or what the system said without its number."""
+def _clause(error: Exception) -> str:
+    """An error as a clause: S3's message, or the system's without its number."""
     if isinstance(error, UnicodeError):
         return "its name is not valid UTF-8; rename it"
     if isinstance(error, ClientError):

@@ -1,7 +1,7 @@
-"""Checks the state machines for what cfn-lint does not look at: `python -m statemachine.check`.
+"""Checks the state machines for mistakes that cfn-lint does not find: `python -m statemachine.check`.
 
-Dangling transitions, states that nothing leads to, ways that never end, ${…} that the template does not substitute (and
-substitutions that nothing uses), JSONPath fields in a JSONata definition, and Tasks without timeout, Retry or Catch.
+Transitions to missing states, unreachable states, paths that never end, ${…} that the template does not substitute,
+unused substitutions, JSONPath fields in a JSONata definition, and Tasks without timeout, Retry or Catch.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from darkroom.project import ROOT
 
 JSONPATH_FIELDS = {"InputPath", "OutputPath", "ResultPath", "ResultSelector", "Parameters", "ItemsPath", "Variable"}
 ENDS = {"Succeed", "Fail"}
-# Where a failure is told there is no further path to take: the trigger notices that the record was not closed.
+# The failure path itself catches nothing: if it fails, the trigger finds that the record is still open.
 LAST_RESORT = {"NotifyError"}
 
 States = dict[str, Any]
@@ -34,7 +34,7 @@ def main() -> int:
 
 
 def of_template(template: dict[str, Any], root: Path) -> Iterator[str]:
-    """Complaints about every state machine that a SAM template names, each with file and state."""
+    """Complaints about the state machines of a SAM template, each with its file and state."""
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::StateMachine":
             properties = resource["Properties"]
@@ -44,7 +44,7 @@ def of_template(template: dict[str, Any], root: Path) -> Iterator[str]:
 
 
 def of_definition(text: str, substitutions: set[str]) -> Iterator[str]:
-    """Complaints about one definition (JSON text), given the names that the template substitutes."""
+    """Complaints about a definition (JSON text); `substitutions` are the names that the template substitutes."""
     used = set(re.findall(r"\$\{(\w+)\}", text))
     yield from (f"${{{name}}} is not substituted by the template" for name in sorted(used - substitutions))
     yield from (f"the template substitutes {name}, which is not used" for name in sorted(substitutions - used))
@@ -61,17 +61,17 @@ def of_definition(text: str, substitutions: set[str]) -> Iterator[str]:
 
 def _of_states(machine: dict[str, Any]) -> Iterator[str]:
     states: States = machine["States"]
-    leads = {name: set(_next(state)) for name, state in states.items()}
-    for name, targets in [("StartAt", {machine["StartAt"]}), *leads.items()]:
+    followers = {name: set(_next(state)) for name, state in states.items()}
+    for name, targets in [("StartAt", {machine["StartAt"]}), *followers.items()]:
         yield from (f"{name}: leads to {target}, which does not exist" for target in sorted(targets - set(states)))
-    reached = _reached(machine["StartAt"], leads)
-    yield from (f"{name}: nothing leads here" for name in sorted(set(states) - reached))
+    unreachable = set(states) - _reachable(machine["StartAt"], followers)
+    yield from (f"{name}: nothing leads here" for name in sorted(unreachable))
     for name, state in states.items():
         if state["Type"] not in ENDS | {"Choice"} and "Next" not in state and not state.get("End"):
             yield f"{name}: neither Next nor End"
         if state["Type"] == "Choice" and "Default" not in state:
             yield f"{name}: a Choice without Default fails where no rule matches"
-        if not any(_is_end(states[target]) for target in _reached(name, leads) if target in states):
+        if not any(_is_end(states[target]) for target in _reachable(name, followers) if target in states):
             yield f"{name}: no way from here comes to an end"
         if state["Type"] == "Task":
             yield from _of_task(name, state)
@@ -95,7 +95,7 @@ def _of_task(name: str, state: dict[str, Any]) -> Iterator[str]:
 
 
 def _next(state: dict[str, Any]) -> Iterator[str]:
-    """Every state that can follow."""
+    """The names of all states that can follow."""
     for place in [state, *state.get("Choices", []), *state.get("Catch", [])]:
         if "Next" in place:
             yield place["Next"]
@@ -107,18 +107,18 @@ def _is_end(state: dict[str, Any]) -> bool:
     return state["Type"] in ENDS or bool(state.get("End"))
 
 
-def _reached(start: str, leads: dict[str, set[str]]) -> set[str]:
-    found, pending = set(), [start]
+def _reachable(start: str, followers: dict[str, set[str]]) -> set[str]:
+    reachable, pending = set(), [start]
     while pending:
         name = pending.pop()
-        if name in leads and name not in found:
-            found.add(name)
-            pending.extend(leads[name])
-    return found
+        if name in followers and name not in reachable:
+            reachable.add(name)
+            pending.extend(followers[name])
+    return reachable
 
 
 def _jsonpath(node: Any, where: str) -> Iterator[tuple[str, str]]:
-    """Fields that only JSONPath knows, and values that only it evaluates: (state, field)."""
+    """(state, field) of each field that only JSONPath has, or whose value only JSONPath evaluates."""
     if isinstance(node, list):
         for each in node:
             yield from _jsonpath(each, where)

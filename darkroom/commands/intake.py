@@ -1,51 +1,49 @@
-"""Stop and start the intake: whether the trigger takes uploads from the queue, where they wait meanwhile."""
+"""Pause, resume and show the intake: the event source mapping that hands the upload queue to the trigger."""
 
 from __future__ import annotations
 
 import argparse
 import time
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from darkroom.project import CommandError, command
 from darkroom.stack import Stack
+from darkroom.terminal import counted
 
 if TYPE_CHECKING:
     from types_boto3_lambda import LambdaClient
 
-PATIENCE_SECONDS = 300.0  # AWS takes up to a minute or so
+PATIENCE_SECONDS = 300.0  # AWS takes about a minute
 POLL_SECONDS = 0.5
-PAUSED, RUNNING = "Disabled", "Enabled"
+PAUSED, RUNNING = "Disabled", "Enabled"  # a mapping's settled states
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `darkroom status`, `darkroom pause` and `darkroom resume`."""
-    subparsers.add_parser("status", help="show whether the intake runs, and what waits").set_defaults(run=_status)
-    parser = subparsers.add_parser("pause", help="stop the intake: uploads wait in the queue")
-    parser.set_defaults(run=_pause)
+    status = subparsers.add_parser("status", help="show if the intake runs, how many uploads wait, and dead letters")
+    status.set_defaults(run=_status)
+    subparsers.add_parser("pause", help="stop the intake: uploads wait in the queue").set_defaults(run=_pause)
     subparsers.add_parser("resume", help="start the intake again").set_defaults(run=_resume)
 
 
 def _status(args: argparse.Namespace) -> int:
     stack = Stack.open(args.stack, aws=args.aws)
-    print(f"Intake is {'paused' if is_paused(stack) else 'running'}: {_counts(_queue(stack))}.")
-    attributes = _queue(stack, "UploadDeadLetterQueueUrl")
-    print(f"Dead letters: {attributes['ApproximateNumberOfMessages']}.")
+    print(f"Intake is {'paused' if is_paused(stack) else 'running'}: {_waiting(_queue(stack))}.")
+    print(f"Dead letters: {_queue(stack, 'UploadDeadLetterQueueUrl')['ApproximateNumberOfMessages']}.")
     return 0
 
 
 def _pause(args: argparse.Namespace) -> int:
     stack = Stack.open(args.stack, aws=args.aws)
     changed, mapping = switch(stack, on=False)
-    attributes = _queue(stack)
-    days = int(attributes["MessageRetentionPeriod"]) / 86400
+    queue = _queue(stack)
+    days = int(queue["MessageRetentionPeriod"]) / 86400
     until = mapping["LastModified"].astimezone() + timedelta(days=days)
-    print(f"Intake {'is' if changed else 'was already'} paused: {_counts(attributes)}.")
-    resume = f"{command(args.stack, aws=args.aws)} resume"
+    print(f"Intake {'is' if changed else 'was already'} paused: {_waiting(queue)}.")
     print(
-        f"Resume before {_date(until)} with `{resume}`: the queue keeps an upload's event {days:g} days and then "
-        "deletes it. What waited before the pause goes earlier."
+        f"Resume before {until:%A %d %B %Y, %H:%M %Z} with `{command(args.stack, aws=args.aws)} resume`: the queue "
+        f"deletes an upload's event after {days:g} days. Those that waited before the pause go earlier."
     )
     return 0
 
@@ -53,23 +51,20 @@ def _pause(args: argparse.Namespace) -> int:
 def _resume(args: argparse.Namespace) -> int:
     stack = Stack.open(args.stack, aws=args.aws)
     changed, _ = switch(stack, on=True)
-    print(f"Intake {'is running again' if changed else 'was not paused'}: {_counts(_queue(stack))}.")
+    print(f"Intake {'is running again' if changed else 'was not paused'}: {_waiting(_queue(stack))}.")
     return 0
 
 
 def is_paused(stack: Stack) -> bool:
-    """Whether nothing is taken from the upload queue now, or soon."""
+    """True if the trigger takes nothing from the upload queue, or is about to stop."""
     return _mapping(stack)["State"] in (PAUSED, "Disabling")
 
 
 def switch(stack: Stack, *, on: bool) -> tuple[bool, Mapping[str, Any]]:
-    """Start or stop the intake and wait until that took effect: whether it was otherwise, and the mapping.
-
-    Raises CommandError if it does not come about.
-    """
+    """Start or stop the intake and wait for that: True if it changed, and the mapping. Raises CommandError."""
     client: LambdaClient = stack.client("lambda")
     wanted = RUNNING if on else PAUSED
-    mapping = _settled(stack)  # one that is changing cannot be changed
+    mapping = _settled(stack)  # AWS refuses to change a mapping that is changing
     if mapping["State"] == wanted:
         return False, mapping
     client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=on)
@@ -83,7 +78,7 @@ def switch(stack: Stack, *, on: bool) -> tuple[bool, Mapping[str, Any]]:
 
 
 def _settled(stack: Stack) -> Mapping[str, Any]:
-    """The mapping when it is in none of its passing states (Enabling, Disabling, Updating, ...)."""
+    """The mapping, once it is neither Enabling, Disabling, Updating nor the like."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while (mapping := _mapping(stack))["State"] not in (PAUSED, RUNNING):
         if time.monotonic() > deadline:
@@ -94,9 +89,9 @@ def _settled(stack: Stack) -> Mapping[str, Any]:
 
 def _mapping(stack: Stack) -> Mapping[str, Any]:
     client: LambdaClient = stack.client("lambda")
-    found = client.list_event_source_mappings(FunctionName=stack.outputs["TriggerFunctionName"])
+    answer = client.list_event_source_mappings(FunctionName=stack.outputs["TriggerFunctionName"])
     queue = stack.outputs["UploadQueueUrl"].rpartition("/")[2]
-    for mapping in found["EventSourceMappings"]:
+    for mapping in answer["EventSourceMappings"]:
         if mapping["EventSourceArn"].rpartition(":")[2] == queue:
             return mapping
     raise CommandError("the trigger is not connected to the upload queue: deploy the template again")
@@ -104,14 +99,9 @@ def _mapping(stack: Stack) -> Mapping[str, Any]:
 
 def _queue(stack: Stack, url: str = "UploadQueueUrl") -> dict[str, str]:
     answer = stack.client("sqs").get_queue_attributes(QueueUrl=stack.outputs[url], AttributeNames=["All"])
-    attributes: dict[str, str] = answer["Attributes"]
-    return attributes
+    return dict(answer["Attributes"])
 
 
-def _counts(attributes: Mapping[str, str]) -> str:
-    waiting, held = (int(attributes[f"ApproximateNumberOfMessages{which}"]) for which in ("", "NotVisible"))
-    return f"{waiting} {'waits' if waiting == 1 else 'wait'} in the queue, {held} in flight or between two attempts"
-
-
-def _date(moment: datetime) -> str:
-    return f"{moment:%A %d %B %Y, %H:%M %Z}"
+def _waiting(queue: Mapping[str, str]) -> str:
+    visible, hidden = (int(queue[f"ApproximateNumberOfMessages{which}"]) for which in ("", "NotVisible"))
+    return f"{counted(visible, 'waits', 'wait')} in the queue, {hidden} in flight or between two attempts"

@@ -1,9 +1,8 @@
-"""Run one function with a sample event, as it is deployed.
+"""Run one deployed function with a sample event.
 
-The events in events/ name the buckets `darkroom-source` and `darkroom-output`; a stack's own names take their place.
-A source photo that an event names and that is not there is uploaded first, a generated one, and the version, etag and
-size that the event gives for it become those of the object as it is. On a local stack, what earlier states would have
-left is made too: the intermediates that OptimizeFunction reads, the open record that NotifyFunction closes.
+The events in events/ name the buckets `darkroom-source` and `darkroom-output`; the stack's own take their place. A
+source that an event names gets its real version, etag and size. On a local stack, a missing source is generated and
+uploaded first, and earlier states' output is made: the intermediates of OptimizeFunction, NotifyFunction's open record.
 """
 
 from __future__ import annotations
@@ -16,10 +15,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus
 
-from boto3.dynamodb.types import TypeSerializer
 from botocore.exceptions import ClientError
 
-from darkroom import samples
+from darkroom import records, samples
 from darkroom.project import ROOT, CommandError
 from darkroom.stack import Stack
 
@@ -27,18 +25,17 @@ SOURCE, OUTPUT = "darkroom-source", "darkroom-output"
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `darkroom invoke`."""
     parser = subparsers.add_parser("invoke", help="run one function with a sample event")
-    parser.add_argument("function", metavar="FUNCTION", help="its id in the template, as ValidateFunction")
+    parser.add_argument("function", metavar="FUNCTION", help="its id in the template, such as ValidateFunction")
     parser.add_argument(
-        "-e", "--event", type=Path, metavar="FILE", help="the event (default: events/<its folder>.json)"
+        "-e", "--event", type=Path, metavar="FILE", help="the event (default: the function's sample in events/)"
     )
     parser.add_argument("-l", "--log", action="store_true", help="show the function's log too, on stderr")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the function's answer as JSON; 1 if it raised."""
+    """Print the function's answer as JSON. Raises CommandError if the function raised."""
     stack = Stack.open(args.stack, aws=args.aws)
     event = read_event(args.event, stack) if args.event else sample_event(stack, args.function)
     if stack.endpoint:
@@ -54,46 +51,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def sample_event(stack: Stack, function: str) -> Any:
-    """The event in events/ that is named as the function's folder, made true for the stack."""
+    """The event in events/ with the name of the function's folder, adapted to the stack."""
     client = stack.client("lambda")
     handler = client.get_function_configuration(FunctionName=function_name(stack, function))["Handler"]
     return read_event(ROOT / "events" / f"{handler.partition('.')[0]}.json", stack)
 
 
-def _invoke(stack: Stack, function: str, event: Any) -> Any:
-    return stack.client("lambda").invoke(
-        FunctionName=function_name(stack, function), Payload=json.dumps(event), LogType="Tail"
-    )
-
-
-def _prepare(stack: Stack, function: str, event: Any) -> None:
-    """Make what the states before `function` leave, by running them on their own sample events."""
-    match function, event:
-        case "OptimizeFunction", {"intermediates": list()}:
-            for earlier in ("ResizeFunction", "FilterFunction"):
-                _invoke(stack, earlier, sample_event(stack, earlier))
-        case "NotifyFunction", {"job": dict(job)}:
-            optimize = sample_event(stack, "OptimizeFunction")
-            _prepare(stack, "OptimizeFunction", optimize)
-            _invoke(stack, "OptimizeFunction", optimize)
-            _open_record(stack, job)
-
-
-def _open_record(stack: Stack, job: dict[str, Any]) -> None:
-    """Let the event's execution own the job's record, as if the trigger had just started it."""
-    record = {
-        **{name: job[name] for name in ("job_id", "execution_name", "round", "attempt", "source", "recipe")},
-        "source_key": job["source"]["key"],
-        "item": f"job#{job['source']['version_id']}",
-        "status": "PROCESSING",
-    }
-    serialize = TypeSerializer().serialize
-    item = {name: serialize(value) for name, value in record.items()}
-    stack.client("dynamodb").put_item(TableName=stack.outputs["JobsTableName"], Item=item)
-
-
 def function_name(stack: Stack, logical_id: str) -> str:
-    """The deployed name of the function `logical_id`; CommandError with the choices if there is none."""
+    """The deployed name of the function `logical_id`. Raises CommandError, with the choices, if there is none."""
     try:
         return stack.outputs[f"{logical_id}Name"]
     except KeyError:
@@ -102,20 +67,38 @@ def function_name(stack: Stack, logical_id: str) -> str:
 
 
 def read_event(path: Path, stack: Stack) -> Any:
-    """The event in the file `path`, made true for `stack`: see the module's description."""
+    """The event in a file, adapted to the stack: see the module's docstring."""
     try:
         event = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise CommandError(f"the event cannot be read: {error.strerror}: {path}") from None
     except ValueError as error:
         raise CommandError(f"{path} is not JSON: {error}") from None
-    text = json.dumps(_with_true_sources(event, stack))
-    for sample, own in ((SOURCE, "SourceBucketName"), (OUTPUT, "OutputBucketName")):
-        text = text.replace(sample, stack.outputs[own])
+    text = json.dumps(_with_real_sources(event, stack))
+    for sample, output in ((SOURCE, "SourceBucketName"), (OUTPUT, "OutputBucketName")):
+        text = text.replace(sample, stack.outputs[output])
     return json.loads(text)
 
 
-def _with_true_sources(node: Any, stack: Stack) -> Any:
+def _invoke(stack: Stack, function: str, event: Any) -> Any:
+    name = function_name(stack, function)
+    return stack.client("lambda").invoke(FunctionName=name, Payload=json.dumps(event), LogType="Tail")
+
+
+def _prepare(stack: Stack, function: str, event: Any) -> None:
+    """Run the states before `function` on their own sample events, for the objects that it reads."""
+    match function, event:
+        case "OptimizeFunction", {"intermediates": list()}:
+            for earlier in ("ResizeFunction", "FilterFunction"):
+                _invoke(stack, earlier, sample_event(stack, earlier))
+        case "NotifyFunction", {"job": dict()}:
+            optimize = sample_event(stack, "OptimizeFunction")
+            _prepare(stack, "OptimizeFunction", optimize)
+            _invoke(stack, "OptimizeFunction", optimize)
+            records.put_open(stack, event["job"])
+
+
+def _with_real_sources(node: Any, stack: Stack) -> Any:
     match node:
         case {"eventName": str(name)} if name.startswith("ObjectRemoved"):
             return node
@@ -126,24 +109,24 @@ def _with_true_sources(node: Any, stack: Stack) -> Any:
             version, etag, size = _source(stack, unquote_plus(key))
             return node | {"object": {**item, "versionId": version, "eTag": etag, "size": size}}
         case dict():
-            return {name: _with_true_sources(value, stack) for name, value in node.items()}
+            return {name: _with_real_sources(value, stack) for name, value in node.items()}
         case list():
-            return [_with_true_sources(value, stack) for value in node]
-        case str() if node.startswith("{"):  # the body of a queue's message
-            return json.dumps(_with_true_sources(json.loads(node), stack))
+            return [_with_real_sources(value, stack) for value in node]
+        case str() if node.startswith("{"):  # the body of an SQS message
+            return json.dumps(_with_real_sources(json.loads(node), stack))
     return node
 
 
 def _source(stack: Stack, key: str) -> tuple[str, str, int]:
-    """Version, etag and size of the source `key`; a local stack gets a generated photo if it has none there."""
+    """Version id, etag and size of a source; if a local stack has none, it gets a generated photo."""
     s3, bucket = stack.client("s3"), stack.outputs["SourceBucketName"]
     try:
-        found = s3.head_object(Bucket=bucket, Key=key)
+        head = s3.head_object(Bucket=bucket, Key=key)
     except ClientError as error:
         if error.response["Error"]["Code"] != "404":
             raise
         if stack.endpoint is None:
             raise CommandError(f"the event is about {key}, which is not in {bucket}: upload it first") from None
         s3.put_object(Bucket=bucket, Key=key, Body=samples.photo(1600, 1200, seed=1), ContentType="image/jpeg")
-        found = s3.head_object(Bucket=bucket, Key=key)
-    return found.get("VersionId", "null"), found["ETag"].strip('"'), found["ContentLength"]
+        head = s3.head_object(Bucket=bucket, Key=key)
+    return head.get("VersionId", "null"), head["ETag"].strip('"'), head["ContentLength"]

@@ -1,4 +1,4 @@
-"""What the functions logged, from CloudWatch Logs."""
+"""Show the functions' logs, from CloudWatch Logs."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ from darkroom.stack import Stack
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `darkroom logs`."""
-    parser = subparsers.add_parser("logs", help="show what the functions logged")
-    parser.add_argument("function", nargs="?", metavar="FUNCTION", help="only this one, as ValidateFunction")
+    parser = subparsers.add_parser("logs", help="show the functions' logs")
+    parser.add_argument("function", nargs="?", metavar="FUNCTION", help="only this one, such as ValidateFunction")
     parser.add_argument("--minutes", type=float, default=60, help="how far back to look (default 60)")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the log lines of one function or all of them, oldest first."""
+    """Print the log lines of one function or of all, oldest first."""
     stack = Stack.open(args.stack, aws=args.aws)
-    outputs = [f"{args.function}Name"] if args.function else [key for key in stack.outputs if "FunctionName" in key]
-    functions = [function_name(stack, output.removesuffix("Name")) for output in outputs]
+    known = [name for output, name in stack.outputs.items() if output.endswith("FunctionName")]
+    functions = [function_name(stack, args.function)] if args.function else known
     since = int((time.time() - args.minutes * 60) * 1000)
     logs = [_events(stack, function, since) for function in functions]
     for event in heapq.merge(*logs, key=lambda event: event["timestamp"]):

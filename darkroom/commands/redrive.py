@@ -1,8 +1,8 @@
-"""Bring back what was given up: dead letters, FAILED jobs, and open jobs that nobody works on any more.
+"""Bring back failed work: dead letters, FAILED jobs, and open jobs that have stopped moving.
 
-All that is needed is a message that names the key: the trigger looks at the source as it is now, and a message that
-was sent after a job FAILED opens a new round. So a dead letter is sent back as it is, and a job whose dead letter is
-gone gets a message made for it. One message too many does no harm.
+The trigger only needs a message that names the key: it looks at the source as it is now, and a message sent after a job
+FAILED opens a new round. So a dead letter goes back unchanged, and a job without one gets a new message. An extra
+message does no harm.
 """
 
 from __future__ import annotations
@@ -18,105 +18,96 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote_plus, unquote_plus
 
-from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from darkroom import records
 from darkroom.commands import intake
 from darkroom.project import CommandError, command
-from darkroom.records import OPEN, Record, RecordKey, source_key
+from darkroom.records import OPEN, source_key, version_of
 from darkroom.stack import Stack
-from darkroom.terminal import ago, printable, status_text
+from darkroom.terminal import ago, counted, printable, status_text, table
 
 if TYPE_CHECKING:
-    from types_boto3_dynamodb import DynamoDBClient
-    from types_boto3_s3 import S3Client
     from types_boto3_sqs import SQSClient
 
-# Dead letters that were looked at are ours for so long at most, should we be killed before we let go of them.
-HOLD_SECONDS = 900
-POLL_SECONDS = 1  # above 0, SQS asks all its servers before it says that a queue is empty
+    from contracts import Record
+
+HOLD_SECONDS = 900  # how long a killed command would keep dead letters hidden
+POLL_SECONDS = 1  # above 0, SQS asks all its servers before it answers that a queue is empty
 THREADS = 8
 STUCK_HOURS = 1.0
 ROWS = 50
 BODY_LIMIT = 2000
 
-Subject = tuple[str, str | None]
-"""(source key, version): what a message is about."""
+# The origins of a message; NAMED: the KEY on the command line.
+LETTER, FAILED, STUCK, NAMED = "dead letter", "status", "age", "name"
+NOUNS = {
+    LETTER: ("dead letter", "dead letters"),
+    FAILED: ("FAILED job without a dead letter", "FAILED jobs without a dead letter"),
+    STUCK: ("stuck job", "stuck jobs"),
+    NAMED: ("source by name", "sources by name"),
+}
 
-_deserialize = TypeDeserializer().deserialize
+Version = tuple[str, str | None]  # source key, version id
+Notice = tuple[str, str | None, bool]  # source key, version id, and whether that was removed
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 @dataclass
 class Letter:
-    """A message in the dead-letter queue, with what it is about; `notices` is None if nobody can read it."""
+    """A dead letter; `notices` is None if the trigger cannot read it."""
 
     id: str
     receipt: str
     body: str
     sent_at: datetime
     reason: str
-    notices: frozenset[tuple[Subject, bool]] | None
+    notices: frozenset[Notice] | None
     deleted: bool = False
 
     @property
-    def subjects(self) -> set[Subject]:
-        """The key versions that it names."""
-        return {subject for subject, _ in self.notices or ()}
+    def keys(self) -> set[str]:
+        """The source keys that it names."""
+        return {key for key, _, _ in self.notices or ()}
 
 
 @dataclass
-class Return:
-    """One thing to bring back: the message to send, the dead letters that it stands for, the job as it is now."""
+class Message:
+    """A message to send, the dead letters that it replaces, and the job's record as it is now."""
 
     origin: str
     body: str
-    record: Record
+    record: Record | None
     letters: list[Letter] = field(default_factory=list)
     error: str = ""
 
 
-LETTER, FAILED, STUCK, NAMED = "dead letter", "status", "age", "name"
-COUNTED = {
-    LETTER: ("dead letter", "dead letters"),
-    FAILED: ("FAILED job without a dead letter", "FAILED jobs without a dead letter"),
-    STUCK: ("stuck job", "stuck jobs"),
-    NAMED: ("source by its name", "sources by their names"),
-}
-
-
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `darkroom redrive`."""
     parser = subparsers.add_parser(
         "redrive",
         help="bring back dead letters, failed jobs and stuck ones",
-        description="Bring back all dead letters, all FAILED jobs, and jobs that are open but stuck; or some of them.",
+        description="Bring back all dead letters, FAILED jobs and stuck jobs, or some of them.",
     )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("key", nargs="?", metavar="KEY", help="only this source, whatever its job's status")
-    which.add_argument("--code", help="only jobs that FAILED with this code, as Sandbox.Timedout")
-    which.add_argument("--unreadable", action="store_true", help="only show the dead letters that nobody can read")
-    parser.add_argument("--delete", action="store_true", help="with --unreadable: delete those that it shows")
+    which.add_argument("--code", help="only jobs that FAILED with this code, such as Sandbox.Timedout")
+    which.add_argument("--unreadable", action="store_true", help="only show the dead letters that cannot be read")
+    parser.add_argument("--delete", action="store_true", help="with --unreadable: delete the dead letters shown")
     parser.add_argument("--dry-run", action="store_true", help="show what would be brought back, and change nothing")
-    parser.add_argument(
-        "--stuck",
-        type=float,
-        default=STUCK_HOURS,
-        metavar="HOURS",
-        help=f"QUEUED or PROCESSING without a change for so long counts as stuck (default {STUCK_HOURS:g})",
-    )
+    hours = f"a QUEUED or PROCESSING job is stuck after HOURS without a change (default {STUCK_HOURS:g})"
+    parser.add_argument("--stuck", type=float, default=STUCK_HOURS, metavar="HOURS", help=hours)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Bring back, and print what was; 1 if something could not be sent."""
+    """Send the messages and print a table of them; 1 if one could not be sent."""
     if args.delete and not args.unreadable:
-        raise CommandError("--delete goes with --unreadable only: what can be read is brought back, not deleted")
+        raise CommandError("--delete goes with --unreadable only: readable dead letters are brought back")
     stack = Stack.open(args.stack, aws=args.aws)
+    program = command(args.stack, aws=args.aws)
     with dead_letters(stack) as letters:
         unreadable = [letter for letter in letters if letter.notices is None]
         if args.unreadable:
@@ -125,157 +116,95 @@ def run(args: argparse.Namespace) -> int:
                 _delete(stack, unreadable)
                 print("They were deleted.")
             return 0
-        returns, passed = plan(stack, letters, key=args.key, code=args.code, stuck_hours=args.stuck)
+        messages, obsolete = plan(stack, letters, key=args.key, code=args.code, stuck_hours=args.stuck)
         if not args.dry_run:
-            _parallel(lambda item: _send(stack, item), returns)
-    _report(returns, dry_run=args.dry_run)
-    if passed:
-        print(
-            f"Left alone: {_count(passed, 'FAILED job', 'FAILED jobs')} of versions that are not the newest, or gone."
-        )
+            _parallel(lambda message: _send(stack, message), messages)
+    _report(messages, dry_run=args.dry_run)
+    if obsolete:
+        print(f"Left alone: {counted(obsolete, 'FAILED job', 'FAILED jobs')} of versions that are overwritten or gone.")
     if unreadable:
-        print(f"Left in the dead-letter queue: {len(unreadable)} that nobody can read. To see them:")
-        print(f"  {command(args.stack, aws=args.aws)} redrive --unreadable")
-    if returns and not args.dry_run and _paused(stack):
-        print(f"Intake is paused: all this waits until `{command(args.stack, aws=args.aws)} resume`.")
-    return 1 if any(item.error for item in returns) else 0
+        print(f"Left in the dead-letter queue: {len(unreadable)} unreadable. To see them:")
+        print(f"  {program} redrive --unreadable")
+    if messages and not args.dry_run and _is_paused(stack):
+        print(f"Intake is paused: the messages wait until `{program} resume`.")
+    return 1 if any(message.error for message in messages) else 0
 
 
 def plan(
-    stack: Stack,
-    letters: Iterable[Letter],
-    *,
-    key: str | None = None,
-    code: str | None = None,
-    stuck_hours: float = STUCK_HOURS,
-) -> tuple[list[Return], int]:
-    """What is to be sent, each job once, and the number of FAILED jobs for which that would change nothing.
+    stack: Stack, letters: Iterable[Letter], *, key: str | None, code: str | None, stuck_hours: float
+) -> tuple[list[Message], int]:
+    """The messages to send, each job once, and the number of FAILED jobs that no message would change.
 
-    All of it, or only what concerns `key`, or only jobs that FAILED with `code`. Raises CommandError if there is
-    nothing by the name of `key`.
+    Only for the source `key`, or for jobs that FAILED with `code`. Raises CommandError if `key` names nothing.
     """
     key = source_key(key) if key else None
-    readable = [letter for letter in letters if letter.notices is not None]
-    if key:
-        readable = [letter for letter in readable if key in {name for name, _ in letter.subjects}]
-    keys = sorted({name for letter in readable for name, _ in letter.subjects})
-    newest = dict(zip(keys, _parallel(lambda name: _newest(stack, name), keys), strict=True))
-    returns: dict[object, Return] = {}
+    readable = [letter for letter in letters if letter.notices is not None and (not key or key in letter.keys)]
+    keys = sorted({name for letter in readable for name in letter.keys})
+    newest = dict(zip(keys, _parallel(lambda name: records.newest(stack, name), keys), strict=True))
+    messages: dict[object, Message] = {}
+    accounted: set[Version] = set()  # that a message names, and the newest of each key that it names
     for letter in readable:
-        about = [newest[name] for name, _ in sorted(letter.subjects, key=str)]
-        if code and not any(_failed(record, code) for record in about):
+        jobs = [record for name in sorted(letter.keys) if (record := newest[name])]
+        if code and not any(_failed(record, code) for record in jobs):
             continue
-        # Copies of one event are sent once. A letter that concerns no source is like no other.
-        known = returns.setdefault(letter.notices or letter.id, Return(LETTER, letter.body, _first(about)))
-        known.letters.append(letter)
-    # A message accounts for the versions that it names and for the newest of each key.
-    sent = [letter for item in returns.values() for letter in item.letters]
-    accounted = {subject for letter in sent for subject in letter.subjects}
-    accounted |= {_subject(record) for letter in sent for name, _ in letter.subjects if (record := newest[name])}
-    if key and sent:
-        return list(returns.values()), 0
-    records, passed = _records(stack, key, code, stuck_hours)
-    for origin, record in records:
-        if (subject := _subject(record)) not in accounted:
-            returns[subject] = Return(origin, _message(stack, subject), record)
-    return list(returns.values()), passed
+        # Copies of one event are sent once. A letter that names no source has no copy.
+        message = Message(LETTER, letter.body, jobs[0] if jobs else None)
+        messages.setdefault(letter.notices or letter.id, message).letters.append(letter)
+        accounted |= {(name, version) for name, version, _ in letter.notices or ()}
+        accounted |= {_version(record) for record in jobs}
+    if key and messages:
+        return list(messages.values()), 0
+    jobs_found, obsolete = _jobs(stack, key, code, stuck_hours)
+    for origin, record in jobs_found:
+        if (version := _version(record)) not in accounted:
+            messages[version] = Message(origin, _body(stack, version), record)
+    return list(messages.values()), obsolete
 
 
-def _records(
-    stack: Stack, key: str | None, code: str | None, stuck_hours: float
-) -> tuple[list[tuple[str, Record]], int]:
-    """Jobs to bring back by their records, with the reason why, and the number of FAILED ones that are history.
+def _jobs(stack: Stack, key: str | None, code: str | None, stuck_hours: float) -> tuple[list[tuple[str, Record]], int]:
+    """Jobs to bring back by their records, each with its origin, and the number of FAILED ones that are obsolete.
 
-    The index lags, so it only says where to look: what counts is the record itself, read consistently.
+    The index lags, so it only says where to look: each record is read again, consistently.
     """
     if key:
-        if record := _newest(stack, key):
+        if record := records.newest(stack, key):
             return [(NAMED, record)], 0
-        raise CommandError(f"there is no source {printable(key)}, nor a dead letter about it: was it uploaded so?")
-    listed = _listed(stack, "FAILED")
-    newest = _parallel(lambda found: _newest(stack, found[0]), listed)
-    failed: list[tuple[str, Record]] = []
-    passed = 0
-    for (_, item), record in zip(listed, newest, strict=True):
-        if record is None or record["item"] != item:
-            passed += 1
-        elif _failed(record, code):
-            failed.append((FAILED, record))
+        raise CommandError(f"there is no source {printable(key)} and no dead letter about it: check the key")
+    listed = records.listed(stack, "FAILED")[::-1]
+    newest = _parallel(lambda entry: records.newest(stack, entry[0]), listed)
+    current = [record for (_, item), record in zip(listed, newest, strict=True) if record and record["item"] == item]
+    failed = [(FAILED, record) for record in current if _failed(record, code)]
     if code:
         return failed, 0
     cutoff = (datetime.now(UTC) - timedelta(hours=stuck_hours)).isoformat(timespec="milliseconds")
-    open_jobs = [found for status in OPEN for found in _listed(stack, status, before=cutoff)]
-    stuck = [
-        (STUCK, record)
-        for record in _parallel(lambda found: _record(stack, *found), open_jobs)
-        if record.get("status") in OPEN and record["updated_at"] < cutoff
-    ]
-    return [*failed, *stuck], passed
+    open_keys = [entry for status in OPEN for entry in records.listed(stack, status, before=cutoff)[::-1]]
+    open_jobs = _parallel(lambda entry: records.read(stack, entry), open_keys)
+    stuck = [(STUCK, record) for record in open_jobs if record.get("status") in OPEN and record["updated_at"] < cutoff]
+    return [*failed, *stuck], len(listed) - len(current)
 
 
-def _failed(record: Record | None, code: str | None) -> bool:
-    return record is not None and record.get("status") == "FAILED" and code in (None, record.get("code"))
+def _failed(record: Record, code: str | None) -> bool:
+    return record.get("status") == "FAILED" and code in (None, record.get("code"))
 
 
-def _first(records: list[Record | None]) -> Record:
-    return next((record for record in records if record), {})
+def _version(record: Record) -> Version:
+    return record["source_key"], version_of(record)
 
 
-def _subject(record: Record) -> Subject:
-    return record["source_key"], record["item"].removeprefix("job#")
-
-
-# -- S3 and JobsTable ---------------------------------------------------------------------------------
-
-
-def _newest(stack: Stack, key: str) -> Record | None:
-    """The record of a source's newest version (only its key, if it has none), or None if there is no source."""
-    s3: S3Client = stack.client("s3")
-    try:
-        version = s3.head_object(Bucket=stack.outputs["SourceBucketName"], Key=key).get("VersionId", "null")
-    except ClientError as error:
-        if error.response["Error"]["Code"] in ("404", "NoSuchKey"):
-            return None
-        raise
-    return _record(stack, key, f"job#{version}")
-
-
-def _record(stack: Stack, key: str, item: str) -> Record:
-    """A record as it is now; only its key, if there is none."""
-    dynamodb: DynamoDBClient = stack.client("dynamodb")
-    found = dynamodb.get_item(
-        TableName=stack.outputs["JobsTableName"],
-        Key={"source_key": {"S": key}, "item": {"S": item}},
-        ConsistentRead=True,
-    )
-    values = {name: _deserialize(value) for name, value in found.get("Item", {}).items()}
-    return {"source_key": key, "item": item, **values}
-
-
-def _listed(stack: Stack, status: str, before: str = "9") -> list[RecordKey]:
-    """The records that the index lists under `status` and that did not change since `before`."""
-    dynamodb: DynamoDBClient = stack.client("dynamodb")
-    pages = dynamodb.get_paginator("query").paginate(
-        TableName=stack.outputs["JobsTableName"],
-        IndexName="by_status",
-        KeyConditionExpression="attention = :status AND updated_at < :before",
-        ExpressionAttributeValues={":status": {"S": status}, ":before": {"S": before}},
-    )
-    return [(item["source_key"]["S"], item["item"]["S"]) for page in pages for item in page["Items"]]
-
-
-# -- queues -------------------------------------------------------------------------------------------
+def _parallel(call: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(call, items))
 
 
 @contextmanager
 def dead_letters(stack: Stack) -> Iterator[list[Letter]]:
-    """All dead letters, held until the end of the block, when those that were not deleted are visible again.
+    """All dead letters, hidden from other readers until the end of the block; those not deleted then reappear.
 
-    They are collected first, so that one which comes back while we send is not sent once more.
+    All are received before any is sent, so one that fails again before the end is not sent twice.
     """
     sqs: SQSClient = stack.client("sqs")
     url = stack.outputs["UploadDeadLetterQueueUrl"]
-    held: dict[str, Letter] = {}
+    letters: dict[str, Letter] = {}
     try:
         while True:
             answer = sqs.receive_message(
@@ -286,13 +215,13 @@ def dead_letters(stack: Stack) -> Iterator[list[Letter]]:
                 MessageSystemAttributeNames=["SentTimestamp"],
                 MessageAttributeNames=["reason"],
             )
-            batch = {found["MessageId"]: _letter(found, stack) for found in answer.get("Messages", [])}
-            if batch.keys() <= held.keys():
+            batch = {message["MessageId"]: _letter(message, stack) for message in answer.get("Messages", [])}
+            if batch.keys() <= letters.keys():
                 break
-            held |= batch
-        yield list(held.values())
+            letters |= batch
+        yield list(letters.values())
     finally:
-        receipts = [letter.receipt for letter in held.values() if not letter.deleted]
+        receipts = [letter.receipt for letter in letters.values() if not letter.deleted]
         for start in range(0, len(receipts), 10):
             sqs.change_message_visibility_batch(
                 QueueUrl=url,
@@ -303,51 +232,46 @@ def dead_letters(stack: Stack) -> Iterator[list[Letter]]:
             )
 
 
-def _letter(found: Any, stack: Stack) -> Letter:
-    body = found["Body"]
-    sent_at = datetime.fromtimestamp(int(found["Attributes"]["SentTimestamp"]) / 1000, UTC)
-    reason = found.get("MessageAttributes", {}).get("reason", {}).get("StringValue", "received too often")
-    notices = _read(body, stack.outputs["SourceBucketName"])
-    return Letter(found["MessageId"], found["ReceiptHandle"], body, sent_at, reason, notices)
+def _letter(message: Any, stack: Stack) -> Letter:
+    sent_at = datetime.fromtimestamp(int(message["Attributes"]["SentTimestamp"]) / 1000, UTC)
+    reason = message.get("MessageAttributes", {}).get("reason", {}).get("StringValue", "received too often")
+    notices = _notices(message["Body"], stack.outputs["SourceBucketName"])
+    return Letter(message["MessageId"], message["ReceiptHandle"], message["Body"], sent_at, reason, notices)
 
 
-def _read(body: str, bucket: str) -> frozenset[tuple[Subject, bool]] | None:
-    """What an S3 notification is about, and whether that was removed; None if the trigger cannot read it either."""
+def _notices(body: str, bucket: str) -> frozenset[Notice] | None:
+    """What an S3 notification names; None if the trigger cannot read it either."""
     try:
         message = json.loads(body)
         if message.get("Event") == "s3:TestEvent":
             return frozenset()
-        found = [(record["s3"], record["eventName"]) for record in message["Records"]]
-        if any(about["bucket"]["name"] != bucket for about, _ in found):
+        if any(record["s3"]["bucket"]["name"] != bucket for record in message["Records"]):
             return None
-        return frozenset(
-            (
-                (unquote_plus(about["object"]["key"], errors="strict"), about["object"].get("versionId")),
-                name.removeprefix("s3:").startswith("ObjectRemoved:"),
-            )
-            for about, name in found
-        )
+        return frozenset(_notice(record["eventName"], record["s3"]["object"]) for record in message["Records"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
-def _message(stack: Stack, subject: Subject) -> str:
-    """An S3 notification as far as the trigger reads it."""
-    key, version = subject
-    about = {"key": quote_plus(key, safe="/"), "versionId": version}
-    bucket = {"name": stack.outputs["SourceBucketName"]}
-    event = {"eventSource": "darkroom", "eventName": "ObjectCreated:Redrive"}
-    return json.dumps({"Records": [event | {"s3": {"bucket": bucket, "object": about}}]})
+def _notice(event: str, item: dict[str, Any]) -> Notice:
+    removed = event.removeprefix("s3:").startswith("ObjectRemoved:")
+    return unquote_plus(item["key"], errors="strict"), item.get("versionId"), removed
 
 
-def _send(stack: Stack, item: Return) -> None:
-    """Send, then delete: what is cut off in between is there twice, and never missing."""
+def _body(stack: Stack, version: Version) -> str:
+    """An S3 notification, as far as the trigger reads it."""
+    item = {"key": quote_plus(version[0], safe="/"), "versionId": version[1]}
+    s3 = {"bucket": {"name": stack.outputs["SourceBucketName"]}, "object": item}
+    return json.dumps({"Records": [{"eventSource": "darkroom", "eventName": "ObjectCreated:Redrive", "s3": s3}]})
+
+
+def _send(stack: Stack, message: Message) -> None:
+    """Send, then delete: an interruption in between leaves two messages, never none."""
     sqs: SQSClient = stack.client("sqs")
     try:
-        sqs.send_message(QueueUrl=stack.outputs["UploadQueueUrl"], MessageBody=item.body)
-        _delete(stack, item.letters)
+        sqs.send_message(QueueUrl=stack.outputs["UploadQueueUrl"], MessageBody=message.body)
+        _delete(stack, message.letters)
     except (ClientError, BotoCoreError) as error:
-        item.error = str(error)
+        message.error = str(error)
 
 
 def _delete(stack: Stack, letters: Iterable[Letter]) -> None:
@@ -357,69 +281,51 @@ def _delete(stack: Stack, letters: Iterable[Letter]) -> None:
         letter.deleted = True
 
 
-def _paused(stack: Stack) -> bool:
+def _is_paused(stack: Stack) -> bool:
     try:
         return intake.is_paused(stack)
-    except ClientError:  # who may redrive need not be allowed to look at the trigger
+    except ClientError:  # an operator may be allowed to redrive, but not to look at the trigger
         return False
 
 
-def _parallel(call: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(call, items))
-
-
-# -- words --------------------------------------------------------------------------------------------
-
-
-def _report(returns: list[Return], *, dry_run: bool) -> None:
-    if not returns:
+def _report(messages: list[Message], *, dry_run: bool) -> None:
+    if not messages:
         print("Nothing to bring back.")
         return
-    Console().print(_table(returns[:ROWS]))
-    if len(returns) > ROWS:
-        print(f"... and {len(returns) - ROWS} more")
-    sent = [item for item in returns if not item.error]
-    counts = Counter(item.origin for item in sent)
-    what = ", ".join(_count(count, *COUNTED[origin]) for origin, count in counts.items()) or "nothing"
-    copies = sum(len(item.letters[1:]) for item in sent)
-    print(
-        f"{'Would be sent' if dry_run else 'Sent'} to the upload queue: {what}"
-        + (f" (and {_count(copies, 'copy', 'copies')}: not sent, but removed)" if copies else "")
-        + "."
-    )
-    if errors := [item.error for item in returns if item.error]:
-        print(f"Not sent, or not removed from the dead-letter queue: {len(errors)}. The first: {printable(errors[0])}")
-
-
-def _table(returns: list[Return]) -> Table:
-    shown = Table("Source", "Status", "Code", "Changed", "Found by", box=None, pad_edge=False)
-    shown.columns[0].overflow = "fold"
-    for item in returns:
-        record = item.record
-        keys = sorted({key for letter in item.letters for key, _ in letter.subjects}) or [record.get("source_key", "-")]
+    shown = table("Source", "Status", "Code", "Changed", "Found by")
+    for message in messages[:ROWS]:
+        record: Record = message.record or {"source_key": "-", "item": "-"}
+        keys = sorted({key for letter in message.letters for key in letter.keys}) or [record["source_key"]]
         shown.add_row(
             Text(printable(" ".join(keys))),
             status_text(record.get("status", "no job")),
             Text(printable(_code(record))),
             ago(record.get("updated_at")),
-            item.origin,
+            message.origin,
         )
-    return shown
+    Console().print(shown)
+    if len(messages) > ROWS:
+        print(f"... and {len(messages) - ROWS} more")
+    sent = [message for message in messages if not message.error]
+    origins = Counter(message.origin for message in sent)
+    nouns = ", ".join(counted(count, *NOUNS[origin]) for origin, count in origins.items()) or "nothing"
+    copies = sum(len(message.letters[1:]) for message in sent)
+    copied = f" (and {counted(copies, 'copy', 'copies')}: not sent, but removed)" if copies else ""
+    print(f"{'Would be sent' if dry_run else 'Sent'} to the upload queue: {nouns}{copied}.")
+    if errors := [message.error for message in messages if message.error]:
+        print(f"Not sent, or not removed from the dead-letter queue: {len(errors)}. The first: {printable(errors[0])}")
 
 
 def _code(record: Record) -> str:
-    """Why it is as it is: the code of the end, or of the last attempt while it is open."""
-    why = record if "code" in record else record.get("last_failure", {})
-    return "" if record.get("status") == "SUCCEEDED" else str(why.get("code", ""))
+    """The code that a job ended with, or that of an open job's last failure."""
+    if record.get("status") == "SUCCEEDED":
+        return ""
+    failure = record.get("last_failure")
+    return record.get("code") or (failure["code"] if failure else "")
 
 
 def _show_unreadable(letters: list[Letter]) -> None:
     for letter in letters:
         print(f"{letter.id}, sent {letter.sent_at:%Y-%m-%d %H:%M:%S} UTC: {printable(letter.reason)}")
         print(f"  {printable(letter.body[:BODY_LIMIT])}")
-    print(f"{_count(len(letters), *COUNTED[LETTER])} that nobody can read.")
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
+    print(f"{counted(len(letters), 'unreadable dead letter', 'unreadable dead letters')}.")

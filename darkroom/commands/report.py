@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
-from darkroom.contact_sheet import SAMPLES, read_summary, write_report
-from darkroom.project import CommandError
+from darkroom.contact_sheet import SAMPLES, write_report
+from darkroom.project import CommandError, command
+from darkroom.summary import read_summary
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `darkroom report`."""
     parser = subparsers.add_parser("report", help="make the contact sheet of an earlier demo again")
     parser.add_argument("out", type=Path, metavar="OUT", help="the demo's output folder")
     parser.add_argument("--photos", type=Path, help="the folder that the demo read (default: its own samples)")
@@ -21,10 +22,11 @@ def run(args: argparse.Namespace) -> int:
     """Write OUT/index.html from OUT/summary.json and the manifests below OUT."""
     summary = read_summary(args.out)
     if summary is None:
-        raise CommandError(f"{args.out} holds no summary.json of a demo: make one with `make demo OUT={args.out}`")
+        demo = f"{command()} demo --out {shlex.quote(str(args.out))}"
+        raise CommandError(f"{args.out} holds no summary.json of a demo: run one with `{demo}`")
     try:
         page = write_report(args.out, args.photos or args.out / SAMPLES, summary)
     except (OSError, ValueError, KeyError) as error:
-        raise CommandError(f"the sets in {args.out} are not complete any more ({error}): run the demo again") from error
+        raise CommandError(f"the sets in {args.out} are incomplete ({error}): run the demo again") from error
     print(page)
     return 0

@@ -10,16 +10,9 @@ from darkroom.stack import Stack
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `darkroom up` and `darkroom down`."""
     parser = subparsers.add_parser("up", help="start the local stack, or update the running one")
-    parser.add_argument(
-        "-p",
-        "--parameter",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="a parameter of the template, as WorkflowType=EXPRESS",
-    )
+    value = "a parameter of the template, such as WorkflowType=EXPRESS"
+    parser.add_argument("-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help=value)
     parser.set_defaults(run=_up)
     subparsers.add_parser("down", help="end the local stack, with all its data").set_defaults(run=_down)
 
@@ -29,7 +22,9 @@ def _up(args: argparse.Namespace) -> int:
     from darkroom.local import deploy
 
     _local_only(args)
-    parameters = dict(_parameter(text) for text in args.parameter)
+    if wrong := [text for text in args.parameter if "=" not in text]:
+        raise CommandError(f"--parameter {wrong[0]} has no value: write NAME=VALUE")
+    parameters = dict(text.split("=", 1) for text in args.parameter)
     stack = deploy.up(args.stack, parameters=parameters, keep=True)
     print(_next_steps(stack))
     if intake.is_paused(stack):
@@ -48,14 +43,7 @@ def _down(args: argparse.Namespace) -> int:
 
 def _local_only(args: argparse.Namespace) -> None:
     if args.aws:
-        raise CommandError("on AWS the stack is made with `make build deploy` and removed with `sam delete`")
-
-
-def _parameter(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise CommandError(f"--parameter {text} has no value: write NAME=VALUE")
-    return name, value
+        raise CommandError("up and down are for local stacks: README.md says how to deploy to AWS and how to delete")
 
 
 def _next_steps(stack: Stack) -> str:
@@ -64,7 +52,7 @@ def _next_steps(stack: Stack) -> str:
     names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE")
     exports = " ".join(f"{name}={shlex.quote(settings[name])}" for name in names)
     return f"""\
-The local stack {stack.name!r} is up at {stack.endpoint}. Functions run from functions/: an edit is live at once.
+The local stack {stack.name!r} is up at {stack.endpoint}. It runs the files in functions/: an edit is live at once.
 
   Send a photo    {run} upload --watch photo.jpg
   See the jobs    {run} jobs

@@ -15,39 +15,40 @@ from darkroom.progress import progress, results
 from darkroom.project import CommandError
 from darkroom.stack import Stack
 from darkroom.terminal import printable, size
-from darkroom.uploads import TRANSFERS, Upload, find_files, hidden, plan, process, send
+from darkroom.uploads import TRANSFERS, Upload, find_files, skipped_text, upload_and_follow, upload_file, uploads_from
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `darkroom upload`."""
-    parser = subparsers.add_parser("upload", help="upload photos; of a folder everything in it, by its path there")
+    parser = subparsers.add_parser("upload", help="upload photos; folders with all files below them")
     parser.add_argument("paths", nargs="+", type=Path, metavar="FILE|FOLDER")
     parser.add_argument("--prefix", default="", help="a folder below raw/ to put them in, such as products")
-    parser.add_argument("--watch", action="store_true", help="wait for the jobs and show what became of them")
+    parser.add_argument("--watch", action="store_true", help="wait for the jobs to end and show their results")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Upload files; with --watch, wait for their jobs. 1 if one could not be uploaded or its job failed."""
+    """Upload files; with --watch, wait for their jobs. 1 if an upload or its job failed."""
     stack = Stack.open(args.stack, aws=args.aws)
     uploads = planned(args.paths, args.prefix)
     if args.watch:
         with progress(uploads) as show:
-            for upload in process(stack, uploads):
+            for upload in upload_and_follow(stack, uploads):
                 show(upload)
         Console().print(results(uploads))
     else:
         with ThreadPoolExecutor(TRANSFERS) as pool:
-            for upload, _ in zip(uploads, pool.map(partial(send, stack), uploads), strict=True):
-                print(printable(_sentence(upload, stack)), flush=True)
+            for upload, _ in zip(uploads, pool.map(partial(upload_file, stack), uploads), strict=True):
+                target = f"s3://{stack.outputs['SourceBucketName']}/{upload.key}"
+                sent = f"{upload.path} ({size(upload.size)}) -> {target}"
+                print(printable(f"{upload.source}: {upload.reason}" if upload.over else sent), flush=True)
     good = {"SUCCEEDED", "REJECTED", "UPLOADED"}
     return 0 if all(upload.status in good for upload in uploads) else 1
 
 
 def planned(paths: Iterable[Path], prefix: str = "") -> list[Upload]:
-    """What to upload: files under their names, folders' files under their paths there, all below `prefix`.
+    """What to upload: files under their names, the files of a folder under their paths there, all below `prefix`.
 
-    CommandError for a path that does not exist, for nothing to upload, and for two files that want the same key.
+    Raises CommandError for a path that does not exist, for no files at all, and for two files with the same key.
     """
     prefix = prefix.strip("/") and prefix.strip("/") + "/"
     uploads: list[Upload] = []
@@ -55,21 +56,15 @@ def planned(paths: Iterable[Path], prefix: str = "") -> list[Upload]:
         if path.is_dir():
             files, skipped = find_files(path)
             if skipped:
-                print(f"Skipped {hidden(skipped)} in {printable(str(path))}")
-            uploads += plan(path, files, prefix)
+                print(f"Skipped {skipped_text(skipped)} in {printable(str(path))}")
+            uploads += uploads_from(path, files, prefix)
         elif path.is_file():
-            uploads += plan(path.parent, [path], prefix)
+            uploads += uploads_from(path.parent, [path], prefix)
         else:
             raise CommandError(f"{printable(str(path))} is neither a file nor a folder")
     if not uploads:
-        raise CommandError("there is nothing to upload in what you gave")
+        raise CommandError("there is nothing to upload: the folders hold no files")
     key, count = Counter(upload.key for upload in uploads).most_common(1)[0]
     if count > 1:
         raise CommandError(f"{count} files would become {printable(key)}: upload them with different --prefix")
     return uploads
-
-
-def _sentence(upload: Upload, stack: Stack) -> str:
-    if upload.over:
-        return f"{upload.source}: {upload.reason}"
-    return f"{upload.path} ({size(upload.size)}) -> s3://{stack.outputs['SourceBucketName']}/{upload.key}"

@@ -1,4 +1,4 @@
-"""The application on this computer: template.yaml, deployed to an emulator, with functions from the working tree."""
+"""The local stack: template.yaml deployed to an emulator, with functions from the working tree."""
 
 from __future__ import annotations
 
@@ -28,43 +28,35 @@ def up(
     settings: dict[str, str] | None = None,
     keep: bool = False,
 ) -> Stack:
-    """Start the local stack `name`, or bring the running one up to date with the template, and return it.
+    """Start the local stack `name`, or update the running one, and return it.
 
-    `parameters` override the template's; `edit` may change the local template before it is deployed; `settings`
-    are environment variables of an emulator that is started. Without `keep` the stack ends with this process.
-    Raises CommandError, and leaves nothing running that was not running before.
+    `parameters` are the template's; `edit` may change the local template before it is deployed; `settings` are
+    environment variables of a new emulator. Without `keep` the stack ends with this process. Raises CommandError, and
+    then leaves nothing running that was not running before.
     """
+    parameters = parameters or {}
     _check_recipes()
     template = load_template()
-    localize(template, parameters or {})
+    localize(template, parameters)
     if edit is not None:
         edit(template)
     if state.is_running(name):
-        return _deploy(name, _endpoint(name), template, parameters or {})
+        try:
+            endpoint = state.read(name)["endpoint"]
+        except (FileNotFoundError, ValueError):
+            down = f"`{command(name)} down`"
+            raise CommandError(f"the local stack {name!r} is starting: try again, or end it with {down}") from None
+        return _deploy(name, endpoint, template, parameters)
     endpoint = emulator.start(name, settings)
     try:
         state.write(name, {"endpoint": endpoint, "region": REGION})
-        stack = _deploy(name, endpoint, template, parameters or {})
+        stack = _deploy(name, endpoint, template, parameters)
         if keep:
             emulator.keep(name)
     except BaseException:
         emulator.stop(name)
         raise
     return stack
-
-
-def down(name: str = NAME) -> bool:
-    """End the local stack `name` with all its processes and data, and say whether it was running."""
-    return emulator.stop(name)
-
-
-def _check_recipes() -> None:
-    """Raises CommandError for a recipes.json that the functions cannot use: none that needs it would start."""
-    # In a process of its own, as the functions' modules are none of ours.
-    command = [sys.executable, "-m", "pipeline.recipes"]
-    run = subprocess.run(command, cwd=FUNCTIONS, capture_output=True, text=True, check=False)  # noqa: S603
-    if run.returncode:
-        raise CommandError(run.stderr.strip())
 
 
 @contextmanager
@@ -75,11 +67,20 @@ def running(name: str, **options: Any) -> Iterator[Stack]:
     try:
         yield up(name, **options)
     finally:
-        down(name)
+        emulator.stop(name)
+
+
+def _check_recipes() -> None:
+    """Raises CommandError for a recipes.json with which no function that reads it could start."""
+    # In a process of its own, because functions/ is not on our path.
+    arguments = [sys.executable, "-m", "pipeline.recipes"]
+    run = subprocess.run(arguments, cwd=FUNCTIONS, capture_output=True, text=True, check=False)  # noqa: S603
+    if run.returncode:
+        raise CommandError(run.stderr.strip())
 
 
 def _deploy(name: str, endpoint: str, template: Template, parameters: Mapping[str, str]) -> Stack:
-    """Create or update the CloudFormation stack `name`, as `sam deploy` would: package, deploy, wait, read outputs."""
+    """Package the template, create or update its CloudFormation stack, and wait, as `sam deploy` does."""
     template = copy.deepcopy(template)
     artifacts = [code_package()]
     for resource in template["Resources"].values():
@@ -94,21 +95,18 @@ def _deploy(name: str, endpoint: str, template: Template, parameters: Mapping[st
         s3.put_object(Bucket=ARTIFACTS, Key=artifact_key(artifact), Body=artifact)
     body = json.dumps(template)
     (state.folder(name) / "template.json").write_text(body, encoding="utf-8")
-    request = {
-        "StackName": name,
-        "TemplateBody": body,
-        "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-        "Parameters": [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
-    }
+    apply = cloudformation.update_stack if _exists(cloudformation, name) else cloudformation.create_stack
     try:
-        if _exists(cloudformation, name):
-            cloudformation.update_stack(**request)
-        else:
-            cloudformation.create_stack(**request)
+        apply(
+            StackName=name,
+            TemplateBody=body,
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+        )
     except ClientError as error:
         if "No updates are to be performed" not in str(error):
-            raise CommandError(f"template.yaml cannot be deployed: {_said(error)}") from None
-    outputs = _settled_outputs(cloudformation, name)
+            raise CommandError(f"template.yaml cannot be deployed: {error.response['Error']['Message']}") from None
+    outputs = _outputs(cloudformation, name)
     state.write(name, {"endpoint": endpoint, "region": REGION, "outputs": outputs})
     return Stack(name, outputs, REGION, endpoint)
 
@@ -121,29 +119,15 @@ def _exists(cloudformation: Any, name: str) -> bool:
     return True
 
 
-def _settled_outputs(cloudformation: Any, name: str) -> dict[str, str]:
-    while True:
-        found = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
-        if not found["StackStatus"].endswith("_IN_PROGRESS"):
-            break
+def _outputs(cloudformation: Any, name: str) -> dict[str, str]:
+    """The stack's outputs, once it is deployed. Raises CommandError, with the reasons, if that fails."""
+    while (stack := cloudformation.describe_stacks(StackName=name)["Stacks"][0])["StackStatus"].endswith(
+        "_IN_PROGRESS"
+    ):
         time.sleep(0.05)
-    if found["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
-        return {item["OutputKey"]: item["OutputValue"] for item in found["Outputs"]}
+    if stack["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+        return {item["OutputKey"]: item["OutputValue"] for item in stack["Outputs"]}
     events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
     failed = [event for event in events if event["ResourceStatus"].endswith("_FAILED")]
     reasons = (f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}" for event in failed)
-    raise CommandError(f"template.yaml was not deployed ({found['StackStatus']}): {'; '.join(reasons)}")
-
-
-def _said(error: ClientError) -> str:
-    return error.response["Error"]["Message"]
-
-
-def _endpoint(name: str) -> str:
-    try:
-        endpoint: str = state.read(name)["endpoint"]
-    except (FileNotFoundError, ValueError):
-        raise CommandError(
-            f"the local stack {name!r} is being started: try again, or end it with `{command(name)} down`"
-        ) from None
-    return endpoint
+    raise CommandError(f"template.yaml was not deployed ({stack['StackStatus']}): {'; '.join(reasons)}")

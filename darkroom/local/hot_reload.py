@@ -1,7 +1,7 @@
-"""Runs a function's handler from the working tree, imported afresh whenever a file of functions/ has changed.
+"""Runs a function's handler from the working tree, imported again whenever a file of functions/ has changed.
 
-The local stack deploys this file beside its `bootstrap`, so an edit is live on the next invocation even of a warm
-worker. It has no place on AWS.
+The local stack deploys this file beside its `bootstrap`, so an edit is live on the next invocation, even of a warm
+worker. It is not deployed to AWS.
 """
 
 import importlib

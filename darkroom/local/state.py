@@ -1,4 +1,4 @@
-"""What a local stack keeps on disk, one folder per stack, and the environment in which programs reach it."""
+"""A local stack's folder on disk, and the environment in which programs reach the stack."""
 
 from __future__ import annotations
 
@@ -7,32 +7,39 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from darkroom.project import ROOT, CommandError
 
-STATE = ROOT / ".darkroom"  # one folder per local stack, and tools/
+STATE = ROOT / ".darkroom"  # a folder per local stack, and tools/
 REGION = "us-east-1"
 ACCESS_KEY = SECRET_KEY = "test"  # noqa: S105 - the emulator's administrator; functions get their role's keys
 
 
+class StackState(TypedDict):
+    """stack.json: how to reach a stack."""
+
+    endpoint: str
+    region: str
+    outputs: NotRequired[dict[str, str]]  # once it is deployed
+
+
 def folder(name: str) -> Path:
-    """The folder that holds everything of the local stack `name`."""
+    """The folder of the local stack `name`. Raises CommandError for a name that cannot be one."""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,63}", name) or name == "tools":
         raise CommandError(f"{name!r} cannot be a stack's name: use letters, digits and hyphens (not `tools`)")
     return STATE / name
 
 
 def certificate(name: str) -> Path:
-    """The certificate of the local stack `name`: clients trust it, and for this stack nothing else."""
+    """The certificate that clients of the local stack `name` trust, and no other client does."""
     return folder(name) / "certificate.pem"
 
 
 def environment(name: str, endpoint: str, region: str = REGION) -> dict[str, str]:
-    """This process's environment, with every AWS setting replaced by those of the stack `name`, at `endpoint`."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+    """This process's environment, with the stack's own AWS settings in place of all others."""
     return {
-        **kept,
+        **{key: value for key, value in os.environ.items() if not key.startswith("AWS_")},
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_CA_BUNDLE": str(certificate(name)),
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,
@@ -49,7 +56,7 @@ def environment(name: str, endpoint: str, region: str = REGION) -> dict[str, str
 
 
 def is_running(name: str) -> bool:
-    """Whether the emulator of the local stack `name` lives."""
+    """True if the emulator of the local stack `name` runs."""
     try:
         with (folder(name) / "lock").open("rb") as lock:
             return not locked(lock.fileno())
@@ -58,6 +65,7 @@ def is_running(name: str) -> bool:
 
 
 def locked(descriptor: int) -> bool:
+    """Lock an open file; False if another process holds the lock."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -65,14 +73,14 @@ def locked(descriptor: int) -> bool:
     return True
 
 
-def read(name: str) -> dict[str, Any]:
-    """What `write` wrote: endpoint, region and, once it is deployed, outputs. Raises FileNotFoundError, ValueError."""
-    state: dict[str, Any] = json.loads((folder(name) / "stack.json").read_text(encoding="utf-8"))
+def read(name: str) -> StackState:
+    """The state that `write` saved. Raises FileNotFoundError, or ValueError if it is not JSON."""
+    state: StackState = json.loads((folder(name) / "stack.json").read_text(encoding="utf-8"))
     return state
 
 
-def write(name: str, state: dict[str, Any]) -> None:
-    """Replace the state of a stack at once: a reader sees the old one or the new one."""
+def write(name: str, state: StackState) -> None:
+    """Replace a stack's state in one step: a reader sees the old one or the new one."""
     path = folder(name) / "stack.json"
     draft = path.with_suffix(".new")
     draft.write_text(json.dumps(state, indent=2), encoding="utf-8")

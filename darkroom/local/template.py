@@ -17,7 +17,7 @@ from darkroom.project import ROOT, CommandError
 
 TEMPLATE = ROOT / "template.yaml"
 FUNCTIONS = ROOT / "functions"
-ARTIFACTS = "darkroom-artifacts"  # the bucket that takes the place of `sam deploy --resolve-s3`'s
+ARTIFACTS = "darkroom-artifacts"  # the bucket in place of `sam deploy --resolve-s3`'s
 RUNTIME = "provided.al2023"
 
 Template = dict[str, Any]
@@ -30,16 +30,11 @@ def load_template(path: Path = TEMPLATE) -> Template:
 
 
 def localize(template: Template, parameters: Mapping[str, str]) -> None:
-    """Change `template` into one that the emulator runs from the working tree.
+    """Change `template` so that the emulator runs it from the working tree. Raises CommandError for a wrong parameter.
 
-    The functions get another Runtime and CodeUri. In their Events, references to Number parameters become the
-    numbers, as on AWS: the emulator hands them on as text, and its poller cannot compare that.
+    The functions get another Runtime and CodeUri. In their Events, references to Number parameters become numbers, as
+    on AWS: the emulator would pass text, which its poller cannot compare.
     """
-    for properties in _functions(template):
-        if "Runtime" in properties:
-            properties["Runtime"] = RUNTIME
-        if "CodeUri" in properties:
-            properties["CodeUri"] = {"Bucket": ARTIFACTS, "Key": artifact_key(code_package())}
     declared = template.get("Parameters", {})
     if unknown := parameters.keys() - declared.keys():
         raise CommandError(f"the template has no parameter {min(unknown)}: it has {', '.join(declared)}")
@@ -49,8 +44,33 @@ def localize(template: Template, parameters: Mapping[str, str]) -> None:
         if declaration["Type"] == "Number"
     }
     for properties in _functions(template):
+        if "Runtime" in properties:
+            properties["Runtime"] = RUNTIME
+        if "CodeUri" in properties:
+            properties["CodeUri"] = {"Bucket": ARTIFACTS, "Key": artifact_key(code_package())}
         if "Events" in properties:
             properties["Events"] = _with_numbers(properties["Events"], numbers)
+
+
+def code_package() -> bytes:
+    """The code package: hot_reload.py, and a `bootstrap` that runs it in the working tree with AWS's runtime client."""
+    bootstrap = f"""#!/bin/sh
+export PYTHONPATH="$PWD${{PYTHONPATH:+:$PYTHONPATH}}" DARKROOM_HANDLER="$_HANDLER"
+export LAMBDA_TASK_ROOT={shlex.quote(str(FUNCTIONS))}
+cd "$LAMBDA_TASK_ROOT" && exec {shlex.quote(sys.executable)} -m awslambdaric hot_reload.handler
+"""
+    hot_reload = Path(__file__).with_name("hot_reload.py").read_text()
+    package = io.BytesIO()
+    with zipfile.ZipFile(package, "w") as archive:
+        for name, text in (("bootstrap", bootstrap), ("hot_reload.py", hot_reload)):
+            entry = zipfile.ZipInfo(name)
+            entry.external_attr = 0o755 << 16
+            archive.writestr(entry, text)
+    return package.getvalue()
+
+
+def artifact_key(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _functions(template: Template) -> Iterator[Template]:
@@ -75,29 +95,6 @@ def _with_numbers(node: Any, numbers: Mapping[str, int]) -> Any:
     if isinstance(node, list):
         return [_with_numbers(value, numbers) for value in node]
     return node
-
-
-def code_package() -> bytes:
-    """The code package: a `bootstrap` that runs the working tree under the real runtime client, and hot_reload.py."""
-    bootstrap = f"""#!/bin/sh
-export PYTHONPATH="$PWD${{PYTHONPATH:+:$PYTHONPATH}}" DARKROOM_HANDLER="$_HANDLER"
-export LAMBDA_TASK_ROOT={shlex.quote(str(FUNCTIONS))}
-cd "$LAMBDA_TASK_ROOT" && exec {shlex.quote(sys.executable)} -m awslambdaric hot_reload.handler
-"""
-    package = io.BytesIO()
-    with zipfile.ZipFile(package, "w") as archive:
-        for name, text in (
-            ("bootstrap", bootstrap),
-            ("hot_reload.py", Path(__file__).with_name("hot_reload.py").read_text()),
-        ):
-            entry = zipfile.ZipInfo(name)
-            entry.external_attr = 0o755 << 16
-            archive.writestr(entry, text)
-    return package.getvalue()
-
-
-def artifact_key(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 class _Loader(yaml.SafeLoader):

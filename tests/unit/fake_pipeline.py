@@ -1,4 +1,4 @@
-"""A stand-in for the deployed pipeline: buckets and table in moto, and a thread that plays the state machine."""
+"""A stand-in for the deployed pipeline: buckets and table in moto, and a thread in place of the state machine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SIZES = {"thumbnail": 60, "large": 160}
 
 
 class FakePipeline:
-    """Plays Darkroom on moto. `ignore`: keys that never get a record; `slow`: seconds that a job takes."""
+    """Plays the pipeline on moto. `ignore`: keys that never get a record; `fail`: keys whose job fails."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -34,8 +34,6 @@ class FakePipeline:
         self.seen: set[tuple[str, str]] = set()
         self.ignore: set[str] = set()
         self.fail: set[str] = set()
-        self.most_in_flight = 0
-        self.deleted: list[str] = []
 
     def run(self, stop: threading.Event) -> None:
         while not stop.is_set():
@@ -44,9 +42,8 @@ class FakePipeline:
 
     def step(self) -> None:
         pages = self.s3.get_paginator("list_object_versions").paginate(Bucket="darkroom-source")
-        found = [v for page in pages for v in page.get("Versions", [])]
-        new = [v for v in found if (v["Key"], v["VersionId"]) not in self.seen]
-        self.most_in_flight = max(self.most_in_flight, len(new))
+        versions = [v for page in pages for v in page.get("Versions", [])]
+        new = [v for v in versions if (v["Key"], v["VersionId"]) not in self.seen]
         for version in new:
             self.seen.add((version["Key"], version["VersionId"]))
             if version["Key"] not in self.ignore:
@@ -108,6 +105,7 @@ class FakePipeline:
             "format": (image.format or "").lower(),
             "width": upright.width,
             "height": upright.height,
+            "has_alpha": "A" in upright.mode,
         }
         manifest = {
             "schema_version": 1,
@@ -132,12 +130,12 @@ class FakePipeline:
 
 @contextmanager
 def playing() -> Iterator[FakePipeline]:
-    """A pipeline that processes whatever is uploaded, until the end of the block."""
+    """A pipeline that processes every upload until the end of the block."""
     with mock_aws():
         stack = Stack("test", OUTPUTS, "us-east-1")
-        # A client that an earlier mock made would talk to that one.
+        # The clients that Stack caches belong to an earlier mock.
         object.__setattr__(stack, "client", {name: boto3.client(name, "us-east-1") for name in ("s3", "dynamodb")}.get)
-        _create(stack)
+        create(stack)
         pipeline, stop = FakePipeline(stack), threading.Event()
         thread = threading.Thread(target=pipeline.run, args=(stop,))
         thread.start()
@@ -148,7 +146,7 @@ def playing() -> Iterator[FakePipeline]:
             thread.join()
 
 
-def _create(stack: Stack) -> None:
+def create(stack: Stack) -> None:
     s3, table = stack.client("s3"), stack.client("dynamodb")
     for bucket in ("darkroom-source", "darkroom-output"):
         s3.create_bucket(Bucket=bucket)

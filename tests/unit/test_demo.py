@@ -1,4 +1,4 @@
-"""The demo: what it prints and writes, what it refuses to touch, and its exit code."""
+"""The demo: its output, the files that it must not touch, and its exit code."""
 
 from __future__ import annotations
 
@@ -65,15 +65,15 @@ def test_a_folder_becomes_sets_a_summary_and_a_page(
     play: FakePipeline, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    assert run(photos, out) == 0, "a refused file is part of life"
+    assert run(photos, out) == 0, "a rejected file is no failure"
     lines = capsys.readouterr().out.splitlines()
-    found = summary(out)
-    assert lines[-1] == f"2 uploaded: 1 succeeded, 1 rejected, 0 failed in {found['seconds']:.1f} s"
+    totals = summary(out)
+    assert lines[-1] == f"2 uploaded: 1 succeeded, 1 rejected, 0 failed in {totals['seconds']:.1f} s"
     assert lines[0] == "Skipped 1 hidden or system file or folder: the pipeline ignores them"
     assert any(line.startswith("notes.jpg: CORRUPT: ") for line in lines)
     assert (out / "index.html").is_file()
-    good, refused = found.pop("jobs")
-    assert found == {"uploaded": 2, "succeeded": 1, "rejected": 1, "failed": 0, "seconds": found["seconds"]}
+    good, rejected = totals.pop("jobs")
+    assert totals == {"uploaded": 2, "succeeded": 1, "rejected": 1, "failed": 0, "seconds": totals["seconds"]}
     assert good | {"seconds": 0} == {
         "source": "cats/tom & jerry.png",
         "status": "SUCCEEDED",
@@ -83,7 +83,7 @@ def test_a_folder_becomes_sets_a_summary_and_a_page(
         "seconds": 0,
     }
     assert (out / good["manifest"]).is_file()
-    assert (refused["status"], refused["code"], refused["manifest"]) == ("REJECTED", "CORRUPT", None)
+    assert (rejected["status"], rejected["code"], rejected["manifest"]) == ("REJECTED", "CORRUPT", None)
 
 
 def test_a_failed_job_fails_the_demo(
@@ -98,13 +98,13 @@ def test_an_unaccounted_job_fails_the_demo(
     play: FakePipeline, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     play.ignore.add("raw/notes.jpg")
-    monkeypatch.setitem(uploads.process.__kwdefaults__, "patience", 0.5)
+    monkeypatch.setitem(uploads.upload_and_follow.__kwdefaults__, "patience", 0.5)
     assert run(photos, tmp_path / "out") == 1
     assert summary(tmp_path / "out")["failed"] == 1
     assert summary(tmp_path / "out")["jobs"][1]["status"] == "UNACCOUNTED"
 
 
-def test_on_aws_it_keeps_to_a_folder_of_its_own(play: FakePipeline, photos: Path, tmp_path: Path) -> None:
+def test_on_aws_it_uploads_to_a_folder_of_its_own(play: FakePipeline, photos: Path, tmp_path: Path) -> None:
     assert run(photos, tmp_path / "out", aws=True) == 0
     keys = {version["Key"] for version in play.s3.list_object_versions(Bucket="darkroom-source")["Versions"]}
     assert keys == {"raw/demo/notes.jpg", "raw/demo/cats/tom & jerry.png"}
@@ -125,7 +125,7 @@ def test_a_second_demo_replaces_the_first_and_nothing_else(play: FakePipeline, p
     assert [job["source"] for job in summary(out)["jobs"]] == ["dog.png", "notes.jpg"]
 
 
-def test_what_an_interrupted_demo_left_is_known_as_its_own(
+def test_a_demo_replaces_the_files_of_an_interrupted_one(
     play: FakePipeline, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_args: object) -> None:
@@ -141,7 +141,9 @@ def test_what_an_interrupted_demo_left_is_known_as_its_own(
 
 
 @pytest.mark.parametrize("taken", ["index.html", "summary.json", "processed/a.jpg"])
-def test_files_of_the_users_are_never_overwritten(play: FakePipeline, photos: Path, tmp_path: Path, taken: str) -> None:
+def test_the_users_own_files_are_never_overwritten(
+    play: FakePipeline, photos: Path, tmp_path: Path, taken: str
+) -> None:
     path = tmp_path / "site" / taken
     path.parent.mkdir(parents=True)
     path.write_text("{}")
@@ -157,13 +159,13 @@ def test_out_within_photos_is_not_processed(play: FakePipeline, photos: Path) ->
 
 
 @pytest.mark.parametrize("inside", ["", "processed", "processed/a.jpg", "samples"])
-def test_results_are_not_taken_for_photos(tmp_path: Path, inside: str) -> None:
+def test_results_are_not_read_as_photos(tmp_path: Path, inside: str) -> None:
     png(tmp_path / inside / "a.png")
     with pytest.raises(CommandError, match="is where the results go"):
         run(tmp_path / inside, tmp_path)
 
 
-def test_photos_that_are_not_there_are_said_so_before_anything_starts(tmp_path: Path) -> None:
+def test_missing_photos_are_reported_before_anything_starts(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "file.jpg").write_bytes(b"x")
     for photos, sentence in (("none", "does not exist"), ("empty", "holds no files"), ("file.jpg", "is a file")):
@@ -172,13 +174,13 @@ def test_photos_that_are_not_there_are_said_so_before_anything_starts(tmp_path: 
     assert not (tmp_path / "out").exists()
 
 
-def test_an_out_that_cannot_be_written_is_said_so(photos: Path, tmp_path: Path) -> None:
+def test_an_out_that_cannot_be_written_is_reported(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
     with pytest.raises(CommandError, match="cannot be written"):
         run(photos, tmp_path / "file" / "out")
 
 
-def test_without_photos_it_makes_its_own(
+def test_without_photos_it_makes_samples(
     play: FakePipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def make(folder: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Pausing and resuming, against a Lambda that takes its time."""
+"""Pausing and resuming, with a Lambda that takes its time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OUTPUTS = {
 
 
 class Lambda:
-    """A mapping that is in `states`, one after the other at each look, and stays in the last."""
+    """A mapping whose state is the next of `states` at each look, and the last one from then on."""
 
     def __init__(self, *states: str) -> None:
         self.states = list(states)
@@ -56,7 +56,7 @@ ARGS = argparse.Namespace(stack="darkroom", aws=True)
 
 
 @pytest.mark.parametrize(("state", "word"), [("Enabled", "running"), ("Disabling", "paused"), ("Disabled", "paused")])
-def test_status_tells_and_changes_nothing(
+def test_status_changes_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], state: str, word: str
 ) -> None:
     _, function = stack_with(monkeypatch, state)
@@ -67,7 +67,7 @@ def test_status_tells_and_changes_nothing(
     assert "Dead letters: 5." in text
 
 
-def test_pausing_waits_until_it_took_effect(
+def test_pausing_waits_until_it_has_taken_effect(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, function = stack_with(monkeypatch, "Enabled", "Disabling", "Disabling", "Disabled")
@@ -75,7 +75,7 @@ def test_pausing_waits_until_it_took_effect(
     assert (function.updates, function.states) == ([False], ["Disabled"])
     text = capsys.readouterr().out
     assert "Intake is paused: 5 wait in the queue, 2 in flight" in text
-    assert "07 February 2026" in text, "the day on which the queue deletes what came right after the pause"
+    assert "07 February 2026" in text, "the day on which the queue deletes the first event after the pause"
     assert "darkroom --aws resume" in text
 
 
@@ -86,7 +86,7 @@ def test_pausing_twice_changes_nothing(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert "was already paused" in capsys.readouterr().out
 
 
-def test_resuming_what_is_still_being_paused_waits_for_that(
+def test_resuming_waits_for_a_pause_that_is_under_way(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, function = stack_with(monkeypatch, "Disabling", "Disabled", "Enabling", "Enabled")
@@ -95,7 +95,7 @@ def test_resuming_what_is_still_being_paused_waits_for_that(
     assert "running again" in capsys.readouterr().out
 
 
-def test_a_switch_that_does_not_come_about_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mapping_that_does_not_change_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     stack, _ = stack_with(monkeypatch, "Enabled")
     with pytest.raises(CommandError, match="is Enabled, not Disabled"):
         intake.switch(stack, on=False)
@@ -105,7 +105,7 @@ def test_a_switch_that_does_not_come_about_is_said(monkeypatch: pytest.MonkeyPat
         intake.switch(stack, on=False)
 
 
-def test_a_trigger_without_its_queue_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trigger_without_its_queue_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     stack, _ = stack_with(monkeypatch, "Enabled")
     elsewhere = Stack("x", OUTPUTS | {"UploadQueueUrl": "https://sqs/1/nowhere"}, "eu-west-1")
     object.__setattr__(elsewhere, "client", stack.client)

@@ -46,17 +46,17 @@ def test_by_status(play: FakePipeline, capsys: pytest.CaptureFixture[str]) -> No
     assert shown(capsys, status="FAILED") == "No job is FAILED.\n"
 
 
-def test_by_key_it_shows_every_version_with_or_without_raw(
+def test_by_key_with_or_without_raw_it_shows_every_version(
     play: FakePipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = shown(capsys, key="good.jpg")
     assert "13 renditions, 2.00 kB in, 900 B out" in text
     assert "QUEUED" in text
     assert text == shown(capsys, key="raw/good.jpg")
-    assert "was it uploaded" in shown(capsys, key="nobody.jpg")
+    assert "was it uploaded" in shown(capsys, key="absent.jpg")
 
 
-def test_watching_a_key_ends_when_its_newest_job_does(play: FakePipeline) -> None:
+def test_watching_keys_ends_with_their_newest_jobs(play: FakePipeline) -> None:
     changes = watch.changes_of(play.stack, ["raw/good.jpg", "raw/bad.jpg"], poll=0.01)
     seen = [next(changes)["status"], next(changes)["status"]]
     play.record("raw/good.jpg", "v2", "SUCCEEDED", result={})
@@ -66,8 +66,8 @@ def test_watching_a_key_ends_when_its_newest_job_does(play: FakePipeline) -> Non
 
 def test_watching_all_follows_a_job_out_of_the_index(play: FakePipeline) -> None:
     changes = watch.changes(play.stack, poll=0.01)
-    assert next(changes)["status"] == "QUEUED", "the refusal is old news, the open job is not"
-    play.record("raw/good.jpg", "v2", "SUCCEEDED", result={"renditions": 13})
+    assert next(changes)["status"] == "QUEUED", "the open job, not the older rejection"
+    play.record("raw/good.jpg", "v2", "SUCCEEDED", result={"renditions": 13, "bytes_in": 2000, "bytes_out": 900})
     assert next(changes)["status"] == "SUCCEEDED"
 
 
@@ -79,5 +79,5 @@ def test_sizes(count: int, text: str) -> None:
     assert size(count) == text
 
 
-def test_a_name_cannot_steer_the_terminal() -> None:
+def test_a_name_cannot_control_the_terminal() -> None:
     assert printable("a\x1b[2Jb\u202ec\n.jpg") == "a\ufffd[2Jb\ufffdc\ufffd.jpg"

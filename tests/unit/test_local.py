@@ -1,4 +1,4 @@
-"""The local stack without its emulator: the template it deploys, and what it says when something is missing."""
+"""The local stack without its emulator: the template that it deploys, and its errors."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def differences(before: Any, after: Any, path: str = "") -> dict[str, Any]:
-    """Path → new value of everything in which `after` is not `before`."""
+    """Path → new value of each difference."""
     if isinstance(before, dict) and isinstance(after, dict):
-        found: dict[str, Any] = {}
+        changed: dict[str, Any] = {}
         for key in before.keys() | after.keys():
-            found |= differences(before.get(key), after.get(key), f"{path}/{key}")
-        return found
+            changed |= differences(before.get(key), after.get(key), f"{path}/{key}")
+        return changed
     return {} if before == after else {path: after}
 
 
-def test_the_template_is_read_as_cfn_lint_reads_it() -> None:
+def test_the_template_is_read_as_by_cfn_lint() -> None:
     assert load_template() == json.loads(json.dumps(cfn_yaml.load(str(TEMPLATE))))
 
 
-def test_only_runtime_code_and_the_numbers_of_an_event_source_differ_from_the_template() -> None:
+def test_only_runtimes_code_and_an_event_sources_numbers_differ_from_the_template() -> None:
     template = load_template()
     original = copy.deepcopy(template)
     localize(template, {"MaximumConcurrency": "7"})
@@ -70,14 +70,14 @@ def test_a_function_with_its_own_runtime_is_changed_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("parameters", "said"),
+    ("parameters", "message"),
     [
         ({"Typo": "1"}, "no parameter Typo: it has WorkflowType, "),
         ({"BatchSize": "many"}, "BatchSize must be a whole number, not 'many'"),
     ],
 )
-def test_a_wrong_parameter_is_named(parameters: dict[str, str], said: str) -> None:
-    with pytest.raises(CommandError, match=said):
+def test_a_wrong_parameter_is_named(parameters: dict[str, str], message: str) -> None:
+    with pytest.raises(CommandError, match=message):
         localize(load_template(), parameters)
 
 
@@ -148,14 +148,14 @@ def test_a_child_process_of_a_local_stack_sees_no_profile(monkeypatch: pytest.Mo
     assert environment["PATH"] == os.environ["PATH"]
 
 
-def test_without_a_stack_one_is_told_to_start_it(folder: Path) -> None:
+def test_without_a_stack_the_error_says_how_to_start_it(folder: Path) -> None:
     with pytest.raises(CommandError, match="no local stack 'darkroom' is running: start it with `bin/darkroom up`"):
         Stack.open()
 
 
-def test_the_state_of_a_stack_that_died_is_recognised(folder: Path) -> None:
+def test_a_stack_that_died_is_recognised(folder: Path) -> None:
     (folder / "old").mkdir()
-    (folder / "old" / "lock").write_text(str(os.getpid()))  # the id lives on, in another process
+    (folder / "old" / "lock").write_text(str(os.getpid()))  # an id that another process has now
     (folder / "old" / "stack.json").write_text('{"endpoint": "http://127.0.0.1:1", "region": "r", "outputs": {}}')
     assert not state.is_running("old")
     with pytest.raises(CommandError, match="has stopped: start it again"):
@@ -165,12 +165,12 @@ def test_the_state_of_a_stack_that_died_is_recognised(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["tools", "../x", "a b", "", "1st"])
-def test_a_name_that_is_no_folder_is_refused(name: str) -> None:
+def test_a_name_that_cannot_be_a_folder_is_refused(name: str) -> None:
     with pytest.raises(CommandError, match="cannot be a stack's name"):
         Stack.open(name)
 
 
-def test_an_emulator_that_is_not_installed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_emulator_the_error_says_how_to_install_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(emulator, "PROGRAM", folder / "absent")
     with pytest.raises(CommandError, match="not installed: run `make install`"):
         emulator.start("x")
@@ -202,7 +202,7 @@ def test_down_without_a_stack_is_no_error(folder: Path, capsys: pytest.CaptureFi
     assert capsys.readouterr().out == "The local stack 'darkroom' was not running.\n"
 
 
-def test_a_wrong_recipe_is_told_before_anything_is_started(
+def test_a_wrong_recipe_is_reported_before_anything_starts(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     functions = tmp_path / "functions"
@@ -211,14 +211,13 @@ def test_a_wrong_recipe_is_told_before_anything_is_started(
     document["recipes"]["default"]["sizes"]["large"]["width"] = "wide"
     (functions / "recipes.json").write_text(json.dumps(document), encoding="utf-8")
     monkeypatch.setattr(deploy, "FUNCTIONS", functions)
-    monkeypatch.setattr(emulator, "start", lambda *_: pytest.fail("it was started"))
+    monkeypatch.setattr(emulator, "start", lambda *_: pytest.fail("it has started"))
     assert cli.main(["up"]) == 1
-    said = capsys.readouterr().err
-    assert said == "darkroom: recipes.json: recipes.default.sizes.large.width must be integer\n"
+    assert capsys.readouterr().err == "darkroom: recipes.json: recipes.default.sizes.large.width must be integer\n"
 
 
 @pytest.mark.parametrize("target", ["check", "build"])
-def test_make_tells_of_a_wrong_recipe_before_it_is_deployed(target: str) -> None:
+def test_make_checks_the_recipes_before_a_deployment(target: str) -> None:
     commands = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "PYTHONPATH=functions .venv/bin/python -m pipeline.recipes" in commands
     run = subprocess.run(

@@ -1,4 +1,4 @@
-"""Sample events, made true for a stack."""
+"""Sample events, adapted to a stack."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def read(tmp_path: Path, event: object, stack: Stack = LOCAL) -> Any:
     return invoke.read_event(path, stack)
 
 
-def test_a_job_names_the_stacks_bucket_and_the_object_as_it_is(tmp_path: Path, s3: Any) -> None:
+def test_a_job_gets_the_stacks_bucket_and_the_objects_real_version(tmp_path: Path, s3: Any) -> None:
     put = s3.put_object(Bucket="my-source", Key="raw/a.jpg", Body=b"12345")
     source = {"bucket": "darkroom-source", "key": "raw/a.jpg", "version_id": "sample", "etag": "sample", "size": 1}
     event = read(tmp_path, {"job": {"source": source}, "out": "darkroom-output"})
@@ -57,17 +57,17 @@ def test_a_job_names_the_stacks_bucket_and_the_object_as_it_is(tmp_path: Path, s
     }
 
 
-def test_a_missing_photo_is_uploaded_and_the_message_in_a_queue_is_true(tmp_path: Path, s3: Any) -> None:
+def test_a_missing_photo_is_uploaded_and_named_in_the_queues_message(tmp_path: Path, s3: Any) -> None:
     notification = {
         "eventName": "ObjectCreated:Put",
         "s3": {"bucket": {"name": "darkroom-source"}, "object": {"key": "raw/a+b%2B.jpg", "versionId": "sample"}},
     }
     event = read(tmp_path, {"Records": [{"body": json.dumps({"Records": [notification]})}]})
-    found = json.loads(event["Records"][0]["body"])["Records"][0]["s3"]
+    s3_event = json.loads(event["Records"][0]["body"])["Records"][0]["s3"]
     head = s3.head_object(Bucket="my-source", Key="raw/a b+.jpg")
-    assert found["bucket"]["name"] == "my-source"
-    assert found["object"]["versionId"] == head["VersionId"]
-    assert found["object"]["size"] == head["ContentLength"] > 10_000
+    assert s3_event["bucket"]["name"] == "my-source"
+    assert s3_event["object"]["versionId"] == head["VersionId"]
+    assert s3_event["object"]["size"] == head["ContentLength"] > 10_000
 
 
 def test_a_removed_object_is_not_uploaded(tmp_path: Path, s3: Any) -> None:
@@ -76,21 +76,21 @@ def test_a_removed_object_is_not_uploaded(tmp_path: Path, s3: Any) -> None:
     assert s3.list_objects_v2(Bucket="my-source")["KeyCount"] == 0
 
 
-def test_on_aws_nothing_is_uploaded_unasked(tmp_path: Path, s3: Any) -> None:
+def test_on_aws_nothing_is_uploaded(tmp_path: Path, s3: Any) -> None:
     deployed = Stack("t", LOCAL.outputs, "us-east-1")
     with pytest.raises(CommandError, match=r"raw/a\.jpg, which is not in my-source: upload it first"):
         read(tmp_path, {"bucket": "darkroom-source", "key": "raw/a.jpg"}, deployed)
     assert s3.list_objects_v2(Bucket="my-source")["KeyCount"] == 0
 
 
-def test_an_unknown_function_is_answered_with_the_choices() -> None:
+def test_for_an_unknown_function_the_error_names_the_choices() -> None:
     stack = Stack("t", {"ResizeFunctionName": "r", "ValidateFunctionName": "v"}, "us-east-1")
     assert invoke.function_name(stack, "ValidateFunction") == "v"
     with pytest.raises(CommandError, match="no function 'Validate': the stack has ResizeFunction, ValidateFunction"):
         invoke.function_name(stack, "Validate")
 
 
-def test_events_that_cannot_be_read(tmp_path: Path) -> None:
+def test_an_event_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="cannot be read: No such file or directory"):
         invoke.read_event(tmp_path / "absent.json", LOCAL)
     (tmp_path / "bad.json").write_text("{")

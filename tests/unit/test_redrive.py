@@ -1,4 +1,4 @@
-"""What redrive finds, sends and leaves, on queues, bucket and table in moto."""
+"""The messages that redrive sends and leaves, on queues, bucket and table in moto."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from boto3.dynamodb.types import TypeSerializer
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
+from darkroom import records
 from darkroom.commands import intake, redrive
 from darkroom.project import CommandError
 from darkroom.stack import Stack
-from tests.unit.fake_pipeline import OUTPUTS, _create
+from tests.unit.fake_pipeline import OUTPUTS, create
 
 KEY = "raw/summer 100% fun + größe.jpg"
 
 
 class Cloud:
-    """A stack's bucket, table and queues, and what an operator does with them."""
+    """A stack's bucket, table and queues."""
 
     def __init__(self) -> None:
         names = ("s3", "dynamodb", "sqs")
@@ -35,14 +36,14 @@ class Cloud:
         outputs = {"UploadQueueUrl": self.uploads, "UploadDeadLetterQueueUrl": self.dead}
         self.stack = Stack("darkroom", OUTPUTS | outputs, "us-east-1")
         object.__setattr__(self.stack, "client", clients.__getitem__)
-        _create(self.stack)
+        create(self.stack)
 
     def upload(self, key: str = KEY) -> str:
         return str(self.s3.put_object(Bucket="darkroom-source", Key=key, Body=b"photo")["VersionId"])
 
     def record(self, version: str, status: str, key: str = KEY, *, hours: float = 0, **facts: str) -> None:
         moment = (datetime.now(UTC) - timedelta(hours=hours)).isoformat(timespec="milliseconds")
-        item = {"source_key": key, "item": f"job#{version}", "status": status, "attention": status}
+        item = {"source_key": key, "item": records.record_item(version), "status": status, "attention": status}
         item |= {"updated_at": moment.replace("+00:00", "Z"), **facts}
         self.table.put_item(TableName="jobs", Item={n: TypeSerializer().serialize(v) for n, v in item.items()})
 
@@ -59,26 +60,26 @@ class Cloud:
         self.sqs.send_message(QueueUrl=self.dead, MessageBody=body, MessageAttributes=attributes)
 
     def take(self, url: str) -> list[str]:
-        """The bodies of all visible messages of a queue, which are deleted."""
-        found = []
+        """Take all visible messages from a queue; returns their bodies."""
+        bodies = []
         while batch := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
             for message in batch:
-                found.append(message["Body"])
+                bodies.append(message["Body"])
                 self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return found
+        return bodies
 
     def sent(self) -> list[str]:
-        """Takes the keys that the messages in the upload queue name, in order."""
+        """Take all messages from the upload queue; returns the keys that they name, sorted."""
         return sorted(key for body in self.take(self.uploads) for key, _ in subjects(body))
 
 
 def notification(key: str, version: str, event: str = "ObjectCreated:Put", bucket: str = "darkroom-source") -> str:
-    about = {"key": quote_plus(key, safe="/"), "versionId": version}
-    return json.dumps({"Records": [{"eventName": event, "s3": {"bucket": {"name": bucket}, "object": about}}]})
+    item = {"key": quote_plus(key, safe="/"), "versionId": version}
+    return json.dumps({"Records": [{"eventName": event, "s3": {"bucket": {"name": bucket}, "object": item}}]})
 
 
 def subjects(body: str) -> set[tuple[str, str | None]]:
-    """What the trigger itself makes of a message."""
+    """The key versions that the trigger reads from a message."""
     from trigger import notices
 
     return {(notice.key, notice.version_id) for notice in notices.read(notices.Message(body), "darkroom-source")}
@@ -106,11 +107,11 @@ def test_dead_letters_go_back_as_they_are(cloud: Cloud, capsys: pytest.CaptureFi
     assert sorted(cloud.take(cloud.uploads)) == sorted(bodies)
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     left = cloud.sqs.get_queue_attributes(QueueUrl=cloud.dead, AttributeNames=names)["Attributes"]
-    assert set(left.values()) == {"0"}, "deleted, not only held"
+    assert set(left.values()) == {"0"}, "deleted, not only hidden"
     assert "Sent to the upload queue: 12 dead letters." in capsys.readouterr().out
 
 
-def test_a_failed_job_without_a_dead_letter_is_sent_too_and_none_twice(cloud: Cloud) -> None:
+def test_a_failed_job_without_a_dead_letter_is_sent_once_too(cloud: Cloud) -> None:
     cloud.fail("raw/with letter.jpg")
     version = cloud.fail(KEY, letter=False)
     assert command() == 0
@@ -122,14 +123,14 @@ def test_a_failed_job_without_a_dead_letter_is_sent_too_and_none_twice(cloud: Cl
 def test_copies_of_a_dead_letter_are_sent_once(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
     version = cloud.fail()
     cloud.park(notification(KEY, version))
-    cloud.park(notification(KEY, version, "ObjectRemoved:DeleteMarkerCreated"))  # says something else
+    cloud.park(notification(KEY, version, "ObjectRemoved:DeleteMarkerCreated"))  # another event
     assert command() == 0
     assert cloud.sent() == [KEY, KEY]
     assert cloud.take(cloud.dead) == []
     assert "2 dead letters (and 1 copy: not sent, but removed)" in capsys.readouterr().out
 
 
-def test_by_code_only_those(cloud: Cloud) -> None:
+def test_by_code_only_jobs_that_failed_with_it_are_sent(cloud: Cloud) -> None:
     cloud.fail("raw/a.jpg", "Broken")
     cloud.fail("raw/b.jpg", "Jammed")
     cloud.fail("raw/c.jpg", "Jammed", letter=False)
@@ -140,7 +141,7 @@ def test_by_code_only_those(cloud: Cloud) -> None:
     assert [subjects(body).pop()[0] for body in cloud.take(cloud.dead)] == ["raw/a.jpg"], "visible again, at once"
 
 
-def test_one_source_by_its_dead_letter(cloud: Cloud) -> None:
+def test_by_key_its_dead_letter_is_sent(cloud: Cloud) -> None:
     cloud.fail("raw/a.jpg")
     cloud.fail()
     assert command(key=KEY.removeprefix("raw/")) == 0
@@ -148,13 +149,13 @@ def test_one_source_by_its_dead_letter(cloud: Cloud) -> None:
     assert len(cloud.take(cloud.dead)) == 1
 
 
-def test_one_source_is_looked_at_again_whatever_its_status(cloud: Cloud) -> None:
+def test_by_key_a_source_is_sent_whatever_its_status(cloud: Cloud) -> None:
     cloud.fail("raw/a.jpg")
     cloud.upload()  # its event was lost, so there is not even a record
     assert command(key=KEY) == 0
     assert cloud.sent() == [KEY]
-    with pytest.raises(CommandError, match=r"no source raw/nobody\.jpg"):
-        command(key="nobody.jpg")
+    with pytest.raises(CommandError, match=r"no source raw/absent\.jpg"):
+        command(key="absent.jpg")
     assert cloud.sent() == []
 
 
@@ -170,20 +171,20 @@ def test_a_dry_run_changes_nothing(cloud: Cloud, capsys: pytest.CaptureFixture[s
     assert len(cloud.take(cloud.dead)) == 1
 
 
-def test_what_nobody_can_read_stays_until_it_is_deleted(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unreadable_dead_letter_stays_until_it_is_deleted(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
     poison = [
         "no notification",
         json.dumps({"Records": [{"s3": {}}]}),
         json.dumps([1]),
         "[",
-        notification("raw/a.jpg", "v", bucket="somebody-elses"),
+        notification("raw/a.jpg", "v", bucket="another-bucket"),
         notification("raw/%FF", "v").replace("%25FF", "%FF"),
     ]
     for body in poison:
         cloud.park(body, "not an S3 notification")
     version = cloud.fail()
     assert command() == 0
-    assert "6 that nobody can read" in capsys.readouterr().out
+    assert "6 unreadable" in capsys.readouterr().out
     assert [subjects(body) for body in cloud.take(cloud.uploads)] == [{(KEY, version)}]
     assert command(unreadable=True) == 0
     text = capsys.readouterr().out
@@ -192,13 +193,13 @@ def test_what_nobody_can_read_stays_until_it_is_deleted(cloud: Cloud, capsys: py
     assert command(unreadable=True, delete=True, dry_run=True) == 0
     assert "deleted" not in capsys.readouterr().out
     assert command(unreadable=True, delete=True) == 0
-    assert "6 dead letters that nobody can read.\nThey were deleted." in capsys.readouterr().out
+    assert "6 unreadable dead letters.\nThey were deleted." in capsys.readouterr().out
     assert [subjects(body).pop()[0] for body in cloud.take(cloud.dead)] == ["raw/a.jpg"]
     with pytest.raises(CommandError, match="with --unreadable only"):
         command(delete=True)
 
 
-def test_redrive_sends_back_exactly_what_the_trigger_can_read() -> None:
+def test_redrive_reads_exactly_the_messages_that_the_trigger_reads() -> None:
     from trigger import notices
 
     bodies = [
@@ -213,20 +214,20 @@ def test_redrive_sends_back_exactly_what_the_trigger_can_read() -> None:
     ]
     for body in bodies:
         try:
-            found = notices.read(notices.Message(body), "darkroom-source")
+            expected = notices.read(notices.Message(body), "darkroom-source")
         except notices.UnreadableError:
-            assert redrive._read(body, "darkroom-source") is None, body
+            assert redrive._notices(body, "darkroom-source") is None, body
         else:
-            read = redrive._read(body, "darkroom-source")
+            read = redrive._notices(body, "darkroom-source")
             assert read is not None, body
-            assert {((each.key, each.version_id), each.removed) for each in found} <= read
+            assert {(notice.key, notice.version_id, notice.removed) for notice in expected} <= read
 
 
 def test_a_message_that_json_cannot_take_is_unreadable() -> None:
-    assert redrive._read("[" * 100_000, "darkroom-source") is None
+    assert redrive._notices("[" * 100_000, "darkroom-source") is None
 
 
-def test_jobs_that_stay_open_without_a_message_are_brought_back(cloud: Cloud) -> None:
+def test_stuck_jobs_are_brought_back(cloud: Cloud) -> None:
     versions = {key: cloud.upload(key) for key in ("raw/old.jpg", "raw/crashed.jpg", "raw/young.jpg")}
     cloud.record(versions["raw/old.jpg"], "QUEUED", "raw/old.jpg", hours=2)
     cloud.record(versions["raw/crashed.jpg"], "PROCESSING", "raw/crashed.jpg", hours=2)
@@ -237,7 +238,7 @@ def test_jobs_that_stay_open_without_a_message_are_brought_back(cloud: Cloud) ->
     assert cloud.sent() == ["raw/crashed.jpg", "raw/old.jpg", "raw/young.jpg"]
 
 
-def test_a_stuck_job_of_an_older_version_is_named_so_that_it_is_closed(cloud: Cloud) -> None:
+def test_the_message_for_a_stuck_job_names_its_version(cloud: Cloud) -> None:
     old, new = cloud.upload(), cloud.upload()
     cloud.record(old, "PROCESSING", hours=2)
     cloud.record(new, "SUCCEEDED")
@@ -245,7 +246,9 @@ def test_a_stuck_job_of_an_older_version_is_named_so_that_it_is_closed(cloud: Cl
     assert [subjects(body) for body in cloud.take(cloud.uploads)] == [{(KEY, old)}]
 
 
-def test_failed_jobs_of_versions_that_are_history_are_left(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+def test_failed_jobs_of_overwritten_or_deleted_versions_are_left(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
     cloud.fail(KEY, letter=False)
     cloud.record(cloud.upload(), "SUCCEEDED")
     cloud.fail("raw/gone.jpg", letter=False)
@@ -258,7 +261,7 @@ def test_failed_jobs_of_versions_that_are_history_are_left(cloud: Cloud, capsys:
 def test_a_job_that_has_moved_on_since_the_index_saw_it_is_left(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     version = cloud.upload()
     cloud.record(version, "SUCCEEDED")
-    monkeypatch.setattr(redrive, "_listed", lambda *_args, **_options: [(KEY, f"job#{version}")])
+    monkeypatch.setattr(records, "listed", lambda *_args, **_options: [(KEY, records.record_item(version))])
     assert command() == 0
     assert cloud.sent() == []
     cloud.record(version, "PROCESSING")
@@ -266,7 +269,7 @@ def test_a_job_that_has_moved_on_since_the_index_saw_it_is_left(cloud: Cloud, mo
     assert cloud.sent() == []
 
 
-def test_what_cannot_be_sent_stays_and_is_said(
+def test_a_dead_letter_that_cannot_be_sent_stays_and_is_reported(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cloud.fail("raw/a.jpg")
@@ -287,11 +290,11 @@ def test_what_cannot_be_sent_stays_and_is_said(
     assert len(cloud.take(cloud.dead)) == 1
 
 
-def test_an_interrupted_redrive_lets_go_of_what_it_held(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_redrive_makes_dead_letters_visible_again(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     cloud.fail()
 
     def interrupted(*_args: Any, **_options: Any) -> None:
-        assert cloud.take(cloud.dead) == [], "held"
+        assert cloud.take(cloud.dead) == [], "hidden until the end"
         raise KeyboardInterrupt
 
     monkeypatch.setattr(redrive, "plan", interrupted)

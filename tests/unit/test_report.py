@@ -1,4 +1,4 @@
-"""The contact sheet: what it links is there, and nothing that an uploader names gets out of its place."""
+"""The contact sheet: every link leads to a file, and no name or value is read as HTML."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ import pytest
 
 from darkroom import contact_sheet
 from darkroom.commands import report
-from darkroom.contact_sheet import read_summary, write_report
+from darkroom.contact_sheet import write_report
 from darkroom.project import CommandError
+from darkroom.summary import read_summary
 
 HOSTILE = 'it\'s 100% <b>"fun"</b> & #1?/größe+.jpg'
 
 
 class Links(HTMLParser):
-    """Collects what a page refers to, and its text."""
+    """Collects a page's images, links, tags and text."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,7 +55,7 @@ def develop(out: Path, source: str, kind: str = "jpeg", color: str = "#804020") 
                 {"name": name, "key": key, "format": format_, "width": side, "height": side // 2, "bytes": size}
             )
     manifest = {
-        "source": {"format": kind, "width": 4000, "height": 2000, "size": 10_000},
+        "source": {"format": kind, "width": 4000, "height": 2000, "size": 10_000, "has_alpha": False},
         "placeholder": {"color": color},
         "renditions": renditions,
     }
@@ -84,7 +85,7 @@ def target(out: Path, href: str) -> Path:
     return out / unquote(parts.path)
 
 
-def test_every_link_of_a_hostile_name_leads_to_its_file(tmp_path: Path) -> None:
+def test_a_hostile_name_is_linked_and_shown_as_it_is(tmp_path: Path) -> None:
     out, photos = tmp_path / "out", tmp_path / "my photos #2"
     (photos / HOSTILE).parent.mkdir(parents=True)
     (photos / HOSTILE).write_bytes(b"x")
@@ -108,7 +109,7 @@ def test_totals_and_sizes(tmp_path: Path) -> None:
     assert "CORRUPT Export it again." in text
 
 
-def test_a_source_that_browsers_do_not_show_is_represented(tmp_path: Path) -> None:
+def test_a_rendition_stands_for_a_source_that_browsers_do_not_show(tmp_path: Path) -> None:
     out = tmp_path / "out"
     for name in ("scan.tif", "photo.jpg"):
         (tmp_path / name).write_bytes(b"x")
@@ -116,10 +117,10 @@ def test_a_source_that_browsers_do_not_show_is_represented(tmp_path: Path) -> No
     links, _ = page(out, tmp_path, *jobs)
     previews = [links.images[0], links.images[3], links.images[6]]
     assert previews == ["processed/scan.tif/small.webp", "../photo.jpg", "processed/gone.jpg/small.webp"]
-    assert "../scan.tif" in links.links, "its original is still a click away"
+    assert "../scan.tif" in links.links, "the link still leads to the original"
 
 
-def test_the_page_loads_nothing_from_elsewhere_and_runs_nothing(tmp_path: Path) -> None:
+def test_the_page_loads_nothing_from_a_network_and_has_no_scripts(tmp_path: Path) -> None:
     out = tmp_path / "out"
     links, html = page(out, tmp_path, develop(out, "a.jpg"))
     assert not links.tags & {"script", "iframe", "object", "embed"}
@@ -128,27 +129,27 @@ def test_the_page_loads_nothing_from_elsewhere_and_runs_nothing(tmp_path: Path) 
     assert "https://" not in html
 
 
-def test_what_a_manifest_says_cannot_write_styles(tmp_path: Path) -> None:
+def test_a_manifest_cannot_inject_styles(tmp_path: Path) -> None:
     out = tmp_path / "out"
     _, html = page(out, tmp_path, develop(out, "a.jpg", color="red;background:url(//evil)"))
     assert "evil" not in html
 
 
-def test_thousands_of_jobs_stay_lazy(tmp_path: Path) -> None:
+def test_all_images_of_a_large_page_load_lazily(tmp_path: Path) -> None:
     out = tmp_path / "out"
     _, html = page(out, tmp_path, *[develop(out, "a.jpg")] * 300)
     assert html.count("<img") == html.count('loading="lazy"') == 900
     assert len(html) < 300 * 6000
 
 
-def test_the_report_can_be_made_again_only_from_a_demos_output(tmp_path: Path) -> None:
+def test_another_programs_summary_is_not_read(tmp_path: Path) -> None:
     assert read_summary(tmp_path) is None
     for text in ("[]", "{}", "nonsense", '{"jobs": []}'):
         (tmp_path / "summary.json").write_text(text)
         assert read_summary(tmp_path) is None
 
 
-def test_the_report_is_made_again_by_the_command(tmp_path: Path) -> None:
+def test_the_command_makes_the_page_again(tmp_path: Path) -> None:
     out = tmp_path / "out"
     job = develop(out, "a.jpg")
     page(out, tmp_path, job)

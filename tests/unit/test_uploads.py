@@ -1,4 +1,4 @@
-"""A folder through the pipeline: every file is uploaded, followed and fetched, or said to be lost."""
+"""A folder through the pipeline: every file is uploaded, followed and fetched, or reported."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from darkroom import uploads as uploads_module
-from darkroom.uploads import Upload, fetch_set, find_files, local_path, plan, process
+from darkroom.uploads import Upload, fetch_set, find_files, local_path, upload_and_follow, uploads_from
 from tests.unit.fake_pipeline import FakePipeline, playing
 
 AWKWARD = "a b/100% + größe #1?'\"&.png"
@@ -26,8 +26,8 @@ def picture(path: Path, color: str = "teal") -> Path:
 
 
 def through(files: list[Path], folder: Path, play: FakePipeline, **options: object) -> list[Upload]:
-    uploads = plan(folder, files)
-    over = [upload for upload in process(play.stack, uploads, poll=0.02, **options) if upload.over]
+    uploads = uploads_from(folder, files)
+    over = [upload for upload in upload_and_follow(play.stack, uploads, poll=0.02, **options) if upload.over]
     assert sorted(map(id, over)) == sorted(map(id, uploads)), "each upload ends once"
     return uploads
 
@@ -44,7 +44,7 @@ def test_a_set_is_fetched_under_its_keys(tmp_path: Path) -> None:
     assert 0 < upload.seconds < 30
 
 
-def test_a_refused_upload_ends_with_its_reason(tmp_path: Path) -> None:
+def test_a_rejected_upload_ends_with_its_reason(tmp_path: Path) -> None:
     (tmp_path / "notes.jpg").write_bytes(b"Dear diary")
     with playing() as play:
         (upload,) = through([tmp_path / "notes.jpg"], tmp_path, play, out=tmp_path / "out")
@@ -53,7 +53,7 @@ def test_a_refused_upload_ends_with_its_reason(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_a_job_that_stands_still_is_given_up_with_where_to_look(tmp_path: Path) -> None:
+def test_a_job_that_stands_still_ends_as_unaccounted(tmp_path: Path) -> None:
     files = [picture(tmp_path / "lost.png"), picture(tmp_path / "fine.png")]
     with playing() as play:
         play.ignore.add("raw/lost.png")
@@ -63,19 +63,19 @@ def test_a_job_that_stands_still_is_given_up_with_where_to_look(tmp_path: Path) 
     assert "dead-letter queue" in str(lost.reason)
 
 
-def test_only_so_many_are_on_their_way_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_files_under_way_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads_module, "OUTSTANDING", 3)
     files = [picture(tmp_path / f"{number}.png") for number in range(12)]
     with playing() as play:
-        uploads = plan(tmp_path, files)
+        uploads = uploads_from(tmp_path, files)
         most = 0
-        for _ in process(play.stack, uploads, poll=0.02):
+        for _ in upload_and_follow(play.stack, uploads, poll=0.02):
             most = max(most, sum(1 for upload in uploads if upload.started and not upload.over))
     assert most <= 3
     assert all(upload.status == "SUCCEEDED" for upload in uploads)
 
 
-def test_more_uploads_than_one_batch_read_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_jobs_are_followed_than_one_batch_read_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads_module, "OUTSTANDING", 130)
     for number in range(120):
         (tmp_path / f"{number}.txt").write_bytes(b"no picture")
@@ -85,7 +85,7 @@ def test_more_uploads_than_one_batch_read_takes(tmp_path: Path, monkeypatch: pyt
     assert {upload.status for upload in uploads} == {"REJECTED"}
 
 
-def test_what_cannot_be_uploaded_fails_alone(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_uploaded_fails_alone(tmp_path: Path) -> None:
     files = [picture(tmp_path / "here.png"), tmp_path / "gone.png"]
     if os.name == "posix":
         files.append(picture(Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.png"))))
@@ -97,15 +97,15 @@ def test_what_cannot_be_uploaded_fails_alone(tmp_path: Path) -> None:
     assert "not valid UTF-8" in str(others[-1].reason)
 
 
-def test_a_file_that_is_not_what_its_manifest_says_is_not_passed_off_as_fetched(tmp_path: Path) -> None:
+def test_a_file_with_another_hash_than_its_manifests_is_an_error(tmp_path: Path) -> None:
     with playing() as play:
         through([picture(tmp_path / "a.png")], tmp_path, play)
         play.s3.put_object(Bucket="darkroom-output", Key="processed/a.png/large.webp", Body=b"other")
-        with pytest.raises(ValueError, match=r"large\.webp is not what the manifest says"):
+        with pytest.raises(ValueError, match=r"large\.webp is not the file that the manifest describes"):
             fetch_set(play.stack, "processed/a.png/manifest.json", tmp_path / "out")
 
 
-def test_discarding_deletes_the_uploaded_version_and_keeps_what_was_fetched(tmp_path: Path) -> None:
+def test_discarding_deletes_the_uploaded_version_and_keeps_the_fetched_set(tmp_path: Path) -> None:
     with playing() as play:
         (upload,) = through([picture(tmp_path / "a.png")], tmp_path, play, out=tmp_path / "out", discard=True)
         left = play.s3.list_object_versions(Bucket="darkroom-source")
@@ -115,7 +115,7 @@ def test_discarding_deletes_the_uploaded_version_and_keeps_what_was_fetched(tmp_
     assert upload.manifest.exists()
 
 
-def test_hidden_files_and_litter_are_skipped_and_counted(tmp_path: Path) -> None:
+def test_hidden_and_system_files_are_skipped_and_counted(tmp_path: Path) -> None:
     for name in ("a.jpg", "sub/b.jpg", ".hidden.jpg", "sub/Thumbs.db", "desktop.ini", ".git/c.jpg", "out/d.jpg"):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)

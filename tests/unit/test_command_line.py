@@ -1,0 +1,108 @@
+"""How the command line is typed, started and built."""
+
+from __future__ import annotations
+
+import ast
+import graphlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from darkroom import cli
+from darkroom.project import ROOT, command, make
+
+PROGRAM = ROOT / "bin" / "darkroom"
+EMULATOR = {"darkroom.local.emulator", "darkroom.local.deploy"}
+
+
+def sh(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["sh", "-c", line], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_in_the_checkouts_folder_commands_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    assert command() == "bin/darkroom"
+    assert command("other") == "bin/darkroom --stack other"
+    assert command(aws=True) == "bin/darkroom --aws"
+    assert command("my stack", aws=True) == "bin/darkroom --aws --stack 'my stack'"
+    assert make("install") == "make install"
+
+
+def test_elsewhere_commands_name_the_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert command("other", aws=True) == f"{PROGRAM} --aws --stack other"
+    assert make("install") == f"make -C {ROOT} install"
+
+
+def test_commands_work_when_pasted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for folder in (ROOT, tmp_path):
+        monkeypatch.chdir(folder)
+        assert "usage: bin/darkroom" in sh(f"{command('other', aws=True)} --help", folder).stdout
+        assert "make demo" in sh(make("help"), folder).stdout
+
+
+def test_the_program_runs_through_a_symlink_from_another_folder(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(PROGRAM)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "relative link").symlink_to("../link")
+    run = sh("'bin/relative link' --help", tmp_path)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout.startswith("usage: bin/darkroom")
+
+
+def test_without_an_environment_the_program_says_what_to_run(tmp_path: Path) -> None:
+    checkout = tmp_path / "my checkout"
+    (checkout / "bin").mkdir(parents=True)
+    shutil.copy(PROGRAM, checkout / "bin")
+    run = sh("'my checkout/bin/darkroom' jobs", tmp_path)
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr == f"darkroom: not installed yet: run `make -C '{checkout}' install`\n"
+
+
+def imports(folder: Path = ROOT / "darkroom") -> dict[str, set[str]]:
+    """The imports among the package's modules, those within functions and for the type check included."""
+    trees = {module_name(path, folder): ast.parse(path.read_text(encoding="utf-8")) for path in folder.rglob("*.py")}
+    graph = {name: {target for target in targets(tree) if target in trees} for name, tree in trees.items()}
+    if "darkroom.cli" in graph:  # it imports them by name
+        graph["darkroom.cli"] |= {f"darkroom.commands.{module}" for module in cli.COMMANDS.values()}
+    return graph
+
+
+def module_name(path: Path, folder: Path) -> str:
+    return ".".join(["darkroom", *path.relative_to(folder).with_suffix("").parts]).removesuffix(".__init__")
+
+
+def targets(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_no_import_is_circular() -> None:
+    graphlib.TopologicalSorter(imports()).prepare()  # raises CycleError
+
+
+def test_a_circle_of_lazy_imports_is_found(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("from darkroom import b\n")
+    (tmp_path / "b.py").write_text("def late():\n    from darkroom.a import name\n")
+    with pytest.raises(graphlib.CycleError):
+        graphlib.TopologicalSorter(imports(tmp_path)).prepare()
+
+
+def test_only_the_commands_that_need_the_emulator_import_it() -> None:
+    importers = {name for name, targets in imports().items() if targets & EMULATOR}
+    outside = {name for name in importers if not name.startswith("darkroom.local.")}
+    assert outside == {"darkroom.commands.demo", "darkroom.commands.up_down"}
+
+
+def test_every_module_of_commands_is_a_command() -> None:
+    modules = {path.stem for path in (ROOT / "darkroom" / "commands").glob("*.py")}
+    assert modules - {"__init__"} == set(cli.COMMANDS.values())
+    assert os.access(PROGRAM, os.X_OK)

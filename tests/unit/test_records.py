@@ -1,0 +1,24 @@
+"""The names that the command line shares with the functions agree."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import contracts
+from darkroom import records
+from pipeline import keys
+
+
+def test_keys_agree_with_the_functions() -> None:
+    assert records.SOURCE_PREFIX == keys.SOURCE_PREFIX
+    assert records.record_item("v 1") == keys.record("v 1")
+    assert records.version_of({"source_key": "raw/a.jpg", "item": keys.record("v 1")}) == "v 1"
+
+
+def test_statuses_agree_with_the_contract() -> None:
+    assert sorted([*records.OPEN, *records.FINAL]) == sorted(get_args(contracts.Status))
+    assert {*records.INDEXED} == {*get_args(contracts.Status)} - {"SUCCEEDED"}
+
+
+def test_a_name_typed_with_or_without_the_prefix_is_the_same_source() -> None:
+    assert records.source_key("cats/tom.jpg") == records.source_key("raw/cats/tom.jpg") == "raw/cats/tom.jpg"
