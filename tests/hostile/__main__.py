@@ -33,7 +33,7 @@ def main() -> int:
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--mutants", type=int, default=2000)
-    parser.add_argument("--file", type=Path, help="run this file alone, and say how it ended")
+    parser.add_argument("--file", type=Path, help="run this file alone, and print how it ended")
     args = parser.parse_args()
     if args.file:
         return alone(args.file)

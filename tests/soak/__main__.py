@@ -88,7 +88,7 @@ def delivery(count: int, chance: random.Random) -> list[Bar]:
             pipeline.sqs.send_message_batch(QueueUrl=url, Entries=entries)
         looks = finish(pipeline, versions, 900)
         runs = Counter(name.partition("-")[0] for name in executions(pipeline))
-        told = Counter(message["body"]["job_id"] for message in pipeline.all_told())
+        messages = Counter(message["body"]["job_id"] for message in pipeline.published())
         records = pipeline.records(versions)
     in_flight = max((look.in_flight for look in looks), default=0)
     lost = sum(record.get("status") != "SUCCEEDED" for record in records.values())
@@ -97,8 +97,8 @@ def delivery(count: int, chance: random.Random) -> list[Bar]:
         Bar("delivery.deliveries", count + len(copies), 2 * count, at_least),
         Bar("delivery.lost", lost, 0, at_most),
         Bar("delivery.run_twice", sum(number > 1 for number in runs.values()), 0, at_most),
-        Bar("delivery.told_twice", sum(number > 1 for number in told.values()), 0, at_most),
-        Bar("delivery.not_told", count - len(told), 0, at_most),
+        Bar("delivery.told_twice", sum(number > 1 for number in messages.values()), 0, at_most),
+        Bar("delivery.not_told", count - len(messages), 0, at_most),
         # Messages that wait while images are in flight: without them the bound would not be tested.
         Bar("delivery.waiting", max((look.waiting for look in looks if look.in_flight), default=0), 500, at_least),
         Bar("delivery.in_flight", in_flight, BATCH_SIZE * CONCURRENCY, at_most),
@@ -132,7 +132,8 @@ def faults(count: int, lasting: int, chance: random.Random) -> list[Bar]:
         left = [path for path in pipeline.faults.left() if not json.loads(path.read_text(encoding="utf-8"))["stays"]]
         records, failed = pipeline.records(versions), pipeline.records(given_up)
         missing = sum(bool(pipeline.missing(key)) for key in versions if records[key].get("status") == "SUCCEEDED")
-        told = Counter((told["body"]["source"]["key"], told["body"]["status"]) for told in pipeline.all_told())
+        bodies = [message["body"] for message in pipeline.published()]
+        messages = Counter((body["source"]["key"], body["status"]) for body in bodies)
         letters = Counter(json.loads(each)["Records"][0]["s3"]["object"]["key"] for each in pipeline.dead_letters())
     unfinished = [key for key, record in (records | failed).items() if record.get("status") not in FINAL]
     return [
@@ -141,10 +142,10 @@ def faults(count: int, lasting: int, chance: random.Random) -> list[Bar]:
         Bar("faults.unfinished", len(unfinished), 0, at_most),
         Bar("faults.wrong_end", sum(record.get("status") != ends[key] for key, record in records.items()), 0, at_most),
         Bar("faults.incomplete_sets", missing, 0, at_most),
-        Bar("faults.not_told", sum(not told[key, ends[key]] for key in versions), 0, at_most),
+        Bar("faults.not_told", sum(not messages[key, ends[key]] for key in versions), 0, at_most),
         Bar("faults.dead_letters", sum(letters[key] for key in versions), 0, at_most),
         Bar("lasting.not_failed", sum(record.get("status") != "FAILED" for record in failed.values()), 0, at_most),
-        Bar("lasting.not_told_once", sum(told[key, "FAILED"] != 1 for key in given_up), 0, at_most),
+        Bar("lasting.not_told_once", sum(messages[key, "FAILED"] != 1 for key in given_up), 0, at_most),
         Bar("lasting.not_in_dead_letters", sum(letters[key] != 1 for key in given_up), 0, at_most),
     ]
 

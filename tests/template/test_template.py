@@ -1,4 +1,4 @@
-"""House rules that no linter knows, on the expanded template; each is shown to notice every way of breaking it.
+"""House rules that no linter knows, on the expanded template: weakened templates prove that each one works.
 
 The rules and their weakenings stand in rules_access, rules_data and rules_delivery.
 """

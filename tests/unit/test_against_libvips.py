@@ -47,7 +47,7 @@ PICTURES = [
 
 @pytest.mark.skipif(not VIPS.exists(), reason="libvips is not installed: make bench installs it")
 @pytest.mark.parametrize("picture", PICTURES)
-def test_a_rendition_is_that_of_libvips(picture: str, tmp_path: Path) -> None:
+def test_a_rendition_looks_like_that_of_libvips(picture: str, tmp_path: Path) -> None:
     source = SHARED / picture
     if not source.exists():
         pytest.skip(f"no {source.name}")

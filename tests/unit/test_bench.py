@@ -43,7 +43,7 @@ def test_pictures_that_look_different_are_not_compared() -> None:
     assert bars(peer_score=76.1)["cpu-to-sharp-same-speed"] is not None
 
 
-def test_what_was_not_measured_has_no_value() -> None:
+def test_a_peer_that_was_not_measured_has_no_value() -> None:
     assert bars()["cpu-to-sharp-its-effort"] is None
     assert bench._function_bars(dict.fromkeys(["bare", *bench.functions.FUNCTIONS], 1.0), {}, None)[0].value is None
 

@@ -43,7 +43,7 @@ def test_facts_of_every_format(format_: str) -> None:
 
 
 @pytest.mark.parametrize("format_", ["PNG", "WEBP", "AVIF"])
-def test_alpha_is_a_fact(format_: str) -> None:
+def test_transparency_is_detected(format_: str) -> None:
     facts = decoding.inspect(data(disc(), format_), LIMITS)
     assert facts["has_alpha"]
     assert facts["mode"] == "RGBA"
@@ -59,7 +59,7 @@ def test_width_and_height_are_those_displayed(format_: str, orientation: int) ->
     assert (facts["width"], facts["height"]) == ((80, 60) if orientation < 5 else (60, 80))
 
 
-def test_a_jpeg_with_more_pictures_behind_it_is_one_picture() -> None:
+def test_pictures_or_films_after_a_jpeg_do_not_count() -> None:
     content = data(quarters(), "MPO", save_all=True, append_images=[quarters(40, 30)])
     assert opened(content).format == "MPO"
     facts = decoding.inspect(content, {**LIMITS, "frames": 1})
@@ -69,7 +69,7 @@ def test_a_jpeg_with_more_pictures_behind_it_is_one_picture() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
-def test_damaged_exif_is_no_reason_to_refuse() -> None:
+def test_damaged_exif_is_ignored() -> None:
     content = data(quarters(), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
     assert decoding.inspect(content, LIMITS)["orientation"] == 1
     assert decode(content).size == (80, 60)
@@ -102,7 +102,7 @@ def test_an_avif_under_a_generic_brand_is_known_as_one() -> None:
     assert decoding.inspect(content[:8] + b"mif1" + content[12:], LIMITS)["format"] == "avif"
 
 
-def test_a_recipe_chooses_its_formats() -> None:
+def test_a_recipe_chooses_the_formats_it_accepts() -> None:
     assert rejected(data(quarters(), "GIF"), formats=["jpeg"]) == "UNSUPPORTED_FORMAT"
     assert decoding.inspect(data(quarters(), "TIFF"), {**LIMITS, "formats": ["tiff"]})["format"] == "tiff"
 
@@ -111,7 +111,7 @@ def test_32_bits_a_channel_are_refused() -> None:
     assert rejected(data(Image.new("F", (4, 4)), "TIFF"), formats=["tiff"]) == "UNSUPPORTED_FORMAT"
 
 
-def test_a_lossless_jpeg_is_of_a_kind_that_is_not_read() -> None:
+def test_a_lossless_jpeg_is_refused() -> None:
     content = data(quarters(), "JPEG")
     lossless = content.replace(b"\xff\xc0\0\x11\x08", b"\xff\xc3\0\x11\x08")
     twelve_bits = content.replace(b"\xff\xc0\0\x11\x08", b"\xff\xc1\0\x11\x0c")
@@ -120,7 +120,7 @@ def test_a_lossless_jpeg_is_of_a_kind_that_is_not_read() -> None:
 
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "GIF", "AVIF", "TIFF"])
 @pytest.mark.parametrize("part", [0.2, 0.6, 0.95])
-def test_what_is_cut_short_is_corrupt(format_: str, part: float) -> None:
+def test_a_file_that_is_cut_short_is_corrupt(format_: str, part: float) -> None:
     content = data(noise(160, 120), format_)
     assert rejected(content[: int(len(content) * part)], formats=list(FORMATS)) == "CORRUPT"
 
@@ -131,7 +131,7 @@ def test_a_flipped_bit_in_a_png_is_corrupt() -> None:
     assert rejected(bytes(content)) == "CORRUPT"
 
 
-def test_decode_refuses_what_it_cannot_decode() -> None:
+def test_decode_refuses_a_corrupt_file() -> None:
     with pytest.raises(Rejection) as caught:
         decode(data(noise(160, 120), "JPEG")[:2000])
     assert caught.value.code == "CORRUPT"
@@ -165,7 +165,7 @@ def test_every_orientation_comes_out_upright(format_: str, orientation: int) -> 
     assert all(near(pixel, color, 12) for pixel, color in zip(corners, (RED, GREEN, BLUE, WHITE), strict=True))
 
 
-def test_nothing_but_pixels_is_left() -> None:
+def test_only_pixels_are_left() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     decoded = decode(data(quarters(), "JPEG", exif=exif, comment=b"x", dpi=(72, 72)))
@@ -189,7 +189,7 @@ def test_a_large_jpeg_is_scaled_while_decoded_but_never_too_near_to_the_target()
     assert decode(data(quarters(1000, 800), "PNG"), {"width": 100, "height": 100}).size == (200, 160)
 
 
-def test_draft_reckons_with_a_turned_picture() -> None:
+def test_scaling_while_decoding_allows_for_orientation() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     image = decode(data(quarters(1600, 400), "JPEG", exif=exif), {"width": 400, "height": 400})
@@ -347,7 +347,7 @@ def test_heic_is_refused_when_cut_short_too_large_or_not_asked_for() -> None:
 # --------------------------------------------------------------------------- the log
 
 
-def test_what_decoders_say_is_not_in_the_log(capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_output_of_decoders_is_not_in_the_log(capfd: pytest.CaptureFixture[str]) -> None:
     content = plain_tiff(64, 64, bytes(10), t259=(3, 1, 5), t279=(4, 1, 5000))
     try:
         with Image.open(io.BytesIO(content)) as image:

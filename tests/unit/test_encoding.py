@@ -136,14 +136,12 @@ def test_encode_all_yields_every_output_once_and_the_same_bytes(recipe: Recipe, 
         assert content == encoding.encode(images[name], format_, recipe)
 
 
-def test_encode_all_raises_what_an_encoder_raises(recipe: Recipe, packed: Pack) -> None:
+def test_encode_all_raises_an_encoders_error(recipe: Recipe, packed: Pack) -> None:
     with pytest.raises(OSError, match="cannot write mode"):
         list(encoding.encode_all(packed({"x": Image.new("CMYK", (4, 4))}), [("x", "png")], recipe))
 
 
-def test_encode_all_stops_when_nobody_takes_what_it_makes(
-    recipe: Recipe, packed: Pack, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_encode_all_stops_when_it_is_closed(recipe: Recipe, packed: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, ended = [], threading.Event()
 
     def encode(_image: Image.Image, format_: str, *_: object) -> bytes:

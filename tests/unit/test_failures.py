@@ -22,13 +22,13 @@ def test_a_transient_fault_comes_back_later_each_time_and_heals(cloud: Any, work
     assert cloud.published() == []
 
 
-def test_a_fault_that_stays_is_told_once_and_parked(cloud: Any, workflow: Workflow) -> None:
+def test_a_lasting_fault_is_reported_once_and_its_message_parked(cloud: Any, workflow: Workflow) -> None:
     workflow.script = [workflow.fail] * 3
     event = record(KEY, cloud.upload(KEY))
     sent = time.time() - 5
     assert [len(deliver(message(event, sent_at=sent))) for _ in range(3)] == [1, 1, 0]
-    (told,) = cloud.published()
-    assert (told["body"]["status"], told["body"]["state"]) == ("FAILED", "OptimizeImage")
+    (published,) = cloud.published()
+    assert (published["body"]["status"], published["body"]["state"]) == ("FAILED", "OptimizeImage")
     (letter,) = cloud.dead_letters()
     assert json.loads(letter["Body"]) == {"Records": [event]}
     assert "it broke" in letter["MessageAttributes"]["reason"]["StringValue"]
@@ -60,9 +60,7 @@ def test_a_version_that_failed_and_was_overwritten_is_superseded(cloud: Any, wor
 
 
 @pytest.mark.parametrize("then", ["SUPERSEDED", "DELETED"])
-def test_a_version_that_was_given_up_and_replaced_needs_nobody_any_more(
-    cloud: Any, workflow: Workflow, then: str
-) -> None:
+def test_a_failed_version_that_is_replaced_no_longer_needs_attention(cloud: Any, workflow: Workflow, then: str) -> None:
     first = cloud.upload(KEY, b"1")
     workflow.script = [workflow.fail] * 3
     for _ in range(3):
@@ -118,7 +116,7 @@ def test_a_run_that_was_cut_off_counts_as_an_attempt(cloud: Any, workflow: Workf
     assert held["held_until"] > time.time() + 3  # its functions may still be writing
 
 
-def test_a_run_of_unknown_end_keeps_its_lease_and_is_lost_at_last(
+def test_a_run_of_unknown_end_keeps_its_lease_and_counts_as_lost_in_the_end(
     cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unknown(job: dict[str, Any]) -> None:
@@ -135,7 +133,7 @@ def test_a_run_of_unknown_end_keeps_its_lease_and_is_lost_at_last(
     assert deliver(message(event, sent_at=sent)) == []
     assert [job["attempt"] for job in workflow.started] == [1, 2, 3]
     assert (job_records(cloud)[version]["status"], job_records(cloud)[version]["code"]) == ("FAILED", "RUN_LOST")
-    assert [told["body"]["code"] for told in cloud.published()] == ["RUN_LOST"]
+    assert [each["body"]["code"] for each in cloud.published()] == ["RUN_LOST"]
     assert len(cloud.dead_letters()) == 1
 
 

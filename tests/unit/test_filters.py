@@ -45,7 +45,7 @@ def test_alpha_is_preserved_and_the_image_changed(name: str) -> None:
 
 @pytest.mark.parametrize("name", [*EXAMPLES, "watermark"])
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
-def test_every_mode_stays_one_that_encoders_take(name: str, mode: str) -> None:
+def test_every_filter_leaves_a_mode_that_encoders_take(name: str, mode: str) -> None:
     arguments = {"text": "x"} if name == "watermark" else EXAMPLES[name]
     changed = filters.apply(quarters(40, 30, mode), [{"filter": name, **arguments}])
     assert changed.mode in ("L", "RGB", "RGBA")

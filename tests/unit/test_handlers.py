@@ -66,7 +66,7 @@ def test_a_photo_becomes_the_default_set(cloud: Any) -> None:
     assert cloud.outputs("work/") == set()  # the intermediates are gone
 
 
-def test_the_sample_events_have_the_shapes_that_the_states_hand_on(cloud: Any) -> None:
+def test_the_sample_events_have_the_shapes_of_the_real_ones(cloud: Any) -> None:
     the_job = job(cloud, photo((1600, 1200)))
     valid = call("validate", {"job": the_job})
     facts = {"job": the_job, "recipe": valid["recipe"]}
@@ -101,7 +101,7 @@ def test_a_recipe_may_keep_artist_and_copyright(cloud: Any, monkeypatch: pytest.
             cloud.s3.delete_object(Bucket="darkroom-output", Key=key)
 
 
-def test_what_a_source_may_take_follows_from_the_memory_of_the_function(cloud: Any) -> None:
+def test_the_memory_of_the_function_bounds_a_source(cloud: Any) -> None:
     the_job = job(cloud, photo((1600, 1200), kind="PNG"))
     handler = importlib.import_module("validate.app").lambda_handler
     small = SimpleNamespace(**{**vars(CONTEXT), "memory_limit_in_mb": "290"})
@@ -109,7 +109,7 @@ def test_what_a_source_may_take_follows_from_the_memory_of_the_function(cloud: A
     assert handler({"job": the_job}, CONTEXT)["valid"]
 
 
-def test_a_step_that_runs_twice_gives_the_same(cloud: Any) -> None:
+def test_a_state_that_runs_twice_gives_the_same(cloud: Any) -> None:
     the_job = job(cloud, photo())
     valid = call("validate", {"job": the_job})
     facts = {"job": the_job, "image": valid["image"], "recipe": valid["recipe"]}
@@ -121,7 +121,7 @@ def test_a_step_that_runs_twice_gives_the_same(cloud: Any) -> None:
     assert cloud.output(first["manifest_key"]) == before
 
 
-def test_what_the_new_set_no_longer_has_is_removed(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_that_the_new_set_does_not_have_are_removed(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     process(job(cloud, photo()))
     from pipeline import recipes
 
@@ -184,7 +184,7 @@ def test_too_many_bytes_are_refused_without_reading_them(cloud: Any, monkeypatch
     assert answer["rejection"]["code"] == "TOO_MANY_BYTES"
 
 
-def test_a_version_that_is_gone_is_named_so(cloud: Any) -> None:
+def test_a_version_that_is_gone_raises_source_gone(cloud: Any) -> None:
     from pipeline.storage import SourceGoneError
 
     the_job = job(cloud, photo())
@@ -208,17 +208,17 @@ def only_record(cloud: Any) -> dict[str, Any]:
     return dict(found)
 
 
-def test_success_is_told_with_its_manifest_and_closes_the_job(cloud: Any) -> None:
+def test_success_is_published_with_the_manifest_and_closes_the_job(cloud: Any) -> None:
     the_job = begun(cloud, job(cloud, photo()))
     event = {"job": the_job, "outcome": {"status": "SUCCEEDED", "result": process(the_job)}}
     assert call("notify", event)["status"] == "SUCCEEDED"
-    (told,) = cloud.published()
-    assert told["Subject"] == f"Darkroom SUCCEEDED: {KEY}"
-    assert {name: value["Value"] for name, value in told["MessageAttributes"].items()} == {
+    (message,) = cloud.published()
+    assert message["Subject"] == f"Darkroom SUCCEEDED: {KEY}"
+    assert {name: value["Value"] for name, value in message["MessageAttributes"].items()} == {
         "status": "SUCCEEDED",
         "recipe": "default",
     }
-    body = told["body"]
+    body = message["body"]
     assert (body["job_id"], body["round"], body["attempt"]) == (the_job["job_id"], 1, 1)
     assert len(body["manifest"]["renditions"]) == 13
     record = only_record(cloud)
@@ -227,21 +227,21 @@ def test_success_is_told_with_its_manifest_and_closes_the_job(cloud: Any) -> Non
     assert record["finished_at"] >= record["started_at"] >= record["queued_at"]
 
 
-def test_a_second_call_tells_nobody_again(cloud: Any) -> None:
+def test_a_second_call_publishes_nothing(cloud: Any) -> None:
     the_job = begun(cloud, job(cloud, photo()))
     event = {"job": the_job, "outcome": {"status": "SUCCEEDED", "result": process(the_job)}}
     assert call("notify", event)["status"] == call("notify", event)["status"] == "SUCCEEDED"
     assert len(cloud.published()) == 1
 
 
-def test_a_refusal_is_told_with_its_code(cloud: Any) -> None:
+def test_a_refusal_is_published_with_its_code(cloud: Any) -> None:
     the_job = begun(cloud, job(cloud, b"x"))
     rejection = {"code": "CORRUPT", "reason": "The file is cut short. Export it again."}
     answer = call("notify", {"job": the_job, "outcome": {"status": "REJECTED", "rejection": rejection}})
     assert answer == {"status": "REJECTED", **rejection}
-    (told,) = cloud.published()
-    assert told["Subject"] == f"Darkroom REJECTED CORRUPT: {KEY}"
-    assert told["MessageAttributes"]["code"]["Value"] == "CORRUPT"
+    (message,) = cloud.published()
+    assert message["Subject"] == f"Darkroom REJECTED CORRUPT: {KEY}"
+    assert message["MessageAttributes"]["code"]["Value"] == "CORRUPT"
     record = only_record(cloud)
     assert (record["status"], record["code"], record["reason"], record["attention"]) == (
         "REJECTED",
@@ -255,7 +255,7 @@ def failure(name: str = "Runtime.ExitError", message: str = "exit status 1") -> 
     return {"status": "FAILED", "state": "ResizeImage", "error": error}
 
 
-def test_a_failed_attempt_is_queued_again_in_silence(cloud: Any) -> None:
+def test_a_failed_attempt_is_queued_again_without_a_message(cloud: Any) -> None:
     the_job = begun(cloud, job(cloud, b"x"))
     assert call("notify", {"job": the_job, "outcome": failure()})["status"] == "QUEUED"
     record = only_record(cloud)
@@ -267,16 +267,16 @@ def test_a_failed_attempt_is_queued_again_in_silence(cloud: Any) -> None:
     assert cloud.published() == []
 
 
-def test_the_last_failed_attempt_is_told_with_its_state(cloud: Any) -> None:
+def test_the_last_failed_attempt_is_published_with_its_state(cloud: Any) -> None:
     the_job = begun(cloud, job(cloud, b"x", attempt=4))
     assert call("notify", {"job": the_job, "outcome": failure()})["status"] == "FAILED"
-    (told,) = cloud.published()
-    body = told["body"]
+    (message,) = cloud.published()
+    body = message["body"]
     assert (body["state"], body["code"], body["reason"]) == ("ResizeImage", "Runtime.ExitError", "exit status 1")
     assert only_record(cloud)["status"] == "FAILED"
 
 
-def test_an_attempt_that_was_taken_over_neither_tells_nor_closes(cloud: Any) -> None:
+def test_an_attempt_that_lost_its_job_neither_publishes_nor_closes(cloud: Any) -> None:
     from pipeline import jobs
 
     the_job = begun(cloud, job(cloud, b"x"))
@@ -295,15 +295,15 @@ def test_subjects_are_what_sns_accepts(cloud: Any, key: str) -> None:
     call(
         "notify", {"job": the_job, "outcome": {"status": "REJECTED", "rejection": {"code": "CORRUPT", "reason": "No."}}}
     )
-    (told,) = cloud.published()
-    subject = told["Subject"]
+    (message,) = cloud.published()
+    subject = message["Subject"]
     assert subject.isascii()
     assert subject.isprintable()
     assert len(subject) <= 100
-    assert told["body"]["source"]["key"] == key
+    assert message["body"]["source"]["key"] == key
 
 
-def test_an_error_without_lambdas_json_is_told_as_it_is() -> None:
+def test_a_cause_that_is_not_lambdas_json_is_kept_as_it_is() -> None:
     from pipeline import outcomes
 
     assert outcomes.describe({"Error": "States.Timeout", "Cause": ""}) == ("States.Timeout", "no reason was given")

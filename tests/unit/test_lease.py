@@ -11,7 +11,7 @@ from tests.unit.triggering import KEY, Workflow, deliver, lease_of, message, rec
 from trigger import lease
 
 
-def test_a_fault_while_waiting_keeps_the_lease_of_what_may_be_running(cloud: Any, workflow: Workflow) -> None:
+def test_a_fault_while_waiting_for_a_run_keeps_the_lease(cloud: Any, workflow: Workflow) -> None:
     def throttled(job: dict[str, Any]) -> None:
         raise RuntimeError("DynamoDB is throttling")
 
@@ -24,7 +24,7 @@ def test_a_fault_while_waiting_keeps_the_lease_of_what_may_be_running(cloud: Any
     assert held["held_until"] > time.time() + 20
 
 
-def test_a_dead_holder_whose_run_was_closed_is_taken_over_at_once(
+def test_the_lease_of_a_dead_trigger_whose_run_has_ended_is_taken_at_once(
     cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lease, "GRACE_SECONDS", 0.2)
@@ -44,7 +44,7 @@ def test_a_dead_holder_whose_run_was_closed_is_taken_over_at_once(
     assert len(workflow.started) == 1
 
 
-def test_while_somebody_works_on_the_key_messages_come_back_later(cloud: Any, workflow: Workflow) -> None:
+def test_a_lease_in_use_cannot_be_taken(cloud: Any, workflow: Workflow) -> None:
     version = cloud.upload(KEY)
     with lease.hold(KEY, time.time()) as held:
         held.renew(version, "somebody-1-1")
@@ -53,7 +53,7 @@ def test_while_somebody_works_on_the_key_messages_come_back_later(cloud: Any, wo
     assert deliver(message(record(KEY, version))) == []
 
 
-def test_who_lost_the_lease_starts_nothing(cloud: Any, workflow: Workflow) -> None:
+def test_a_holder_that_lost_the_lease_cannot_renew_it(cloud: Any, workflow: Workflow) -> None:
     with lease.hold(KEY, time.time()) as held:
         held.settle(-1)
         with lease.hold(KEY, time.time()), pytest.raises(lease.LostError):

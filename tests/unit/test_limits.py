@@ -79,7 +79,7 @@ def test_memory_bounds_the_pixels_of_every_format(name: str) -> None:
         check_size(name, (most + 1, 1), limits)
 
 
-def test_memory_bounds_pixels_by_what_the_decoder_takes() -> None:
+def test_memory_bounds_pixels_by_the_decoders_need() -> None:
     image = Image.new("L", (1500, 1500))
     assert not rejection_code(data(image, "JPEG"), memory=16)
     assert not rejection_code(data(image, "JPEG", progressive=True), memory=16)
@@ -87,7 +87,7 @@ def test_memory_bounds_pixels_by_what_the_decoder_takes() -> None:
     assert rejection_code(data(image, "WEBP"), memory=16) == "TOO_MANY_PIXELS"
 
 
-def test_memory_reckons_with_what_a_jpeg_is_scaled_down_to() -> None:
+def test_memory_accounts_for_scaling_a_jpeg_down() -> None:
     content = data(Image.new("RGB", (3000, 2000)), "JPEG")
     limits = {**LIMITS, "memory": 16}
     assert decoding.inspect(content, limits, {"s": {"width": 400, "height": 400}})
@@ -165,7 +165,7 @@ def test_parts_of_every_structure_are_counted(name: str) -> None:
     assert rejection_code(more, chunks=least + 46 * worth - 1) == "TOO_COMPLEX"
 
 
-def test_what_a_tiff_has_in_bytes_is_no_number() -> None:
+def test_bytes_in_a_tiff_do_not_count_as_numbers() -> None:
     assert not rejection_code(plain_tiff(4, 4, bytes(16), t34675=(7, 5000, bytes(5000))), chunks=100)
 
 
@@ -223,5 +223,5 @@ def test_chunks() -> None:
         "webp chunks",
     ],
 )
-def test_structures_built_to_take_for_ever(content: bytes) -> None:
+def test_structures_that_would_take_for_ever_are_refused(content: bytes) -> None:
     assert rejection_code(content) in ("TOO_COMPLEX", "CORRUPT")

@@ -155,7 +155,7 @@ def test_without_jpeg_the_fallback_is_png() -> None:
     assert made["srcset"]["png"].count("w, ") == 1
 
 
-def test_obsolete_is_what_the_previous_set_had_more(recipe: Recipe) -> None:
+def test_obsolete_lists_files_that_only_the_previous_set_has(recipe: Recipe) -> None:
     before = build(recipe)
     before["renditions"] = [
         *before["renditions"],

@@ -1,5 +1,5 @@
-"""Three puts, a delete and a restore of one key in every order, with events late, twice and out of order, and attempts
-that fail in the midst of writing."""
+"""Three puts, a delete and a restore of one key in every order; events that come late, twice and out of order; attempts
+that fail while they write."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def newest_etag(versions: list[dict[str, Any]]) -> str:
 
 
 class History:
-    """Does to the source what `order` says, one at a time, and keeps the events that S3 would send."""
+    """Changes the source step by step, as `order` says, and collects the events that S3 would send."""
 
     def __init__(self, cloud: Any, order: tuple[str, ...], bodies: list[bytes]) -> None:
         self.cloud, self.left, self.events, self.bodies = cloud, list(order), [], iter(bodies)
@@ -36,12 +36,12 @@ class History:
 
     events: list[dict[str, Any]]
 
-    def go_on(self) -> None:
-        what = self.left.pop(0)
-        if what == "delete":
+    def step(self) -> None:
+        name = self.left.pop(0)
+        if name == "delete":
             self.marker = self.cloud.delete(KEY)
             self.events.append(record(KEY, self.marker, "ObjectRemoved:DeleteMarkerCreated"))
-        elif what == "restore":
+        elif name == "restore":
             self.cloud.delete(KEY, self.marker)
             self.events.append(record(KEY, self.marker, "ObjectRemoved:Delete"))
         else:
@@ -51,7 +51,7 @@ class History:
 @pytest.mark.parametrize("order", ORDERS, ids=", ".join)
 @pytest.mark.parametrize("bodies", [[b"1", b"2", b"3"], [b"1", b"2", b"1"], [b"1", b"1", b"1"]], ids=str)
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_the_outputs_end_as_the_newest_state_demands(
+def test_the_outputs_are_those_of_the_newest_version_in_the_end(
     cloud: Any, workflow: Workflow, order: tuple[str, ...], bodies: list[bytes], seed: int
 ) -> None:
     chance = random.Random(f"{seed} {order}")
@@ -59,14 +59,14 @@ def test_the_outputs_end_as_the_newest_state_demands(
 
     def meanwhile(job: dict[str, Any]) -> None:
         if history.left and chance.random() < 0.5:
-            history.go_on()
+            history.step()
         fails = job["attempt"] == 1 and chance.random() < 0.3
         (workflow.fail_halfway if fails else workflow.succeed)(job)
 
     workflow.script = [meanwhile] * 20
     while history.left or history.events:
         if history.left and (not history.events or chance.random() < 0.4):
-            history.go_on()
+            history.step()
             continue
         event = chance.choice(history.events)
         again = deliver(message(event))

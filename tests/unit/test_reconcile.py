@@ -37,7 +37,7 @@ def test_duplicates_make_one_run(cloud: Any, workflow: Workflow) -> None:
     assert len(workflow.started) == 1
 
 
-def test_an_overwrite_makes_the_newest_and_accounts_for_the_other(cloud: Any, workflow: Workflow) -> None:
+def test_of_two_versions_the_newest_is_run_and_the_other_superseded(cloud: Any, workflow: Workflow) -> None:
     first, second = cloud.upload(KEY, b"1"), cloud.upload(KEY, b"2")
     assert deliver(message(record(KEY, second))) == []
     assert deliver(message(record(KEY, first))) == []  # late
@@ -48,7 +48,7 @@ def test_an_overwrite_makes_the_newest_and_accounts_for_the_other(cloud: Any, wo
     }
 
 
-def test_an_overwrite_while_running_is_run_by_the_same_holder(cloud: Any, workflow: Workflow) -> None:
+def test_an_overwrite_while_running_is_run_by_the_same_trigger(cloud: Any, workflow: Workflow) -> None:
     first = cloud.upload(KEY, b"1")
     later: list[str] = []
 
@@ -76,7 +76,7 @@ def test_the_same_bytes_are_not_processed_again(cloud: Any, workflow: Workflow) 
     assert len(workflow.started) == 2
 
 
-def test_the_same_bytes_are_worth_a_run_where_the_recipe_has_changed(
+def test_the_same_bytes_are_processed_again_after_a_change_of_the_recipe(
     cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deliver(message(record(KEY, cloud.upload(KEY))))
@@ -86,7 +86,7 @@ def test_the_same_bytes_are_worth_a_run_where_the_recipe_has_changed(
     assert len(workflow.started) == 2
 
 
-def test_who_shares_a_set_ends_and_comes_back_with_it(cloud: Any, workflow: Workflow) -> None:
+def test_versions_that_share_a_set_are_deleted_and_restored_with_it(cloud: Any, workflow: Workflow) -> None:
     versions = []
     for _ in range(3):
         versions.append(cloud.upload(KEY))
@@ -101,7 +101,7 @@ def test_who_shares_a_set_ends_and_comes_back_with_it(cloud: Any, workflow: Work
     assert cloud.exists(f"{FOLDER}/manifest.json")
 
 
-def test_a_refusal_leaves_the_set_as_whole_as_it_was(cloud: Any, workflow: Workflow) -> None:
+def test_a_refusal_leaves_the_set_whole(cloud: Any, workflow: Workflow) -> None:
     deliver(message(record(KEY, cloud.upload(KEY, b"good"))))
     workflow.script = [workflow.reject]
     deliver(message(record(KEY, cloud.upload(KEY, b"no picture"))))
@@ -120,7 +120,7 @@ def test_a_refused_upload_keeps_the_old_set(cloud: Any, workflow: Workflow) -> N
     assert len(workflow.started) == 2
 
 
-def test_a_changed_recipe_is_worth_a_new_round_and_nothing_else_is(
+def test_a_changed_recipe_opens_a_new_round_and_a_duplicate_does_not(
     cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     version = cloud.upload(KEY)
@@ -133,7 +133,7 @@ def test_a_changed_recipe_is_worth_a_new_round_and_nothing_else_is(
     assert [job["round"] for job in workflow.started] == [1, 2]
 
 
-def test_a_set_that_somebody_removed_is_made_again(cloud: Any, workflow: Workflow) -> None:
+def test_a_set_that_was_removed_by_hand_is_made_again(cloud: Any, workflow: Workflow) -> None:
     version = cloud.upload(KEY)
     deliver(message(record(KEY, version)))
     cloud.s3.delete_object(Bucket="darkroom-output", Key=f"{FOLDER}/manifest.json")

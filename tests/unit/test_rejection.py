@@ -11,7 +11,7 @@ from engine.rejection import SENTENCES, Rejection, reject
 
 
 @pytest.mark.parametrize("code", SENTENCES)
-def test_every_sentence_is_one_ascii_line_whatever_the_facts_hold(code: str) -> None:
+def test_every_sentence_is_one_line_of_ascii(code: str) -> None:
     names = [name for _, name, _, _ in string.Formatter().parse(SENTENCES[code]) if name]
     rejection = reject(code, **dict.fromkeys(names, "évil\r\n<b>\u202e" + "x" * 500))
     assert rejection.code == code

@@ -56,9 +56,7 @@ def test_a_delete_removes_exactly_the_set(cloud: Any, workflow: Workflow) -> Non
     assert statuses(cloud, KEY + "/large.jpg") == ["SUCCEEDED"]
 
 
-def test_while_a_set_is_being_removed_nobody_else_works_on_the_key(
-    cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_removal_holds_the_lease(cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
     deliver(message(record(KEY, cloud.upload(KEY))))
     marker = cloud.delete(KEY)
     seen = []
@@ -116,8 +114,8 @@ def test_deleting_a_noncurrent_version_removes_nothing(cloud: Any, workflow: Wor
 def test_an_original_that_expired_keeps_its_set(cloud: Any, workflow: Workflow) -> None:
     version = cloud.upload(KEY)
     deliver(message(record(KEY, version)))
-    cloud.delete(KEY)  # a lifecycle rule tells nobody
-    assert deliver(message(record(KEY, version))) == []  # a late duplicate resurrects and removes nothing
+    cloud.delete(KEY)  # as a lifecycle rule does: without an event
+    assert deliver(message(record(KEY, version))) == []  # a late duplicate changes nothing
     assert cloud.exists(f"{FOLDER}/manifest.json")
     assert statuses(cloud) == ["SUCCEEDED"]
 

@@ -26,7 +26,7 @@ def inspect(content: bytes, megabytes: int = PLENTY, **limits: Any) -> dict[str,
     return sandbox.inspect(content, RECIPE, LIMITS | limits, megabytes)
 
 
-def test_what_is_sound_comes_through_the_guard() -> None:
+def test_a_sound_file_passes_the_sandbox() -> None:
     content = in_jpeg(copyright_exif("Ann"))
     assert inspect(content) == decoding.inspect(content, LIMITS) | {"rights": {"copyright": "Ann"}}
     with pytest.raises(Rejection) as caught:
@@ -71,13 +71,13 @@ def test_a_decoder_that_sleeps_is_ended_too(monkeypatch: pytest.MonkeyPatch) -> 
     assert caught.value.code == "TOO_COMPLEX"
 
 
-def test_a_fault_of_our_own_is_no_verdict_about_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_our_own_is_no_rejection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "inspect", lambda *_: {}["nothing"])
     with pytest.raises(RuntimeError, match="KeyError"):
         inspect(data(quarters(), "PNG"))
 
 
-def test_the_guard_leaves_nothing_behind() -> None:
+def test_the_sandbox_leaves_nothing_behind() -> None:
     before = sorted(Path("/dev/fd").iterdir())
     for content in (data(quarters(), "PNG"), b"nonsense"):
         try:

@@ -18,7 +18,7 @@ def test_an_unreadable_message_alone_is_parked(cloud: Any, workflow: Workflow) -
     assert statuses(cloud) == ["SUCCEEDED"]
 
 
-def test_the_reason_why_a_message_is_parked_can_be_sent(cloud: Any, workflow: Workflow) -> None:
+def test_the_reason_of_a_parked_message_can_be_sent(cloud: Any, workflow: Workflow) -> None:
     forged = record(KEY, "v1")
     forged["s3"]["bucket"]["name"] = "a\ud800\n\uffff\u202eb"
     assert deliver(message(forged)) == []
@@ -26,7 +26,9 @@ def test_the_reason_why_a_message_is_parked_can_be_sent(cloud: Any, workflow: Wo
     assert letter["MessageAttributes"]["reason"]["StringValue"] == "about the bucket a b, not darkroom-source"
 
 
-def test_a_fault_with_one_key_is_its_own(cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_one_key_does_not_fail_the_others(
+    cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
     head = storage.head
 
     def unavailable(bucket: str, key: str) -> dict[str, Any] | None:
@@ -40,7 +42,7 @@ def test_a_fault_with_one_key_is_its_own(cloud: Any, workflow: Workflow, monkeyp
     assert workflow.hidden[-1] == 120
 
 
-def test_a_bare_event_is_reconciled_or_says_why_not(cloud: Any, workflow: Workflow) -> None:
+def test_a_bare_event_is_reconciled_or_raises_the_reason(cloud: Any, workflow: Workflow) -> None:
     bare = {"Records": [record(KEY, cloud.upload(KEY)) | {"eventSource": "aws:s3"}]}
     workflow.script = [workflow.fail]
     with pytest.raises(app.NotReconciledError, match="it broke"):

@@ -43,7 +43,7 @@ def body(monkeypatch: pytest.MonkeyPatch) -> Body:
     return given
 
 
-def test_five_gigabytes_cost_no_download(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_source_over_the_limit_is_not_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage, "s3", SimpleNamespace(get_object=lambda **_: pytest.fail("it was fetched")))
     limit = recipes.route(recipes.load(), "raw/x")["limits"]["bytes"]
     answer = validate({"size": 5 * 2**30})
@@ -52,7 +52,7 @@ def test_five_gigabytes_cost_no_download(monkeypatch: pytest.MonkeyPatch) -> Non
     assert validate({"size": limit + 1})["rejection"]["code"] == "TOO_MANY_BYTES"
 
 
-def test_what_is_longer_than_it_was_said_to_be_is_not_read_to_its_end(
+def test_a_source_longer_than_its_event_says_is_not_read_to_the_end(
     body: Body, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     size = len(body.getvalue())
