@@ -1,4 +1,7 @@
-"""`python -m bench`: everything measured, a table, a BAR line each, bench/results.json. Exit status 1: one is short."""
+"""`make bench`: measures everything; prints tables and a line per bar, writes bench/results.json.
+
+Exit status 1 if a bar is short.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +23,16 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import functions, photos, race, settings
+from bench.bars import Bar, report
 from bench.process import ROOT, TOOLS, TOOLS_PYTHON, FailedError, apart
 
 RESULTS = ROOT / "bench" / "results.json"
+# The whole run ends within this: if time runs short, the last photos are left out.
 MINUTES = float(os.environ.get("MINUTES", "10"))
-"""The whole run ends within this: photos are left out, the last first, when time runs short."""
+# The rendition that is scored: its SSIMULACRA2 takes two seconds, that of the largest five.
 SCORED = "medium"
-"""The rendition that is scored: its SSIMULACRA2 takes two seconds, that of the largest one five."""
+# Points of SSIMULACRA2. An engine whose pictures differ from ours by more is not compared.
 TOLERANCE = 2.0
-"""Points of SSIMULACRA2. Whoever's pictures differ by more is not compared."""
 FORMATS = race.DEFAULT["formats"]
 OURS = "Darkroom"
 
@@ -42,19 +46,17 @@ def main() -> int:
     console.print("Peak memory of Resize …")
     peaks = functions.peaks()
     console.print("The package …")
-    package = _attempted(functions.package_mb)
+    package = _or_none(functions.package_mb)
     with tempfile.TemporaryDirectory() as folder:
         results, names = _race(Path(folder), started + MINUTES * 60)
     summary = _summary(results)
     _print_race(summary, names)
     _print_functions(cold, peaks)
     bars = [*_race_bars(summary), *_function_bars(cold, peaks, package)]
-    for name, value, limit in bars:
-        ok = value is not None and value <= limit
-        print(f"BAR {name} {'-' if value is None else format(value, '.2f')} {limit} {'ok' if ok else 'short'}")
+    status = report(bars, ".2f")
     for sentence in _not_measured(summary):
         print(sentence)
-    report = {
+    measured = {
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": round(time.monotonic() - started),
         "photos": names,
@@ -63,13 +65,13 @@ def main() -> int:
         "cold_start_cpu": cold,
         "resize_peak": peaks,
         "package_mb": package,
-        "bars": [{"name": name, "value": value, "limit": limit} for name, value, limit in bars],
+        "bars": [{"name": bar.name, "value": bar.value, "limit": bar.limit} for bar in bars],
     }
-    RESULTS.write_text(json.dumps(report, indent=2) + "\n")
-    return int(any(value is None or value > limit for _, value, limit in bars))
+    RESULTS.write_text(json.dumps(measured, indent=2) + "\n")
+    return status
 
 
-def _attempted(measure: Callable[[], Any]) -> Any:
+def _or_none(measure: Callable[[], Any]) -> Any:
     try:
         return measure()
     except (FailedError, OSError) as error:
@@ -91,7 +93,7 @@ def _engines() -> dict[str, Callable[[Path, Path, Path], race.Result]]:
 
 
 def _race(folder: Path, deadline: float) -> tuple[dict[str, list[dict[str, Any]]], list[str]]:
-    """Every engine's figures photo by photo, and the photos' names."""
+    """Each engine's figures, photo by photo; and the names of the photos."""
     warmup = apart(photos.write_tiny, folder)
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in _engines()}
     names: list[str] = []
@@ -139,7 +141,7 @@ def _scores(reference: Path, outputs: dict[str, dict[str, Path]]) -> dict[str, d
 
 
 def _summary(results: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
-    """By engine: geometric means of its ratios to Darkroom, mean scores, and medians of the figures themselves."""
+    """Per engine: geometric means of its ratios to Darkroom, mean scores, and medians of the figures themselves."""
     summary = {}
     for name, rows in results.items():
         ours = results[OURS]
@@ -178,14 +180,12 @@ def _ratio(ratios: Iterable[float]) -> float:
     return math.exp(statistics.mean(map(math.log, ratios)))
 
 
-# --------------------------------------------------------------------------- what came of it
-
-Bar = tuple[str, float | None, float]
-"""Its name, the value (None: not measured, or of pictures that do not look alike) and the limit."""
+# --------------------------------------------------------------------------- results
 
 
 def _race_bars(summary: dict[str, dict[str, Any]]) -> list[Bar]:
     def inverse(engine: str, *path: str) -> float | None:
+        """Darkroom's figure over a peer's; None if the peer was not measured or its pictures differ."""
         value: Any = summary.get(engine)
         if value is None or not value["alike"]:
             return None
@@ -194,12 +194,12 @@ def _race_bars(summary: dict[str, dict[str, Any]]) -> list[Bar]:
         return 1 / float(value)
 
     return [
-        ("cpu-to-sharp-same-speed", inverse("sharp, same speed", "cpu"), 1.10),
-        ("cpu-to-sharp-its-effort", inverse("sharp, its effort", "cpu"), 0.38),
-        ("avif-bytes-to-sharp-its-effort", inverse("sharp, its effort", "bytes", "avif"), 1.10),
-        ("cpu-to-naive-pillow", inverse("Pillow, naive", "cpu"), 0.32),
-        ("peak-memory-to-sharp", inverse("sharp, same speed", "peak"), 0.55),
-        ("bytes-to-naive-pillow", inverse("Pillow, naive", "total"), 0.80),
+        Bar("cpu-to-sharp-same-speed", inverse("sharp, same speed", "cpu"), 1.10),
+        Bar("cpu-to-sharp-its-effort", inverse("sharp, its effort", "cpu"), 0.38),
+        Bar("avif-bytes-to-sharp-its-effort", inverse("sharp, its effort", "bytes", "avif"), 1.10),
+        Bar("cpu-to-naive-pillow", inverse("Pillow, naive", "cpu"), 0.32),
+        Bar("peak-memory-to-sharp", inverse("sharp, same speed", "peak"), 0.55),
+        Bar("bytes-to-naive-pillow", inverse("Pillow, naive", "total"), 0.80),
     ]
 
 
@@ -210,22 +210,22 @@ def _function_bars(
         return peaks[kind]["mb"] if kind in peaks else None
 
     return [
-        ("resize-mb-png-50-megapixels", peak("PNG, 50 megapixels"), 450),
-        ("resize-mb-jpeg-96-megapixels", peak("JPEG, 96 megapixels"), 130),
-        *((f"cold-start-{name}", cold[name] / cold["bare"], 1.35) for name in functions.FUNCTIONS),
-        ("package-mb", max(package.values()) if package else None, 60),
+        Bar("resize-mb-png-50-megapixels", peak("PNG, 50 megapixels"), 450),
+        Bar("resize-mb-jpeg-96-megapixels", peak("JPEG, 96 megapixels"), 130),
+        *(Bar(f"cold-start-{name}", cold[name] / cold["bare"], 1.35) for name in functions.FUNCTIONS),
+        Bar("package-mb", max(package.values()) if package else None, 60),
     ]
 
 
 def _not_measured(summary: dict[str, dict[str, Any]]) -> list[str]:
-    told = [
+    sentences = [
         f"{name}: its pictures are not within {TOLERANCE:g} points of Darkroom's, so its ratios are no comparison."
         for name, engine in summary.items()
         if not engine["alike"]
     ]
     if not any(name.startswith("sharp") for name in summary):
-        told.append("sharp was not measured: it needs Node.js 20.9 or later and npm. Its bars are short.")
-    return told
+        sentences.append("sharp was not measured: it needs Node.js 20.9 or later and npm. Its bars are short.")
+    return sentences
 
 
 def _print_race(summary: dict[str, dict[str, Any]], names: list[str]) -> None:
@@ -252,10 +252,10 @@ def _print_functions(cold: dict[str, float], peaks: dict[str, dict[str, float]])
     starts = ", ".join(f"{name} {seconds * 1000:.0f}" for name, seconds in cold.items())
     console.print(f"Cold start, ms of CPU: {starts}.")
     table = Table(title="Peak memory of Resize")
-    for heading in ("source", "MB", "bytes a pixel above a tiny one"):
+    for heading in ("source", "MB", "bytes per pixel above a tiny one"):
         table.add_column(heading, justify="left" if heading == "source" else "right")
     for kind, peak in peaks.items():
-        table.add_row(kind, f"{peak['mb']:.0f}", f"{peak['bytes_a_pixel']:.1f}")
+        table.add_row(kind, f"{peak['mb']:.0f}", f"{peak['bytes_per_pixel']:.1f}")
     console.print(table)
 
 

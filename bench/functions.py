@@ -1,4 +1,4 @@
-"""What each function costs before it does anything, what Resize holds at its peak, and what the package weighs."""
+"""Cold starts of the functions, the peak memory of Resize, and the size of the package."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ BARE = "import boto3; boto3.client('s3'); import PIL.Image"
 
 
 def cold_starts() -> dict[str, float]:
-    """CPU seconds of a process that imports a function's handler, and ("bare") of one that does BARE: medians."""
+    """Median CPU seconds of a process that imports a function's handler; "bare": of one that runs BARE."""
     programs = {"bare": BARE, **{name: f"import {name}.app" for name in FUNCTIONS}}
     seconds: dict[str, list[float]] = {name: [] for name in programs}
-    for _ in range(COLD_STARTS + 1):  # in turn, so that a slow minute is everybody's; the first one compiles
+    for _ in range(COLD_STARTS + 1):  # in turn, so that a slow minute slows all; the first round compiles
         for name, program in programs.items():
             ended = run(PYTHON, "-c", program, paths=(ROOT / "functions",), environment=ENVIRONMENT)
             seconds[name].append(ended.cpu)
@@ -66,7 +66,7 @@ image.resize((width, height), Image.Resampling.BICUBIC).save(path, **options)
 
 
 def peaks() -> dict[str, dict[str, float]]:
-    """What Resize holds at its peak by kind of source: "mb" in all, and "bytes_a_pixel" above what a tiny one takes."""
+    """Peak memory of Resize per kind of source: "mb" in all; "bytes_per_pixel" above what a tiny source takes."""
     measured: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -77,7 +77,7 @@ def peaks() -> dict[str, dict[str, float]]:
             except FailedError as error:
                 print(f"  {kind}: not measured ({str(error).strip().splitlines()[-1]})")
                 continue
-            measured[kind] = {"mb": peak, "bytes_a_pixel": (peak - base) * 1e6 / (width * height)}
+            measured[kind] = {"mb": peak, "bytes_per_pixel": (peak - base) * 1e6 / (width * height)}
     return measured
 
 
@@ -95,7 +95,7 @@ PLATFORMS = ("aarch64-manylinux_2_28", "x86_64-manylinux_2_28")
 
 
 def package_mb() -> dict[str, float]:
-    """MB of what is deployed, unzipped, by platform: the functions and their requirements."""
+    """MB of the package, unzipped, per platform: the functions and their requirements."""
     sizes = {}
     for platform in PLATFORMS:
         with tempfile.TemporaryDirectory() as target:

@@ -1,4 +1,4 @@
-"""The pictures: project-made photos, and whatever is in ../shared/photos that every engine can be asked for."""
+"""The photos: two that the project makes, and those in ../shared/photos that every engine can process."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from bench.process import ROOT
 from darkroom import samples
 
 SHARED = ROOT.parent / "shared" / "photos"
-MADE = {"lake_dusk_12mp": (4032, 3024, 0), "lake_noon_6mp": (3000, 2000, 2)}
-"""Width, height and seed of each."""
+MADE = {"lake_dusk_12mp": (4032, 3024, 0), "lake_noon_6mp": (3000, 2000, 2)}  # name → width, height, seed
 
 
 def gather(folder: Path) -> list[Path]:
     """Files, those that differ most first: a run that is short of time drops the last ones.
 
-    Left out are cut-outs and inks (their flattening and conversion is no matter of speed), and what is smaller than the
-    largest rendition.
+    Left out are photos with transparency or in CMYK (flattening and converting is not what is compared), and those
+    smaller than the largest rendition.
     """
     made = []
     for name, (width, height, seed) in MADE.items():
@@ -35,7 +34,7 @@ def _is_suitable(path: Path) -> bool:
 
 
 def write_reference(photo: Path, reference: Path, size: dict[str, Any]) -> None:
-    """The rendition of `size` by the book, as PNG: everything decoded, upright, one LANCZOS."""
+    """Write the reference of a rendition of `size`, as PNG: a full decode, upright, one LANCZOS."""
     with Image.open(photo) as opened:
         image = ImageOps.exif_transpose(opened).convert("RGB")
     image.thumbnail((size["width"], size["height"]), Image.Resampling.LANCZOS)
@@ -43,7 +42,7 @@ def write_reference(photo: Path, reference: Path, size: dict[str, Any]) -> None:
 
 
 def write_tiny(folder: Path) -> Path:
-    """What the engines warm up on."""
+    """Write the picture that the engines warm up on."""
     path = folder / "warmup.jpg"
     Image.effect_noise((64, 48), 50).convert("RGB").save(path)
     return path

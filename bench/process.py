@@ -1,4 +1,4 @@
-"""Run a program and see what it took, by the operating system's own account."""
+"""Run a program and measure it, by the operating system's own account."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ TOOLS_PYTHON = TOOLS / "bin" / "python"
 
 @functools.cache
 def function_environment() -> dict[str, str]:
-    """The variables that the template sets for every function: some of them steer the memory that we measure."""
+    """The variables that the template sets for every function: some of them change the memory that is measured."""
     return apart(_variables)
 
 
 def _variables() -> dict[str, str]:
-    from darkroom.local.template import load_template  # and boto3 with it, which would stay in this process
+    from darkroom.local.template import load_template  # imports boto3, which would stay in this process
 
     variables = load_template()["Globals"]["Function"]["Environment"]["Variables"]
     return {name: str(value) for name, value in variables.items()}
 
 
 class FailedError(Exception):
-    """A program that ended badly: the message has the end of what it said."""
+    """A program failed: the message has the end of its output."""
 
 
 @dataclass(frozen=True)
 class Ended:
+    """A program that has ended."""
+
     output: str
-    cpu: float
-    """Seconds, of all its threads, from its first instruction to its last."""
-    peak: float
-    """The most memory it held at a time, in MB (10**6 bytes)."""
+    cpu: float  # seconds, of all its threads, from its first instruction to its last
+    peak: float  # memory in MB (10**6 bytes)
 
 
 def run(*command: str | Path, paths: tuple[Path, ...] = (), environment: dict[str, str] | None = None) -> Ended:
-    """Run a program to its end, `paths` being where Python finds modules. Raises FailedError."""
+    """Run a program to its end, with `paths` as PYTHONPATH. Raises FailedError."""
     with subprocess.Popen(  # noqa: S603  (our own programs)
         [str(part) for part in command],
         stdout=subprocess.PIPE,
@@ -66,6 +66,9 @@ def run(*command: str | Path, paths: tuple[Path, ...] = (), environment: dict[st
 
 
 def apart(function: Callable[..., T], *arguments: Any) -> T:
-    """Call a function in a process of its own: a program's peak memory counts what started it, so that stays small."""
+    """Call a function in a process of its own.
+
+    A program's peak memory includes that of the process which started it, so this process must stay small.
+    """
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()

@@ -1,4 +1,4 @@
-"""The same job by every engine: each output of the default recipe, of one photo after another."""
+"""The same job for every engine: all outputs of the default recipe, photo by photo."""
 
 from __future__ import annotations
 
@@ -20,12 +20,11 @@ DEFAULT = recipes.route(recipes.load(), "raw/x")
 class Result:
     """What one engine took for one photo."""
 
-    cpu: float
-    peak: float
+    cpu: float  # seconds
+    peak: float  # MB
     version: str = ""
-    parts: dict[str, dict[str, float]] = field(default_factory=dict)
-    outputs: dict[str, Path] = field(default_factory=dict)
-    """By "<rendition>.<format>"."""
+    parts: dict[str, dict[str, float]] = field(default_factory=dict)  # "cpu" and "peak" per function
+    outputs: dict[str, Path] = field(default_factory=dict)  # by "<rendition>.<format>"
 
     @property
     def bytes(self) -> dict[str, int]:
@@ -36,7 +35,7 @@ class Result:
 
 
 def run_function(task: Path, answers: Path) -> Ended:
-    """engines/darkroom.py, in the environment that the template gives to every function."""
+    """Run engines/darkroom.py in the environment that the template gives to every function."""
     return run(
         *(PYTHON, ENGINES / "darkroom.py", task, answers),
         paths=(ROOT / "functions",),
@@ -45,7 +44,7 @@ def run_function(task: Path, answers: Path) -> Ended:
 
 
 def darkroom(photo: Path, warmup: Path, folder: Path) -> Result:
-    """The functions that touch pixels, in order, each in a process of its own."""
+    """Run the functions that touch pixels, in order, each in a process of its own."""
     store = folder / "store"
     sources: list[dict[str, Any]] = []
     for path in (warmup, photo):
@@ -62,8 +61,8 @@ def darkroom(photo: Path, warmup: Path, folder: Path) -> Result:
         task.write_text(json.dumps({"function": function, "store": str(store), "events": events}))
         ended = run_function(task, answers)
         parts[function] = {"cpu": json.loads(ended.output.splitlines()[-1])["cpu"], "peak": ended.peak}
-        answer: list[dict[str, Any]] = json.loads(answers.read_text())
-        return answer
+        result: list[dict[str, Any]] = json.loads(answers.read_text())
+        return result
 
     events = [{"job": job} for job in sources]
     facts = step("validate", events)
@@ -83,7 +82,7 @@ def darkroom(photo: Path, warmup: Path, folder: Path) -> Result:
 
 
 def peer(engine: str, settings: dict[str, Any], photo: Path, warmup: Path, folder: Path) -> Result:
-    """One of the programs in engines/, with encoder settings by format."""
+    """Run one of the programs in engines/, with encoder settings per format."""
     (filtered,) = DEFAULT["filtered"].values()
     contrast = filtered["filters"][1]["amount"]  # type: ignore[typeddict-item]
     job = {
@@ -100,6 +99,6 @@ def peer(engine: str, settings: dict[str, Any], photo: Path, warmup: Path, folde
         ended = run("node", ENGINES / "sharp.mjs", task, TOOLS / "node" / "node_modules")
     else:
         ended = run(TOOLS_PYTHON, ENGINES / f"{engine}.py", task, paths=(ROOT,))
-    told = json.loads(ended.output.splitlines()[-1])
+    answer = json.loads(ended.output.splitlines()[-1])
     outputs = {path.name: path for path in (folder / "out").iterdir() if path.is_file()}
-    return Result(cpu=told["cpu"], peak=ended.peak, version=told["version"], outputs=outputs)
+    return Result(cpu=answer["cpu"], peak=ended.peak, version=answer["version"], outputs=outputs)

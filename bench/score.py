@@ -1,6 +1,6 @@
-"""SSIMULACRA2 of pictures against references: reads lines "reference<TAB>picture", prints a score a line.
+"""SSIMULACRA2 of pictures against references: reads lines "reference<TAB>picture", prints one score per line.
 
-Runs in the environment of the bench's own tools.
+Runs in the environment of the bench's tools.
 """
 
 import sys

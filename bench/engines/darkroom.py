@@ -1,8 +1,7 @@
 """Darkroom: one function's own handler, its S3 replaced by a folder. `darkroom.py TASK.json ANSWERS.json`.
 
 A task: {"function": name, "store": folder, "events": […]}; the last event is the one that is measured.
-A process a function, as on Lambda. Reading and writing files stands for S3; all else is the function as it is deployed,
-imports included.
+One process per function, as on Lambda. Files stand for S3; all else is the function as deployed, imports included.
 """
 
 import importlib
@@ -23,7 +22,7 @@ os.environ |= {
 
 
 def keep_objects_in(folder: Path) -> ModuleType:
-    """What stands for `pipeline.storage`, which alone talks to S3: no SDK, as the peers have none."""
+    """A replacement of `pipeline.storage`, the one module that calls S3: without the SDK, as the peers have none."""
     storage = ModuleType("pipeline.storage")
 
     def path(key: str) -> Path:
@@ -48,7 +47,7 @@ def keep_objects_in(folder: Path) -> ModuleType:
 
 
 def cpu_seconds() -> float:
-    """Of this process and of the children it waited for."""
+    """CPU seconds of this process and of the children that it waited for."""
     usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 

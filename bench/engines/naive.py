@@ -1,4 +1,4 @@
-"""Pillow as a blog post has it: open, resize and save, again for every output, with nothing but a quality."""
+"""Pillow as in a blog post: open, resize and save, again for every output, with only a quality set."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ def opened(source: str, size: dict[str, Any]) -> Image.Image:
     image = ImageOps.exif_transpose(Image.open(source)).convert("RGB")
     if size["fit"] == "cover":
         return ImageOps.fit(image, (size["width"], size["height"]), Image.Resampling.LANCZOS)
-    # Not Image.thumbnail() of the file, which would use draft(): the transposed copy does not know of it.
+    # thumbnail() scales JPEGs while it decodes them, but not this transposed copy.
     image.thumbnail((size["width"], size["height"]), Image.Resampling.LANCZOS)
     return image
 

@@ -1,4 +1,4 @@
-"""libvips by pyvips: one decode for the largest size, the others from its pixels, each encoded once a format."""
+"""libvips by pyvips: one decode for the largest size, the others from its pixels, each encoded once per format."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the engines in Python share: do a job twice, first on a tiny picture, and say what the second one cost."""
+"""Shared by the engines in Python: do a job twice, first on a tiny picture, and print the cost of the second run."""
 
 import json
 import sys

@@ -1,6 +1,6 @@
 """`make fuzz`: mutants of valid files through the functions, and giants that are only just accepted.
 
-Ends with a line a figure:
+Ends with one line per figure:
 
     BAR <name> <value> <limit> ok|short
 
@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.bars import Bar, at_least, at_most, tell
+from bench.bars import Bar, at_least, at_most, report
 from tests.hostile import engine, mutants
 from tests.hostile.files import giants
 
@@ -33,12 +33,12 @@ def main() -> int:
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--mutants", type=int, default=2000)
-    parser.add_argument("--file", type=Path, help="run this file alone, and say how it ended")
+    parser.add_argument("--file", type=Path, help="run this file alone, and print how it ended")
     args = parser.parse_args()
     if args.file:
         return alone(args.file)
     bars = [*fuzz(args.seed, args.mutants), *largest()]
-    return tell(bars)
+    return report(bars)
 
 
 def alone(file: Path) -> int:
@@ -54,34 +54,34 @@ def fuzz(seed: int, count: int) -> list[Bar]:
         names = [put(folder, *mutants.mutant(seed, number)) for number in range(count)]
         found = list(run(Path(folder), names))
     accepted = sum(ended.status == "SUCCEEDED" for ended in found)
-    # What is refused at its first byte proves nothing: a part has to come through to the encoders.
+    # A mutant that is refused at its first byte proves little: some must reach the encoders.
     return [
-        ("fuzz.mutants", len(found), count, at_least),
-        ("fuzz.accepted", accepted, count // 10, at_least),
+        Bar("fuzz.mutants", len(found), count, at_least),
+        Bar("fuzz.accepted", accepted, count // 10, at_least),
         *bars("fuzz", found),
     ]
 
 
 def largest() -> list[Bar]:
-    """Files that take about what the limits let them."""
+    """Files that take nearly as much as the limits allow."""
     with tempfile.TemporaryDirectory() as folder:
         names = [put(folder, name, make()) for name, make in giants().items()]
         print(f"{len(names)} giants", flush=True)
         found = list(run(Path(folder), names, processes=1))
     accepted = sum(ended.status == "SUCCEEDED" for ended in found)
-    return [("giants.accepted", accepted, len(names) - 1, at_least), *bars("giants", found)]
+    return [Bar("giants.accepted", accepted, len(names) - 1, at_least), *bars("giants", found)]
 
 
 def bars(name: str, found: list[engine.Ended]) -> list[Bar]:
     ways = Counter(ended.status for ended in found)
     print("  " + ", ".join(f"{count} {way}" for way, count in Counter(e.code or e.status for e in found).most_common()))
     return [
-        (f"{name}.unclassified", ways["RAISED"], 0, at_most),
-        (f"{name}.crashed", ways["CRASHED"], 0, at_most),
-        (f"{name}.hung", ways["HUNG"], 0, at_most),
-        (f"{name}.noisy", sum(bool(ended.noise) for ended in found), 0, at_most),
-        (f"{name}.cpu_s", max(max(ended.cpu.values()) for ended in found), engine.CPU, at_most),
-        (f"{name}.mb", max(max(ended.mb.values()) for ended in found), int(engine.memory()), at_most),
+        Bar(f"{name}.unclassified", ways["RAISED"], 0, at_most),
+        Bar(f"{name}.crashed", ways["CRASHED"], 0, at_most),
+        Bar(f"{name}.hung", ways["HUNG"], 0, at_most),
+        Bar(f"{name}.noisy", sum(bool(ended.noise) for ended in found), 0, at_most),
+        Bar(f"{name}.cpu_s", max(max(ended.cpu.values()) for ended in found), engine.CPU, at_most),
+        Bar(f"{name}.mb", max(max(ended.mb.values()) for ended in found), int(engine.memory()), at_most),
     ]
 
 
@@ -93,7 +93,7 @@ def put(folder: str, name: str, content: bytes) -> str:
 
 
 def run(folder: Path, names: list[str], processes: int = PROCESSES) -> Iterator[engine.Ended]:
-    """The files through the functions; tells and keeps those that break a bar."""
+    """The files through the functions; prints and keeps those that break a bar."""
     began, done = time.monotonic(), 0
     with ThreadPoolExecutor(processes) as pool:
         shares = [names[start::processes] for start in range(processes)]

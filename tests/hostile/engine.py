@@ -1,9 +1,9 @@
-"""Files through the functions as they are deployed, and what each one took. `python -m tests.hostile.engine FOLDER`
+"""Runs files through the functions as they are deployed, and measures each. `python -m tests.hostile.engine FOLDER`
 
-FOLDER is what uploads are named from: a path on stdin, relative to it, a line each, is uploaded as raw/<path>. Answers
-with one line of JSON each, an `Ended`. S3 is in memory; the rest is the handlers' own code, and boto3 is imported as on
+Reads paths relative to FOLDER from stdin, as one JSON string per line; each is uploaded as raw/<path>. Prints one
+`Ended` per file, as a line of JSON. S3 is in memory; the rest is the handlers' own code, and boto3 is imported as on
 Lambda. Every call of a function is a process of its own, forked from this one, where all are imported: so the operating
-system says what it took, whatever became of it.
+system measures each call, whatever becomes of it.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from engine.rejection import SENTENCES
 
 ROOT = Path(__file__).parents[2]
 RECIPES = Path(__file__).with_name("recipes.json")
+# Seconds, of CPU and of wall clock, after which a call is killed as hung.
 LONGEST_CPU, LONGEST = 20, 90
-"""Seconds, of CPU and in all, after which a call is ended as hung."""
+# What a file may take of any function: seconds of CPU, and a part of its memory.
 CPU, MEMORY_PART = 5, 0.6
-"""What a file may take: seconds of CPU in any of the functions, and a part of that function's memory."""
 
 
 @dataclass
@@ -42,24 +42,17 @@ class Ended:
     """How a file ended."""
 
     name: str
-    status: str = ""
-    """SUCCEEDED, REJECTED, RAISED (not classified), CRASHED or HUNG."""
-    code: str = ""
-    """Of a rejection."""
-    step: str = ""
-    """The function that was called last."""
-    what: str = ""
-    """The last function's rejection, error or signal."""
-    cpu: dict[str, float] = field(default_factory=dict)
-    """Seconds by function."""
-    mb: dict[str, float] = field(default_factory=dict)
-    """The most memory at a time, in MB as Lambda counts them (2**20 bytes), by function."""
-    noise: str = ""
-    """What was written to the log beside its lines of JSON."""
+    status: str = ""  # SUCCEEDED, REJECTED, RAISED (not classified), CRASHED or HUNG
+    code: str = ""  # of a rejection
+    step: str = ""  # the function that was called last
+    what: str = ""  # the last function's rejection, error or signal
+    cpu: dict[str, float] = field(default_factory=dict)  # seconds per function
+    mb: dict[str, float] = field(default_factory=dict)  # peak memory per function, in MB as Lambda counts (2**20)
+    noise: str = ""  # output in the log that is not a line of JSON
 
 
 def run(folder: Path, names: Iterable[str]) -> Iterator[Ended]:
-    """What becomes of files in a folder, in their order, as they end. One process at a time works on them."""
+    """Run files of a folder in one process, one after another; yields each as it ends."""
     command = [sys.executable, "-m", "tests.hostile.engine", str(folder)]
     with tempfile.TemporaryFile("w+") as lines:
         lines.writelines(json.dumps(name) + "\n" for name in names)
@@ -71,7 +64,7 @@ def run(folder: Path, names: Iterable[str]) -> Iterator[Ended]:
 
 
 def problem(ended: Ended) -> str:
-    """What is wrong with how a file ended, in a line that names it; empty if nothing is."""
+    """What is wrong with how a file ended, in one line; empty if nothing is."""
     if ended.status not in ("SUCCEEDED", "REJECTED") or (ended.status == "REJECTED" and ended.code not in SENTENCES):
         return f"{ended.name} in {ended.step}: {ended.status} {ended.code} {ended.what}"
     for limit, unit, found in ((CPU, "s of CPU", ended.cpu), (memory(), "MB", ended.mb)):
@@ -83,7 +76,7 @@ def problem(ended: Ended) -> str:
 
 @functools.cache
 def memory() -> float:
-    """The megabytes that a file may take."""
+    """Megabytes that a file may take."""
     return float(MEMORY_PART * _function()["MemorySize"])
 
 
@@ -111,11 +104,11 @@ def _environment() -> dict[str, str]:
     }
 
 
-# --------------------------------------------------------------------------- in the process of its own
+# --------------------------------------------------------------------------- in the process that `run` starts
 
 
 class Memory:
-    """What the functions use of S3, for one source."""
+    """The calls of S3 that the functions make, for one source."""
 
     def __init__(self, key: str, body: bytes) -> None:
         self.objects = {key: body}
@@ -151,10 +144,10 @@ class Functions:
         self.said, self.answer = (tempfile.TemporaryFile() for _ in range(2))  # noqa: SIM115  (open to the end)
         self._warm()
         gc.collect()
-        gc.freeze()  # what is here already is not looked at by any child's collector, so not copied for it
+        gc.freeze()  # else each child's collector would touch, and so copy, all that is loaded here
 
     def _warm(self) -> None:
-        """Call every function once in this process: what is imported on the way is not imported by every child."""
+        """Call every function once in this process, so that late imports are not repeated in every child."""
         from PIL import Image
 
         picture = io.BytesIO()
@@ -166,7 +159,7 @@ class Functions:
         self.handlers["optimize"](facts | {"intermediates": made}, self.context)
 
     def process(self, name: str, body: bytes) -> Ended:
-        """The whole path of a file through the states that handle it."""
+        """Run one file through the functions, as the state machine does."""
         key = f"raw/{name}"
         ended, self.storage.s3 = Ended(name), Memory(key, body)
         job = self.job | {"source": self.job["source"] | {"key": key, "size": len(body)}}
@@ -184,7 +177,7 @@ class Functions:
         return ended
 
     def call(self, name: str, event: dict[str, Any], ended: Ended) -> Any:
-        """A function's answer, or None if it gave none; what it took, and how it ended then, goes into `ended`."""
+        """Call a function in a child process; returns its answer, or None if it failed. Records both in `ended`."""
         if ended.status:
             return None
         ended.step = name
@@ -220,7 +213,7 @@ class Functions:
         return None
 
     def _answer(self, name: str, event: dict[str, Any]) -> None:
-        """Call a function in this process, write down what it answers, and end the process."""
+        """In the child: call a function, write its answer to a file, and end the process."""
         resource.setrlimit(resource.RLIMIT_CPU, (LONGEST_CPU, LONGEST_CPU + 1))
         for stream in (1, 2):
             os.dup2(self.said.fileno(), stream)
@@ -237,7 +230,7 @@ class Functions:
         os._exit(0)
 
     def _noise(self) -> str:
-        """What was written to the log that is no line of JSON."""
+        """The lines of the log that are not JSON."""
         self.said.seek(0)
         return "".join(repr(line[:200]) for line in self.said if not _is_entry(line))
 
@@ -251,7 +244,7 @@ def _is_entry(line: bytes) -> bool:
 
 def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what a handler logs in this process is no answer
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # a handler that logs in this process must not write among the answers
     folder, functions = Path(sys.argv[1]), Functions()
     for line in sys.stdin:
         name = json.loads(line)

@@ -1,7 +1,7 @@
-"""Bad input that the tests make themselves: `FILES`, each with how it has to end.
+"""Bad input that the tests make themselves.
 
-What has to end in some known way has the code of its rejection or SUCCEEDED; of the others, "" says: in any way that is
-one. Makers are called when their file is needed, for some take a second.
+Each file comes with how it must end: the code of its rejection, SUCCEEDED, or "" for either. Makers are called when
+their file is needed, as some take a second.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ENDINGS = {"JPEG": "jpg", "TIFF": "tif"}
 
 
 def files() -> dict[str, tuple[Maker, str]]:
-    """All of them by name: their makers, and how they have to end."""
+    """Name → maker, and how the file must end."""
     groups = (bombs, floods, scans, metadata, polyglots, cut, wrong_names, modes, odd)
     return {name: (make, end) for name, make, end in chain.from_iterable(group() for group in groups)}
 
@@ -127,8 +127,7 @@ def box_in(content: bytes, kind: bytes) -> bytes:
     return content[start : start + int.from_bytes(content[start : start + 4], "big")]
 
 
-Items = list[tuple[int, bytes, bytes, tuple[int, int]]]
-"""Of a HEIC or AVIF: number, type, content, and width and height."""
+Items = list[tuple[int, bytes, bytes, tuple[int, int]]]  # of a HEIC or AVIF: number, type, content, size
 
 
 def container(brand: bytes, config: bytes, items: Items, links: dict[int, range]) -> bytes:

@@ -1,4 +1,4 @@
-"""Every file of ../shared/corpus, where that is there: other projects' test images, sound, odd and broken ones."""
+"""Every file of ../shared/corpus, if it exists: test images of other projects, sound, odd and broken."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def ended() -> dict[str, engine.Ended]:
 @pytest.mark.skipif(not NAMES, reason="../shared/corpus is not there")
 @pytest.mark.parametrize("name", NAMES)
 def test_it_ends(ended: dict[str, Any], name: str) -> None:
-    assert name in ended, f"{name}: no word of it"
+    assert name in ended, f"{name}: no result"
     assert not engine.problem(ended[name])
 
 

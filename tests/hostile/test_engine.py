@@ -1,4 +1,4 @@
-"""The measure itself: a function that misbehaves must be seen to."""
+"""The measuring itself: it notices each way in which a function can misbehave."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ HOW = {each.__name__: each for each in (crashes, spins, sleeps, raises, works)}
 
 
 def misbehave() -> dict[str, engine.Ended]:
-    """In a process of its own, for `Functions` change what the functions' modules hold."""
+    """In a process of its own, as `Functions` changes the functions' modules."""
     engine.LONGEST_CPU, engine.LONGEST = 1, 3
     functions, found = engine.Functions(), {}
     for name, handler in HOW.items():
@@ -73,7 +73,7 @@ def ended() -> Any:
         ("works", "REJECTED", "libfoo: oh dear"),
     ],
 )
-def test_what_goes_wrong_is_named(ended: dict[str, engine.Ended], how: str, status: str, words: str) -> None:
+def test_each_misbehaviour_is_named(ended: dict[str, engine.Ended], how: str, status: str, words: str) -> None:
     assert ended[how].status == status
     assert words in engine.problem(ended[how])
     assert engine.problem(ended[how]).startswith("x.jpg")

@@ -1,4 +1,4 @@
-"""Every file of `files`, through the functions: it ends as it has to, in bounds, and in silence."""
+"""Every file of `files` through the functions: it ends as expected, within bounds, and logs nothing strange."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, engine.Ended]:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_it_ends_as_it_has_to(ended: dict[str, Any], name: str) -> None:
-    assert name in ended, f"{name}: no word of it"
+def test_it_ends_as_expected(ended: dict[str, Any], name: str) -> None:
+    assert name in ended, f"{name}: no result"
     assert not engine.problem(ended[name])
     _, expected = FILES[name]
     assert expected in ("", ended[name].code or ended[name].status), ended[name]

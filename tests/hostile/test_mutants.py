@@ -1,4 +1,4 @@
-"""What `make fuzz` works with: the same seed must make the same mutants."""
+"""The mutants of `make fuzz`: the same seed makes the same ones."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def digest() -> str:
 def test_a_mutant_is_the_same_in_every_process() -> None:
     program = "from tests.hostile.test_mutants import digest; print(digest())"
     paths = {**os.environ, "PYTHONPATH": f"{ROOT / 'functions'}{os.pathsep}{ROOT}"}
-    told = subprocess.run([sys.executable, "-c", program], env=paths, capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == digest()
+    run = subprocess.run([sys.executable, "-c", program], env=paths, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == digest()
 
 
 def test_another_seed_makes_others() -> None:

@@ -1,10 +1,10 @@
 """`make soak`: delivery, faults and back-pressure in figures, on local stacks of its own.
 
-Ends with a line a figure:
+Ends with one line per figure:
 
     BAR <name> <value> <limit> ok|short
 
-Seeded: the same seed lays out the same uploads, copies and faults. What could not be measured is short.
+Seeded: the same seed lays out the same uploads, copies and faults.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bars import Bar, at_least, at_most, tell
+from bench.bars import Bar, at_least, at_most, report
+from tests.workflow.fault_points import POINTS
 from tests.workflow.pipeline import FINAL, Pipeline, deployed, notification, picture
-from tests.workflow.points import POINTS
 
 RECIPES = Path(__file__).with_name("recipes.json")
 BATCH_SIZE, CONCURRENCY = 2, 4
@@ -49,28 +49,28 @@ def main() -> int:
         began = time.monotonic()
         bars += measure()
         print(f"  took {time.monotonic() - began:.0f} s", flush=True)
-    return tell(bars)
+    return report(bars)
 
 
 @contextmanager
 def stack(
     haste: dict[str, str], recipes: Path | None = None, timeout: int | None = None, **parameters: str
 ) -> Iterator[Pipeline]:
-    """A local stack of its own."""
+    """A local stack, without a folder that outlives it."""
     with tempfile.TemporaryDirectory() as folder:
         yield from deployed(Path(folder), haste, recipes, timeout, **parameters)
 
 
 @dataclass
 class Look:
-    """What was seen at one moment."""
+    """A look at the stack: running executions, and messages in the upload queue."""
 
     in_flight: int
     waiting: int
 
 
 def delivery(count: int, chance: random.Random) -> list[Bar]:
-    """Uploads, each delivered 1 to 5 times, shuffled: how many are lost, how many done or told twice."""
+    """Uploads, each delivered 1 to 5 times, shuffled: how many are lost, run twice, or reported twice."""
     print(f"{count} uploads, each delivered 1 to 5 times", flush=True)
     lease = {"LEASE_SECONDS": "100", "WAIT_SECONDS": "90"}
     parameters = {"BatchSize": str(BATCH_SIZE), "MaximumConcurrency": str(CONCURRENCY)}
@@ -88,29 +88,30 @@ def delivery(count: int, chance: random.Random) -> list[Bar]:
             pipeline.sqs.send_message_batch(QueueUrl=url, Entries=entries)
         looks = finish(pipeline, versions, 900)
         runs = Counter(name.partition("-")[0] for name in executions(pipeline))
-        told = Counter(message["body"]["job_id"] for message in pipeline.all_told())
+        messages = Counter(message["body"]["job_id"] for message in pipeline.published())
         records = pipeline.records(versions)
+    in_flight = max((look.in_flight for look in looks), default=0)
     lost = sum(record.get("status") != "SUCCEEDED" for record in records.values())
     return [
-        ("delivery.uploads", count, 1000, at_least),
-        ("delivery.deliveries", count + len(copies), 2 * count, at_least),
-        ("delivery.lost", lost, 0, at_most),
-        ("delivery.run_twice", sum(number > 1 for number in runs.values()), 0, at_most),
-        ("delivery.told_twice", sum(number > 1 for number in told.values()), 0, at_most),
-        ("delivery.not_told", count - len(told), 0, at_most),
-        # Messages that are in the queue while images are in flight: what the bound has to hold against.
-        ("delivery.waiting", max((look.waiting for look in looks if look.in_flight), default=0), 500, at_least),
-        ("delivery.in_flight", max((look.in_flight for look in looks), default=0), BATCH_SIZE * CONCURRENCY, at_most),
+        Bar("delivery.uploads", count, 1000, at_least),
+        Bar("delivery.deliveries", count + len(copies), 2 * count, at_least),
+        Bar("delivery.lost", lost, 0, at_most),
+        Bar("delivery.run_twice", sum(number > 1 for number in runs.values()), 0, at_most),
+        Bar("delivery.told_twice", sum(number > 1 for number in messages.values()), 0, at_most),
+        Bar("delivery.not_told", count - len(messages), 0, at_most),
+        # Messages that wait while images are in flight: without them the bound would not be tested.
+        Bar("delivery.waiting", max((look.waiting for look in looks if look.in_flight), default=0), 500, at_least),
+        Bar("delivery.in_flight", in_flight, BATCH_SIZE * CONCURRENCY, at_most),
     ]
 
 
 def faults(count: int, lasting: int, chance: random.Random) -> list[Bar]:
-    """Uploads that meet one fault each, somewhere between two effects of some function; and some whose fault stays."""
+    """Uploads that meet one fault each, between two effects of a function; and `lasting` more whose fault stays."""
     print(
         f"{count} uploads, each with a fault at one of {len(POINTS)} points; {lasting} with one that stays", flush=True
     )
     lease = {"LEASE_SECONDS": "20", "WAIT_SECONDS": "15"}
-    # One upload a trigger, so that a fault is its own; most triggers only wait for a lease to run out.
+    # One upload per trigger, so that faults do not meet; most triggers only wait for a lease to expire.
     parameters = {"BatchSize": "1", "MaximumConcurrency": str(2 * CONCURRENCY)}
     with stack(lease, timeout=8, **parameters) as pipeline:
         versions, ends, points = {}, {}, [*POINTS, *chance.choices(POINTS, k=count - len(POINTS))][:count]
@@ -131,25 +132,26 @@ def faults(count: int, lasting: int, chance: random.Random) -> list[Bar]:
         left = [path for path in pipeline.faults.left() if not json.loads(path.read_text(encoding="utf-8"))["stays"]]
         records, failed = pipeline.records(versions), pipeline.records(given_up)
         missing = sum(bool(pipeline.missing(key)) for key in versions if records[key].get("status") == "SUCCEEDED")
-        told = Counter((told["body"]["source"]["key"], told["body"]["status"]) for told in pipeline.all_told())
+        bodies = [message["body"] for message in pipeline.published()]
+        messages = Counter((body["source"]["key"], body["status"]) for body in bodies)
         letters = Counter(json.loads(each)["Records"][0]["s3"]["object"]["key"] for each in pipeline.dead_letters())
     unfinished = [key for key, record in (records | failed).items() if record.get("status") not in FINAL]
     return [
-        ("faults.points", len(set(points)), 20, at_least),
-        ("faults.met", count - len(left), 200, at_least),
-        ("faults.unfinished", len(unfinished), 0, at_most),
-        ("faults.wrong_end", sum(record.get("status") != ends[key] for key, record in records.items()), 0, at_most),
-        ("faults.incomplete_sets", missing, 0, at_most),
-        ("faults.not_told", sum(not told[key, ends[key]] for key in versions), 0, at_most),
-        ("faults.dead_letters", sum(letters[key] for key in versions), 0, at_most),
-        ("lasting.not_failed", sum(record.get("status") != "FAILED" for record in failed.values()), 0, at_most),
-        ("lasting.not_told_once", sum(told[key, "FAILED"] != 1 for key in given_up), 0, at_most),
-        ("lasting.not_in_dead_letters", sum(letters[key] != 1 for key in given_up), 0, at_most),
+        Bar("faults.points", len(set(points)), 20, at_least),
+        Bar("faults.met", count - len(left), 200, at_least),
+        Bar("faults.unfinished", len(unfinished), 0, at_most),
+        Bar("faults.wrong_end", sum(record.get("status") != ends[key] for key, record in records.items()), 0, at_most),
+        Bar("faults.incomplete_sets", missing, 0, at_most),
+        Bar("faults.not_told", sum(not messages[key, ends[key]] for key in versions), 0, at_most),
+        Bar("faults.dead_letters", sum(letters[key] for key in versions), 0, at_most),
+        Bar("lasting.not_failed", sum(record.get("status") != "FAILED" for record in failed.values()), 0, at_most),
+        Bar("lasting.not_told_once", sum(messages[key, "FAILED"] != 1 for key in given_up), 0, at_most),
+        Bar("lasting.not_in_dead_letters", sum(letters[key] != 1 for key in given_up), 0, at_most),
     ]
 
 
 def outage(count: int) -> list[Bar]:
-    """Everything that writes outputs is down for a while, then heals: what it cost."""
+    """OptimizeImage can write nothing for a while: what that costs the uploads."""
     print(f"{count} uploads, while nothing can be written for 10 s", flush=True)
     slower = {"LEASE_SECONDS": "100", "WAIT_SECONDS": "90", "BACKOFF_SECONDS": "5,20,60"}
     with stack(slower, RECIPES, MaximumConcurrency=str(CONCURRENCY)) as pipeline:
@@ -162,16 +164,17 @@ def outage(count: int) -> list[Bar]:
         finish(pipeline, versions, 300)
         records = pipeline.records(versions)
         letters = len(pipeline.dead_letters())
+    statuses = Counter(record.get("status") for record in records.values())
     return [
-        ("outage.hit", sum("last_failure" in record for record in records.values()), 1, at_least),
-        ("outage.unfinished", sum(record.get("status") not in FINAL for record in records.values()), 0, at_most),
-        ("outage.not_succeeded", sum(record.get("status") != "SUCCEEDED" for record in records.values()), 0, at_most),
-        ("outage.dead_letters", letters, 0, at_most),
+        Bar("outage.hit", sum("last_failure" in record for record in records.values()), 1, at_least),
+        Bar("outage.unfinished", statuses.total() - sum(statuses[status] for status in FINAL), 0, at_most),
+        Bar("outage.not_succeeded", statuses.total() - statuses["SUCCEEDED"], 0, at_most),
+        Bar("outage.dead_letters", letters, 0, at_most),
     ]
 
 
 def finish(pipeline: Pipeline, versions: dict[str, str], seconds: float) -> list[Look]:
-    """Wait until every job has ended and the queue is empty, or the time is over; what was seen meanwhile."""
+    """Wait until every job has ended and the queue is empty, `seconds` at most; returns the looks taken meanwhile."""
     deadline, looks = time.monotonic() + seconds, []
     while time.monotonic() < deadline:
         running = pipeline.stepfunctions.list_executions(

@@ -11,10 +11,8 @@ from darkroom.project import ROOT
 
 class Client(NamedTuple):
     service: str
-    tries: int
-    """Calls that one call of ours may become."""
-    seconds: float
-    """How long that takes at most, the back-off of the SDK's standard mode (up to 1, 2, 4, ... s) included."""
+    tries: int  # requests per call
+    seconds: float  # that a call may take, with the back-off of the SDK's standard mode (up to 1, 2, 4, ... s)
 
 
 def in_functions() -> list[Client]:
@@ -26,9 +24,9 @@ def in_functions() -> list[Client]:
 
 
 def in_source(text: str, name: str = "source") -> Iterator[Client]:
-    """A Client for each that a module makes, by the most patient of its configurations.
+    """Yield each client that a module makes, with the most patient of its configurations.
 
-    Raises ValueError for one that is made otherwise, or without its own word on retries: the SDK's default is another.
+    Raises ValueError for a client that is made otherwise, or without retries of its own: the SDK's defaults differ.
     """
     tree = ast.parse(text)
     values = {

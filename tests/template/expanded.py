@@ -118,7 +118,7 @@ def covered(template: Template, policies: str, attribute: str) -> dict[str, list
 
 
 def refuses_plain_http(found: list[dict[str, Any]], action: str, resource: Any) -> bool:
-    """Whether one of the statements denies everybody what does not come by TLS."""
+    """True if one of the statements denies all requests without TLS."""
     return any(
         (each["Effect"], each["Principal"], each["Action"]) == ("Deny", "*", action)
         and each["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}

@@ -1,4 +1,4 @@
-"""Rules about who may do what: one role a function, the narrowest actions on the narrowest places."""
+"""Rules about who may do what: one role per function, the narrowest actions on the narrowest resources."""
 
 from __future__ import annotations
 
@@ -72,13 +72,13 @@ def stars_stand_where_they_are_explained(template: Template) -> bool:
     }
 
 
-def nobody_manages_access(template: Template) -> bool:
-    """No role makes another, takes another or changes a policy of a resource."""
+def no_role_manages_access(template: Template) -> bool:
+    """No role creates or assumes another, or changes the policy of a resource."""
     words = ("iam:", "sts:", "s3:PutBucket", "s3:DeleteBucket", "sqs:SetQueue", "sns:SetTopic", "kms:Put", "kms:Create")
     return not holders(template, *words)
 
 
-def nobody_changes_sources(template: Template) -> bool:
+def no_role_changes_sources(template: Template) -> bool:
     changes = ("s3:Put", "s3:Delete", "s3:Abort", "s3:Restore", "s3:Bypass", "s3:Replicate")
     return not holders(template, *changes, on="SourceBucket")
 
@@ -88,7 +88,7 @@ def sources_are_read_under_raw_only(template: Template) -> bool:
     return {each for each in places if each.startswith("SourceBucket")} == {"SourceBucket/raw/*"}
 
 
-def sources_are_read_by_who_must(template: Template) -> bool:
+def sources_are_read_by_four_roles_only(template: Template) -> bool:
     return holders(template, "s3:Get", on="SourceBucket") == READERS
 
 
@@ -128,7 +128,7 @@ def of_outputs_only_manifests_are_read(template: Template) -> bool:
     return {each for each in places if "processed" in each} == {"OutputBucket/processed/*/manifest.json"}
 
 
-def buckets_are_listed_to_tell_gone_from_forbidden_only(template: Template) -> bool:
+def buckets_are_listed_only_to_distinguish_404_from_403(template: Template) -> bool:
     """Without s3:ListBucket, S3 answers 403 for an absent key. NotifyFunction reads only what must be there."""
     listed = {(each.role, each.on) for each in grants(template) if each.action.startswith("s3:List")}
     return listed == {(role, "SourceBucket") for role in READERS} | {
@@ -141,7 +141,7 @@ def only_the_trigger_starts_runs(template: Template) -> bool:
     return holders(template, "states:Start") == {"TriggerRole"}
 
 
-def nobody_stops_or_changes_runs(template: Template) -> bool:
+def no_role_stops_or_changes_runs(template: Template) -> bool:
     actions = {grant.action for grant in grants(template) if grant.action.startswith("states:")}
     return actions == {"states:StartExecution", "states:StartSyncExecution", "states:DescribeExecution"}
 
@@ -155,12 +155,12 @@ def dead_letters_are_only_added(template: Template) -> bool:
     return actions == {"sqs:SendMessage"}
 
 
-def only_notify_and_the_trigger_tell(template: Template) -> bool:
-    told = {(each.role, each.on) for each in grants(template) if each.action.startswith("sns:")}
-    return told == {("NotifyRole", "SuccessTopic"), ("NotifyRole", "ErrorTopic"), ("TriggerRole", "ErrorTopic")}
+def only_notify_and_the_trigger_publish(template: Template) -> bool:
+    publishers = {(each.role, each.on) for each in grants(template) if each.action.startswith("sns:")}
+    return publishers == {("NotifyRole", "SuccessTopic"), ("NotifyRole", "ErrorTopic"), ("TriggerRole", "ErrorTopic")}
 
 
-def nobody_subscribes(template: Template) -> bool:
+def no_role_subscribes(template: Template) -> bool:
     return {each.action for each in grants(template) if each.action.startswith("sns:")} == {"sns:Publish"}
 
 
@@ -168,7 +168,7 @@ def only_the_trigger_and_notify_know_the_jobs(template: Template) -> bool:
     return holders(template, "dynamodb:") == {"TriggerRole", "NotifyRole"}
 
 
-def nobody_reads_all_jobs(template: Template) -> bool:
+def no_role_reads_all_jobs(template: Template) -> bool:
     """Guards read items by key, never an index."""
     return not holders(template, "dynamodb:Scan", "dynamodb:Query", "dynamodb:Batch", "dynamodb:Partiql")
 
@@ -189,7 +189,7 @@ def only_the_workflow_calls_functions(template: Template) -> bool:
     return holders(template, "lambda:") == {"ImagePipelineRole"}
 
 
-def functions_are_called_by_nobody_else(template: Template) -> bool:
+def functions_have_no_other_caller(template: Template) -> bool:
     """No URL, no permission for a service: the queue is polled, and the workflow has a role."""
     return not of_type(template, "Lambda::Permission") and not of_type(template, "Lambda::Url")
 
@@ -210,7 +210,7 @@ def the_workflows_role_is_for_our_account(template: Template) -> bool:
 
 
 def _names_its_source(statement: dict[str, Any]) -> bool:
-    """Whether a statement binds a service to this account and to what it acts for: no confused deputy."""
+    """True if a statement binds a service to this account and to the resource for which it acts: no confused deputy."""
     conditions = statement.get("Condition", {})
     by_arn = conditions.get("ArnEquals", {}) | conditions.get("ArnLike", {})
     return conditions.get("StringEquals") == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}} and bool(
@@ -307,16 +307,16 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
         stars_stand_where_they_are_explained,
         [change("NotifyRole", "Publish", Resource="*"), change("UploadQueuePolicy", "TlsOnly", Resource="*")],
     ),
-    (nobody_manages_access, [allow("TriggerRole", "iam:PassRole", place("ImagePipelineRole"))]),
+    (no_role_manages_access, [allow("TriggerRole", "iam:PassRole", place("ImagePipelineRole"))]),
     (
-        nobody_changes_sources,
+        no_role_changes_sources,
         [
             change("ResizeRole", "ReadTheSource", Action=["s3:GetObject", "s3:PutObject"]),
             allow("TriggerRole", "s3:DeleteObjectVersion", place("SourceBucket", "/raw/*")),
         ],
     ),
     (sources_are_read_under_raw_only, [change("FilterRole", "ReadTheSource", Resource=place("SourceBucket", "/*"))]),
-    (sources_are_read_by_who_must, [allow("NotifyRole", "s3:GetObject", place("SourceBucket", "/raw/*"))]),
+    (sources_are_read_by_four_roles_only, [allow("NotifyRole", "s3:GetObject", place("SourceBucket", "/raw/*"))]),
     (validate_writes_nothing, [allow("ValidateRole", "s3:PutObject", place("OutputBucket", "/work/*"))]),
     (
         branches_write_intermediates_only,
@@ -335,14 +335,14 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
         [change("NotifyRole", "ReadTheManifest", Resource=place("OutputBucket", "/processed/*"))],
     ),
     (
-        buckets_are_listed_to_tell_gone_from_forbidden_only,
+        buckets_are_listed_only_to_distinguish_404_from_403,
         [
             change("OptimizeRole", "TellGoneFromForbidden", Action="s3:GetObject"),
             allow("NotifyRole", "s3:ListBucket", place("OutputBucket")),
         ],
     ),
     (only_the_trigger_starts_runs, [allow("NotifyRole", "states:StartExecution", {"Ref": "ImagePipeline"})]),
-    (nobody_stops_or_changes_runs, [allow("TriggerRole", "states:StopExecution", {"Ref": "ImagePipeline"})]),
+    (no_role_stops_or_changes_runs, [allow("TriggerRole", "states:StopExecution", {"Ref": "ImagePipeline"})]),
     (
         only_the_trigger_takes_from_the_queue,
         [
@@ -352,15 +352,15 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
     ),
     (dead_letters_are_only_added, [allow("TriggerRole", "sqs:DeleteMessage", place("UploadDeadLetterQueue"))]),
     (
-        only_notify_and_the_trigger_tell,
+        only_notify_and_the_trigger_publish,
         [
             allow("OptimizeRole", "sns:Publish", {"Ref": "SuccessTopic"}),
             change("TriggerRole", "ReportLostRuns", Resource={"Ref": "SuccessTopic"}),
         ],
     ),
-    (nobody_subscribes, [change("NotifyRole", "Publish", Action=["sns:Publish", "sns:Subscribe"])]),
+    (no_role_subscribes, [change("NotifyRole", "Publish", Action=["sns:Publish", "sns:Subscribe"])]),
     (only_the_trigger_and_notify_know_the_jobs, [allow("OptimizeRole", "dynamodb:GetItem", place("JobsTable"))]),
-    (nobody_reads_all_jobs, [allow("TriggerRole", "dynamodb:Scan", place("JobsTable"))]),
+    (no_role_reads_all_jobs, [allow("TriggerRole", "dynamodb:Scan", place("JobsTable"))]),
     (notify_removes_no_job, [change("NotifyRole", "CloseTheRecord", Action="dynamodb:DeleteItem")]),
     (
         the_workflow_calls_its_functions_and_nothing_else,
@@ -371,7 +371,7 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
     ),
     (only_the_workflow_calls_functions, [allow("TriggerRole", "lambda:InvokeFunction", place("NotifyFunction"))]),
     (
-        functions_are_called_by_nobody_else,
+        functions_have_no_other_caller,
         [
             put("Resources.Open", {"Type": "AWS::Lambda::Url", "Properties": {"AuthType": "NONE"}}),
             put("Resources.Open", {"Type": "AWS::Lambda::Permission", "Properties": {"Principal": "*"}}),

@@ -42,7 +42,7 @@ def buckets_enforce_their_owner(template: Template) -> bool:
 
 
 def buckets_are_encrypted(template: Template) -> bool:
-    """By S3's own key: whoever reads renditions needs no key of ours."""
+    """By S3's own key: readers of renditions need no key of ours."""
     by_s3 = {"ServerSideEncryptionConfiguration": [{"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
     return all(each.get("BucketEncryption") == by_s3 for each in buckets(template).values())
 
@@ -57,7 +57,7 @@ def buckets_refuse_plain_http(template: Template) -> bool:
     )
 
 
-def bucket_policies_allow_nobody(template: Template) -> bool:
+def bucket_policies_only_deny(template: Template) -> bool:
     found = covered(template, "S3::BucketPolicy", "Bucket").values()
     return all(statement["Effect"] == "Deny" for each in found for statement in each)
 
@@ -232,7 +232,7 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
             change("SourceBucketPolicy", "TlsOnly", Condition={"Bool": {"aws:SecureTransport": "true"}}),
         ],
     ),
-    (bucket_policies_allow_nobody, [change("OutputBucketPolicy", "TlsOnly", Effect="Allow")]),
+    (bucket_policies_only_deny, [change("OutputBucketPolicy", "TlsOnly", Effect="Allow")]),
     (sources_are_versioned, [put("SourceBucket.Properties.VersioningConfiguration.Status", "Suspended")]),
     (unfinished_uploads_are_let_go, [drop("SourceBucket.Properties.LifecycleConfiguration")]),
     (intermediates_expire, [put(f"{B}.LifecycleConfiguration.Rules.0.Status", "Disabled")]),

@@ -1,4 +1,4 @@
-"""Rules about delivery: what is told, what waits, how long, and who hears of it in the end."""
+"""Rules about delivery: notifications, timeouts, retries, dead letters and alarms."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def definition(template: Template) -> Any:
 
 
 def tasks(machine: dict[str, Any], times: int = 1) -> Iterator[tuple[dict[str, Any], int]]:
-    """Each Task with how often one run may call its function: once, and once more for each retry of it or around it."""
+    """Each Task, and how often one run may call its function: once, plus its retries and those around it."""
     for state in machine["States"].values():
         tries = times * (1 + sum(retry.get("MaxAttempts", 3) for retry in state.get("Retry", [])))
         if state["Type"] == "Task":
@@ -50,15 +50,15 @@ def called(task: dict[str, Any]) -> str:
 
 
 def attempts(template: Template) -> Counter[str]:
-    """How often each function may do one thing for one upload at worst: put one object, publish one message, ...
+    """The most often that each function may do one thing for one upload: put one object, publish one message, ...
 
     An upload has one message, which is received until its job is closed. An attempt is one run of the state machine;
-    `MaxAttempts` are all that a job gets, counted in its record. In a run a function is called by one state or several
-    (NotifyFunction by NotifySuccess and, if that fails, by NotifyError), each as often as its Retry says. In one call
-    the SDK tries each of its calls several times. The three do not multiply in one and the same trouble: a state is
-    tried again for what Lambda itself could not do, the SDK's attempts are for what AWS refused the function, and what
-    is left of both is an attempt. That they multiply is a bound for all troubles at once. The trigger is called once a
-    receive, which the queue bounds. A redrive opens a new round, which is a person's wish, not a retry.
+    `MaxAttempts` is their number per round, counted in the job's record. In a run, a function is called by one or
+    several states (NotifyFunction by NotifySuccess and, if that fails, by NotifyError), each as often as its Retry
+    says. In a call of the function, the SDK tries each of its requests several times. One fault is retried in one of
+    these layers: the state machine retries Lambda service errors, the SDK requests that AWS refused, the queue the
+    rest. Their product is the bound for all faults at once. The trigger is called once per receive, which the queue
+    bounds. A redrive opens a new round: that is an operator's decision, not a retry.
     """
     sdk = max(client.tries for client in CLIENTS.values())
     calls: Counter[str] = Counter()
@@ -124,7 +124,7 @@ def slow_runs_come_to_their_end(template: Template) -> bool:
 
 
 def attempts_stay_below_the_crash_bound(template: Template) -> bool:
-    """A FAILED job is told before the queue gives its message up."""
+    """A FAILED job is reported before the queue gives up its message."""
     receives = properties(template, "UploadQueue")["RedrivePolicy"]["maxReceiveCount"]
     return bool(2 * template["Parameters"]["MaxAttempts"]["MaxValue"] <= receives)
 
@@ -146,7 +146,7 @@ def batches_fail_in_parts(template: Template) -> bool:
     return mapping.get("FunctionResponseTypes") == ["ReportBatchItemFailures"]
 
 
-def what_is_given_up_is_kept(template: Template) -> bool:
+def messages_that_are_given_up_are_kept(template: Template) -> bool:
     policy = properties(template, "UploadQueue").get("RedrivePolicy", {})
     return policy.get("deadLetterTargetArn") == {"Fn::GetAtt": ["UploadDeadLetterQueue", "Arn"]}
 
@@ -209,7 +209,7 @@ def alarms_ring_at_once(template: Template) -> bool:
     )
 
 
-def alarms_tell_the_error_topic(template: Template) -> bool:
+def alarms_publish_to_the_error_topic(template: Template) -> bool:
     return all(
         {"Ref": "ErrorTopic"} in each.get("AlarmActions", [])
         for each in of_type(template, "CloudWatch::Alarm").values()
@@ -248,13 +248,13 @@ def _notifications(template: Template) -> list[dict[str, Any]]:
     return found
 
 
-def uploads_and_removals_are_told(template: Template) -> bool:
+def uploads_and_removals_are_notified(template: Template) -> bool:
     """And nothing else: expiring originals by a lifecycle rule is no removal."""
-    told = [each["Event"] for each in _notifications(template)]
-    return sorted(told) == ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
+    events = [each["Event"] for each in _notifications(template)]
+    return sorted(events) == ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
 
 
-def only_raw_is_told(template: Template) -> bool:
+def only_raw_is_notified(template: Template) -> bool:
     raw = {"S3Key": {"Rules": [{"Name": "prefix", "Value": "raw/"}]}}
     return all(each.get("Filter") == raw for each in _notifications(template))
 
@@ -323,7 +323,7 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
     (images_in_flight_are_bounded, [drop(f"{MAPPING}.ScalingConfig"), put(f"{MAPPING}.BatchSize", 10)]),
     (a_new_account_is_enough, [put("Parameters.BatchSize.Default", 10)]),
     (batches_fail_in_parts, [drop(f"{MAPPING}.FunctionResponseTypes")]),
-    (what_is_given_up_is_kept, [drop("UploadQueue.Properties.RedrivePolicy")]),
+    (messages_that_are_given_up_are_kept, [drop("UploadQueue.Properties.RedrivePolicy")]),
     (
         dead_letters_are_of_uploads_only,
         [
@@ -363,7 +363,10 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
             put(f"{ALARM}.Period", 3600),
         ],
     ),
-    (alarms_tell_the_error_topic, [drop(f"{ALARM}.AlarmActions.0"), drop("TriggerAlarm.Properties.AlarmActions")]),
+    (
+        alarms_publish_to_the_error_topic,
+        [drop(f"{ALARM}.AlarmActions.0"), drop("TriggerAlarm.Properties.AlarmActions")],
+    ),
     (alarms_reach_the_mail, [drop(f"{ALARM}.AlarmActions.1"), drop("WaitingAlarm.Properties.AlarmActions.1")]),
     (
         topics_let_every_alarm_in,
@@ -374,8 +377,8 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
         ],
     ),
     (mails_are_for_failures_only, [drop("AlertSubscription.Properties.FilterPolicy")]),
-    (uploads_and_removals_are_told, [drop(f"{TOLD}.1"), put(f"{TOLD}.1.Event", "s3:LifecycleExpiration:*")]),
-    (only_raw_is_told, [drop(f"{TOLD}.0.Filter")]),
+    (uploads_and_removals_are_notified, [drop(f"{TOLD}.1"), put(f"{TOLD}.1.Event", "s3:LifecycleExpiration:*")]),
+    (only_raw_is_notified, [drop(f"{TOLD}.0.Filter")]),
     (the_bucket_waits_for_its_permission, [drop("SourceBucket.DependsOn")]),
     (outputs_start_nothing, [put("OutputBucket.Properties.NotificationConfiguration", {})]),
 ]

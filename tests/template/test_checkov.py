@@ -1,4 +1,4 @@
-"""checkov on the expanded template: what it finds is mended, or left with a reason."""
+"""checkov on the expanded template: each finding is fixed, or listed with a reason."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from darkroom.project import ROOT
 from tests.template.expanded import expand
 
 CHECKOV = ROOT / ".darkroom/tools/checkov/bin/checkov"
-# What is left as it is, where (logical ids end so), and why.
+# Check → the ending of the logical ids for which it may fail, and why.
 LEFT = {
-    "CKV_AWS_18": ("Bucket", "access logs need one more bucket; who wants them has CloudTrail's data events"),
+    "CKV_AWS_18": ("Bucket", "access logs need one more bucket; CloudTrail's data events have the same facts"),
     "CKV_AWS_21": ("OutputBucket", "what it holds can be made again from SourceBucket, which is versioned"),
     "CKV_AWS_27": ("Queue", "it knows KMS keys only; SqsManagedSseEnabled encrypts too, and S3 can use it"),
     "CKV_AWS_115": (
@@ -51,7 +51,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> set[tuple[str, str]]:
     return {(each["check_id"], Path(each["resource"]).suffix[1:]) for each in report["results"]["failed_checks"]}
 
 
-def test_checkov_finds_nothing_that_has_no_reason(found: set[tuple[str, str]]) -> None:
+def test_checkov_finds_nothing_without_a_reason(found: set[tuple[str, str]]) -> None:
     assert {(check, name) for check, name in found if check not in LEFT or not name.endswith(LEFT[check][0])} == set()
 
 

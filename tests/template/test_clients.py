@@ -1,4 +1,4 @@
-"""The count of the SDK's own attempts notices each way to have more of them than one thinks."""
+"""The count of the SDK's attempts notices each client that could make more."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_every_client_of_the_functions_is_counted() -> None:
     assert {client.tries for client in found} == {3}
 
 
-def test_what_a_client_may_take_is_added_up() -> None:
+def test_the_time_of_all_tries_is_added_up() -> None:
     assert list(clients.in_source(OURS)) == [("s3", 3, 3 * 120 + 1 + 2)]
     sooner = OURS.replace("Config(", "Config(connect_timeout=2, read_timeout=5, ")
     assert list(clients.in_source(sooner)) == [("s3", 3, 3 * 7 + 1 + 2)]

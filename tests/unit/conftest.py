@@ -32,15 +32,19 @@ for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
     os.environ.pop(name, None)
 
 import json  # noqa: E402 - moto and the functions read the environment when they are imported
-from typing import Any  # noqa: E402
+from collections.abc import Iterator  # noqa: E402
+from typing import TYPE_CHECKING, Any  # noqa: E402
 
 import boto3  # noqa: E402
 import pytest  # noqa: E402
 from moto import mock_aws  # noqa: E402
 
+if TYPE_CHECKING:
+    from tests.unit.triggering import Workflow
+
 
 class Cloud:
-    """What the functions see of AWS, and what a test wants to know of it."""
+    """AWS as the functions see it, and the questions that tests ask of it."""
 
     s3 = boto3.client("s3")
     dynamodb = boto3.client("dynamodb")
@@ -63,52 +67,77 @@ class Cloud:
                 {"AttributeName": "item", "KeyType": "RANGE"},
             ],
         )
-        for queue in ("uploads", "dead-letters", "told"):
+        for queue in ("uploads", "dead-letters", "published"):
             self.sqs.create_queue(QueueName=queue)
         for topic in ("errors", "successes"):
             arn = self.sns.create_topic(Name=topic)["TopicArn"]
-            self.sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint="arn:aws:sqs:us-east-1:123456789012:told")
+            self.sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint="arn:aws:sqs:us-east-1:123456789012:published")
 
     def upload(self, key: str, body: bytes = b"photo") -> str:
         """Put a source; returns its version."""
         return str(self.s3.put_object(Bucket="darkroom-source", Key=key, Body=body)["VersionId"])
 
+    def delete(self, key: str, version: str = "") -> str:
+        """Delete a source, or one version of it; returns the version of the delete marker, or of what was deleted."""
+        which = {"VersionId": version} if version else {}
+        return str(self.s3.delete_object(Bucket="darkroom-source", Key=key, **which)["VersionId"])
+
+    def outputs(self, prefix: str) -> set[str]:
+        """The keys in the output bucket under a prefix."""
+        answer = self.s3.list_objects_v2(Bucket="darkroom-output", Prefix=prefix)
+        return {item["Key"] for item in answer.get("Contents", [])}
+
     def exists(self, key: str) -> bool:
-        """Whether an object is in the output bucket."""
-        found = self.s3.list_objects_v2(Bucket="darkroom-output", Prefix=key).get("Contents", [])
-        return key in {item["Key"] for item in found}
+        """True if an object is in the output bucket."""
+        return key in self.outputs(key)
+
+    def output(self, key: str) -> bytes:
+        """The body of an object in the output bucket."""
+        return self.s3.get_object(Bucket="darkroom-output", Key=key)["Body"].read()
 
     def records(self, key: str) -> list[dict[str, Any]]:
         """All items of a source key, as they are."""
         from pipeline import jobs
 
-        found = self.dynamodb.query(
+        answer = self.dynamodb.query(
             TableName="jobs",
             KeyConditionExpression="source_key = :key",
             ExpressionAttributeValues={":key": {"S": key}},
         )
-        return [jobs.unmarshal(item) for item in found["Items"]]
+        return [jobs.unmarshal(item) for item in answer["Items"]]
 
-    def told(self) -> list[dict[str, Any]]:
-        """Takes the messages that were published: their envelopes, with `body` for the JSON in `default`."""
-        found = []
-        url = self.sqs.get_queue_url(QueueName="told")["QueueUrl"]
+    def published(self) -> list[dict[str, Any]]:
+        """Take the messages on both topics: their envelopes, with `body` for the JSON in `default`."""
+        messages = []
+        url = self.sqs.get_queue_url(QueueName="published")["QueueUrl"]
         while batch := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
             for message in batch:
                 envelope = json.loads(message["Body"])
-                found.append(envelope | {"body": json.loads(envelope["Message"])})
+                messages.append(envelope | {"body": json.loads(envelope["Message"])})
                 self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return found
+        return messages
 
     def dead_letters(self) -> list[dict[str, Any]]:
-        """Takes the messages in the dead-letter queue."""
+        """The messages in the dead-letter queue."""
         url = self.sqs.get_queue_url(QueueName="dead-letters")["QueueUrl"]
-        found = self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"])
-        return list(found.get("Messages", []))
+        answer = self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"])
+        return list(answer.get("Messages", []))
 
 
 @pytest.fixture
-def cloud() -> Any:
-    """Empty buckets, table, queues and topics, as the template names them."""
+def cloud() -> Iterator[Cloud]:
+    """Empty buckets, table, queues and topics."""
     with mock_aws():
         yield Cloud()
+
+
+@pytest.fixture
+def workflow(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Workflow:
+    """The state machine that the trigger starts, played by the test."""
+    from tests.unit.triggering import Workflow
+    from trigger import executions, heartbeat
+
+    played = Workflow(cloud)
+    monkeypatch.setattr(executions, "run", played.run)
+    monkeypatch.setattr(heartbeat, "_hide", lambda receipt, seconds: played.hidden.append(seconds))
+    return played

@@ -1,12 +1,12 @@
-"""Source keys that break naive pipelines: 200 of them, picked by hand and drawn by a seeded die."""
+"""Source keys that break naive pipelines: 200, some picked by hand, the others drawn with a seed."""
 
 from __future__ import annotations
 
 import random
 import unicodedata
 
+# Bytes after raw/, if the manifest has the longest name of the set.
 LONGEST = 1024 - len("processed/") - len("/manifest.json")
-"""Bytes of what follows raw/, where the manifest has the longest name of a set."""
 
 PICKED = [
     "+", "a+b.jpg", "a b.jpg", " ", " leading.jpg", "trailing .jpg ", "a  b", "%", "%2B", "%2b.jpg",
@@ -48,7 +48,7 @@ ALPHABETS = [
 
 
 def keys(count: int = 200, seed: int = 4) -> list[str]:
-    """`count` different source keys, each of which can have a set; the drawn ones fill up what is not picked."""
+    """`count` different source keys, each of which can have a set: the picked ones, then drawn ones."""
     chance = random.Random(seed)
     found = dict.fromkeys(f"raw/{path}" for path in PICKED)
     while len(found) < count:

@@ -31,10 +31,21 @@ def disc(size: int = 64) -> Image.Image:
     return image
 
 
+def noise(width: int, height: int) -> Image.Image:
+    return Image.effect_noise((width, height), 90).convert("RGB")
+
+
 def data(image: Image.Image, format_: str, **options: Any) -> bytes:
     output = BytesIO()
     image.save(output, format_, **options)
     return output.getvalue()
+
+
+def copyright_exif(holder: str) -> bytes:
+    """EXIF with nothing but a copyright."""
+    exif = Image.Exif()
+    exif[0x8298] = holder.encode()
+    return exif.tobytes().removeprefix(b"Exif\0\0")
 
 
 def opened(content: bytes) -> Image.Image:
@@ -58,6 +69,7 @@ def png(width: int, height: int, depth: int, color: int, rows: bytes, *others: b
     return b"\x89PNG\r\n\x1a\n" + header + b"".join(others) + body + chunk(b"IEND", b"")
 
 
+# `quarters(64, 48)` turned by orientation 6 (so 48 x 64 as displayed), with a copyright: by libheif and x265.
 HEIC = base64.b64decode(
     "AAAAHGZ0eXBoZWl4AAAAAG1pZjFoZWl4bWlhZgAAAcltZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAAAAAAADRpbG9jAA"
     "AAAERAAAIAAQAAAAAB7QABAAAAAAAAAR8AAgAAAAADDAABAAAAAAAAADgAAAA4aWluZgAAAAAAAgAAABVpbmZlAgAAAAABAABodmMxAAAAABVp"
@@ -71,4 +83,3 @@ HEIC = base64.b64decode(
     "/wXkeRvzzbB3iCheaKz9C+k2jIyH+Ssxzmey9iZwVBQh4N5LFAAAAABkV4aWYAAE1NACoAAAAIAAIBEgADAAAAAQAGAACCmAACAAAACAAAACYA"
     "AAAAKGMpIEFubgA="
 )
-"""`quarters(64, 48)` turned by orientation 6 (so 48 x 64 as displayed), with a copyright: by libheif and x265."""

@@ -1,22 +1,30 @@
+"""Encoders: no metadata, every mode, and what travels between the functions."""
+
+from __future__ import annotations
+
 import threading
+from collections.abc import Callable
 from io import BytesIO
+from pathlib import Path
 
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
+from contracts import Recipe
 from engine import encoding, rights
 from pipeline import recipes
 from tests.unit.pictures import RED, disc, near, opened, quarters
 
+Pack = Callable[[dict[str, Image.Image]], encoding.Unpacked]  # and unpack again
 FORMATS = ["avif", "webp", "jpeg", "png"]
 
 
 @pytest.fixture(scope="module")
-def recipe():
+def recipe() -> Recipe:
     return recipes.route(recipes.load(), "raw/x")
 
 
-def laden():
+def laden() -> Image.Image:
     """An image with everything that an encoder might write down."""
     image = quarters(64, 64)
     exif = Image.Exif()
@@ -36,7 +44,7 @@ def laden():
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-def test_outputs_carry_no_metadata(recipe, format_):
+def test_outputs_carry_no_metadata(recipe: Recipe, format_: str) -> None:
     image = laden()
     content = encoding.encode(image, format_, recipe)
     for trace in (b"SECRET", b"Exif", b"ICC", b"iCCP", b"xmp", b"XMP", b"acsp", b"sRGB", b"tEXt"):
@@ -45,7 +53,7 @@ def test_outputs_carry_no_metadata(recipe, format_):
 
 @pytest.mark.parametrize("format_", FORMATS)
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
-def test_every_mode_in_every_format(recipe, format_, mode):
+def test_every_mode_in_every_format(recipe: Recipe, format_: str, mode: str) -> None:
     decoded = opened(encoding.encode(quarters(64, 48, mode), format_, recipe))
     assert decoded.size == (64, 48)
     assert decoded.format == format_.upper()
@@ -54,20 +62,20 @@ def test_every_mode_in_every_format(recipe, format_, mode):
 
 
 @pytest.mark.parametrize("format_", ["avif", "webp", "png"])
-def test_transparency_is_kept(recipe, format_):
+def test_transparency_is_kept(recipe: Recipe, format_: str) -> None:
     decoded = opened(encoding.encode(disc(), format_, recipe)).convert("RGBA")
     assert decoded.getpixel((0, 0))[3] == 0
     assert decoded.getpixel((32, 32))[3] == 255
 
 
-def test_jpeg_stands_on_the_background_and_is_progressive(recipe):
+def test_jpeg_stands_on_the_background_and_is_progressive(recipe: Recipe) -> None:
     content = encoding.encode(disc(), "jpeg", {**recipe, "background": "#0000ff"})
     assert near(opened(content).getpixel((1, 1)), (0, 0, 255), 10)
     assert near(opened(content).getpixel((32, 32)), RED, 14)
     assert b"\xff\xc2" in content
 
 
-def test_quality_and_effort_are_obeyed(recipe):
+def test_quality_and_effort_are_obeyed(recipe: Recipe) -> None:
     image = Image.effect_noise((96, 96), 80).convert("RGB")
     for format_ in ("avif", "webp", "jpeg"):
         sizes = [
@@ -82,13 +90,13 @@ def test_quality_and_effort_are_obeyed(recipe):
     assert len(slow) < len(fast)
 
 
-def test_jpeg_quality_is_on_libjpegs_scale():
+def test_jpeg_quality_is_on_libjpegs_scale() -> None:
     assert encoding._quantization(50)[0][:3] == [16, 16, 16]
     assert max(encoding._quantization(1)[0]) == 255
     assert encoding._quantization(95)[0][0] == 2
 
 
-def test_pack_is_without_loss(packed):
+def test_pack_is_without_loss(packed: Pack) -> None:
     images = {
         "a": disc(),
         "b-2": quarters(33, 17),
@@ -104,8 +112,8 @@ def test_pack_is_without_loss(packed):
 
 
 @pytest.fixture
-def packed(tmp_path):
-    def packed(images):
+def packed(tmp_path: Path) -> Pack:
+    def packed(images: dict[str, Image.Image]) -> encoding.Unpacked:
         file = tmp_path / "packed.tiff"
         file.write_bytes(encoding.pack(images))
         return encoding.Unpacked(file)
@@ -113,12 +121,12 @@ def packed(tmp_path):
     return packed
 
 
-def test_pack_of_a_single_image(packed):
+def test_pack_of_a_single_image(packed: Pack) -> None:
     assert packed({"only": quarters()})["only"].tobytes() == quarters().tobytes()
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_encode_all_yields_every_output_once_and_the_same_bytes(recipe, packed, threads):
+def test_encode_all_yields_every_output_once_and_the_same_bytes(recipe: Recipe, packed: Pack, threads: int) -> None:
     images = {"big": quarters(120, 90), "small": disc()}
     outputs = [(name, format_) for name in images for format_ in FORMATS]
     encoded = encoding.encode_all(packed(images), outputs, recipe, threads=threads)
@@ -128,15 +136,15 @@ def test_encode_all_yields_every_output_once_and_the_same_bytes(recipe, packed, 
         assert content == encoding.encode(images[name], format_, recipe)
 
 
-def test_encode_all_raises_what_an_encoder_raises(recipe, packed):
+def test_encode_all_raises_an_encoders_error(recipe: Recipe, packed: Pack) -> None:
     with pytest.raises(OSError, match="cannot write mode"):
         list(encoding.encode_all(packed({"x": Image.new("CMYK", (4, 4))}), [("x", "png")], recipe))
 
 
-def test_encode_all_stops_when_nobody_takes_what_it_makes(recipe, packed, monkeypatch):
+def test_encode_all_stops_when_it_is_closed(recipe: Recipe, packed: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
     begun, ended = [], threading.Event()
 
-    def encode(_image, format_, *_):
+    def encode(_image: Image.Image, format_: str, *_: object) -> bytes:
         begun.append(format_)
         if len(begun) > 1:
             ended.wait(0.5)
@@ -150,7 +158,7 @@ def test_encode_all_stops_when_nobody_takes_what_it_makes(recipe, packed, monkey
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-def test_rights_are_kept_and_nothing_else(recipe, format_):
+def test_rights_are_kept_and_nothing_else(recipe: Recipe, format_: str) -> None:
     kept = {"artist": "Zo\u00eb", "copyright": "\u00a9 Zo\u00eb & Co"}
     content = encoding.encode(laden(), format_, recipe, kept)
     assert b"SECRET" not in content
@@ -158,7 +166,7 @@ def test_rights_are_kept_and_nothing_else(recipe, format_):
     assert set(opened(content).getexif()) == {0x013B, 0x8298}
 
 
-def test_png_is_squeezed_without_loss(recipe):
+def test_png_is_squeezed_without_loss(recipe: Recipe) -> None:
     image = Image.radial_gradient("L").convert("RGB")
     content = encoding.encode(image, "png", recipe)
     assert opened(content).convert("RGB").tobytes() == image.tobytes()

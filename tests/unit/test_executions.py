@@ -20,7 +20,7 @@ START = {"executionArn": ARN, "startDate": 0}
 
 
 class Records:
-    """What the job's record says at each look: the last one for ever."""
+    """The statuses that the job's record shows, one per look; the last one stays."""
 
     def __init__(self) -> None:
         self.statuses = ["SUCCEEDED"]
@@ -74,7 +74,7 @@ def run() -> dict[str, Any]:
 
 
 def cut_off() -> Any:
-    """The error of a run that is cut off."""
+    """Run the job; returns the error of the run, which is cut off."""
     from trigger import executions
 
     with pytest.raises(executions.CutOffError) as caught:

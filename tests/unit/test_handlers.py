@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.unit.invoking import CONTEXT, call
+
 ROOT = Path(__file__).parents[2]
-CONTEXT = SimpleNamespace(
-    function_name="function", memory_limit_in_mb=1769, invoked_function_arn="arn", aws_request_id="request"
-)
 KEY = "raw/samples/photo.jpg"
 FOLDER = "processed/samples/photo.jpg"
 
@@ -26,13 +25,6 @@ def photo(size: tuple[int, int] = (400, 300), color: str = "#806040", kind: str 
         body, kind
     )
     return body.getvalue() + color.encode()
-
-
-def call(name: str, event: dict[str, Any]) -> dict[str, Any]:
-    """Call a handler; what goes in and comes out is JSON, as between states."""
-    handler = importlib.import_module(f"{name}.app").lambda_handler
-    answer: dict[str, Any] = json.loads(json.dumps(handler(json.loads(json.dumps(event)), CONTEXT)))
-    return answer
 
 
 def sample(name: str) -> dict[str, Any]:
@@ -55,25 +47,15 @@ def process(the_job: dict[str, Any]) -> dict[str, Any]:
     return call("optimize", facts | {"intermediates": [call("resize", facts), call("filters", facts)]})
 
 
-def stored(cloud: Any, key: str) -> bytes:
-    body: bytes = cloud.s3.get_object(Bucket="darkroom-output", Key=key)["Body"].read()
-    return body
-
-
-def keys(cloud: Any, prefix: str) -> set[str]:
-    found = cloud.s3.list_objects_v2(Bucket="darkroom-output", Prefix=prefix).get("Contents", [])
-    return {item["Key"] for item in found}
-
-
 def test_a_photo_becomes_the_default_set(cloud: Any) -> None:
     result = process(job(cloud, photo()))
-    manifest = json.loads(stored(cloud, result["manifest_key"]))
-    assert keys(cloud, FOLDER) == {rendition["key"] for rendition in manifest["renditions"]} | {
+    manifest = json.loads(cloud.output(result["manifest_key"]))
+    assert cloud.outputs(FOLDER) == {rendition["key"] for rendition in manifest["renditions"]} | {
         f"{FOLDER}/manifest.json"
     }
     assert (result["renditions"], len(manifest["renditions"])) == (13, 13)
     for rendition in manifest["renditions"]:
-        body = stored(cloud, rendition["key"])
+        body = cloud.output(rendition["key"])
         with Image.open(io.BytesIO(body)) as image:
             assert image.size == (rendition["width"], rendition["height"])
             assert str(image.format).lower() == rendition["format"]
@@ -81,20 +63,21 @@ def test_a_photo_becomes_the_default_set(cloud: Any) -> None:
         head = cloud.s3.head_object(Bucket="darkroom-output", Key=rendition["key"])
         assert head["ContentType"] == rendition["content_type"]
     assert result["bytes_out"] == sum(rendition["bytes"] for rendition in manifest["renditions"])
-    assert keys(cloud, "work/") == set()  # the intermediates are gone
+    assert cloud.outputs("work/") == set()  # the intermediates are gone
 
 
-def test_the_sample_events_have_the_shapes_that_the_states_hand_on(cloud: Any) -> None:
+def test_the_sample_events_have_the_shapes_of_the_real_ones(cloud: Any) -> None:
     the_job = job(cloud, photo((1600, 1200)))
     valid = call("validate", {"job": the_job})
-    facts = {"job": the_job, "image": valid["image"], "recipe": valid["recipe"]}
-    resized, filtered = call("resize", facts), call("filters", facts)
+    facts = {"job": the_job, "recipe": valid["recipe"]}
+    intermediates = [call("resize", facts), call("filters", facts)]
     assert sample("validate")["job"].keys() == the_job.keys()
     assert sample("resize") == sample("filters")
-    assert sample("resize")["image"] == valid["image"]
+    assert sample("resize").keys() == facts.keys()
     assert sample("resize")["recipe"].keys() == valid["recipe"].keys()
-    assert sample("optimize")["intermediates"] == [resized, filtered]
-    result = call("optimize", facts | {"intermediates": [resized, filtered]})
+    assert sample("optimize")["image"] == valid["image"]
+    assert sample("optimize")["intermediates"] == intermediates
+    result = call("optimize", facts | {"image": valid["image"], "intermediates": intermediates})
     assert sample("notify")["outcome"]["result"].keys() == result.keys()
 
 
@@ -107,10 +90,10 @@ def test_a_recipe_may_keep_artist_and_copyright(cloud: Any, monkeypatch: pytest.
         app = importlib.import_module("validate.app")
         monkeypatch.setitem(app.RECIPES["recipes"]["default"], "keep_copyright", keep)
         result = process(job(cloud, body.getvalue()))
-        manifest = json.loads(stored(cloud, result["manifest_key"]))
+        manifest = json.loads(cloud.output(result["manifest_key"]))
         assert manifest["source"].get("rights") == ({"copyright": "Zoe & Co"} if keep else None)
         for made in manifest["renditions"]:
-            content = stored(cloud, made["key"])
+            content = cloud.output(made["key"])
             assert (b"Zoe & Co" in content) is keep
             assert b"SECRETMAKER" not in content
         stored_keys = [*(made["key"] for made in manifest["renditions"]), result["manifest_key"]]
@@ -118,7 +101,7 @@ def test_a_recipe_may_keep_artist_and_copyright(cloud: Any, monkeypatch: pytest.
             cloud.s3.delete_object(Bucket="darkroom-output", Key=key)
 
 
-def test_what_a_source_may_take_follows_from_the_memory_of_the_function(cloud: Any) -> None:
+def test_the_memory_of_the_function_bounds_a_source(cloud: Any) -> None:
     the_job = job(cloud, photo((1600, 1200), kind="PNG"))
     handler = importlib.import_module("validate.app").lambda_handler
     small = SimpleNamespace(**{**vars(CONTEXT), "memory_limit_in_mb": "290"})
@@ -126,19 +109,19 @@ def test_what_a_source_may_take_follows_from_the_memory_of_the_function(cloud: A
     assert handler({"job": the_job}, CONTEXT)["valid"]
 
 
-def test_a_step_that_runs_twice_gives_the_same(cloud: Any) -> None:
+def test_a_state_that_runs_twice_gives_the_same(cloud: Any) -> None:
     the_job = job(cloud, photo())
     valid = call("validate", {"job": the_job})
     facts = {"job": the_job, "image": valid["image"], "recipe": valid["recipe"]}
     parts = [call("resize", facts), call("filters", facts)]
     assert parts == [call("resize", facts), call("filters", facts)]
     first = call("optimize", facts | {"intermediates": parts})
-    before = stored(cloud, first["manifest_key"])
+    before = cloud.output(first["manifest_key"])
     assert call("optimize", facts | {"intermediates": parts}) == first  # although the intermediates are gone
-    assert stored(cloud, first["manifest_key"]) == before
+    assert cloud.output(first["manifest_key"]) == before
 
 
-def test_what_the_new_set_no_longer_has_is_removed(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_that_the_new_set_does_not_have_are_removed(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     process(job(cloud, photo()))
     from pipeline import recipes
 
@@ -151,8 +134,8 @@ def test_what_the_new_set_no_longer_has_is_removed(cloud: Any, monkeypatch: pyte
     stranger = f"{FOLDER}/large.avif.txt"
     cloud.s3.put_object(Bucket="darkroom-output", Key=stranger, Body=b"")
     result = process(job(cloud, photo(), attempt=1, round=2))
-    manifest = json.loads(stored(cloud, result["manifest_key"]))
-    assert {key.rsplit(".", 1)[1] for key in keys(cloud, FOLDER)} == {"webp", "jpg", "json", "txt"}
+    manifest = json.loads(cloud.output(result["manifest_key"]))
+    assert {key.rsplit(".", 1)[1] for key in cloud.outputs(FOLDER)} == {"webp", "jpg", "json", "txt"}
     assert sorted(manifest["obsolete"]) == [
         f"{FOLDER}/{name}.avif" for name in ("large", "medium", "small", "thumbnail")
     ]
@@ -160,13 +143,13 @@ def test_what_the_new_set_no_longer_has_is_removed(cloud: Any, monkeypatch: pyte
 
 def test_a_set_whose_clean_up_was_cut_off_is_cleaned_up_by_the_next(cloud: Any) -> None:
     first = process(job(cloud, photo()))
-    manifest = json.loads(stored(cloud, first["manifest_key"]))
+    manifest = json.loads(cloud.output(first["manifest_key"]))
     left = f"{FOLDER}/old.gif"
     cloud.s3.put_object(Bucket="darkroom-output", Key=left, Body=b"")
     document = json.dumps(manifest | {"obsolete": [left]})
     cloud.s3.put_object(Bucket="darkroom-output", Key=first["manifest_key"], Body=document.encode())
     process(job(cloud, photo(), attempt=2))
-    assert left not in keys(cloud, FOLDER)
+    assert left not in cloud.outputs(FOLDER)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +158,7 @@ def test_a_set_whose_clean_up_was_cut_off_is_cleaned_up_by_the_next(cloud: Any) 
 def test_keys_come_through_exactly(cloud: Any, key: str) -> None:
     result = process(job(cloud, photo((64, 48)), key))
     assert result["manifest_key"] == f"processed/{key.removeprefix('raw/')}/manifest.json"
-    assert stored(cloud, result["manifest_key"])
+    assert cloud.output(result["manifest_key"])
 
 
 @pytest.mark.parametrize(
@@ -201,11 +184,11 @@ def test_too_many_bytes_are_refused_without_reading_them(cloud: Any, monkeypatch
     assert answer["rejection"]["code"] == "TOO_MANY_BYTES"
 
 
-def test_a_version_that_is_gone_is_named_so(cloud: Any) -> None:
+def test_a_version_that_is_gone_raises_source_gone(cloud: Any) -> None:
     from pipeline.storage import SourceGoneError
 
     the_job = job(cloud, photo())
-    cloud.s3.delete_object(Bucket="darkroom-source", Key=KEY, VersionId=the_job["source"]["version_id"])
+    cloud.delete(KEY, the_job["source"]["version_id"])
     with pytest.raises(SourceGoneError):
         call("validate", {"job": the_job})
 
@@ -225,17 +208,17 @@ def only_record(cloud: Any) -> dict[str, Any]:
     return dict(found)
 
 
-def test_success_is_told_with_its_manifest_and_closes_the_job(cloud: Any) -> None:
+def test_success_is_published_with_the_manifest_and_closes_the_job(cloud: Any) -> None:
     the_job = begun(cloud, job(cloud, photo()))
     event = {"job": the_job, "outcome": {"status": "SUCCEEDED", "result": process(the_job)}}
     assert call("notify", event)["status"] == "SUCCEEDED"
-    (told,) = cloud.told()
-    assert told["Subject"] == f"Darkroom SUCCEEDED: {KEY}"
-    assert {name: value["Value"] for name, value in told["MessageAttributes"].items()} == {
+    (message,) = cloud.published()
+    assert message["Subject"] == f"Darkroom SUCCEEDED: {KEY}"
+    assert {name: value["Value"] for name, value in message["MessageAttributes"].items()} == {
         "status": "SUCCEEDED",
         "recipe": "default",
     }
-    body = told["body"]
+    body = message["body"]
     assert (body["job_id"], body["round"], body["attempt"]) == (the_job["job_id"], 1, 1)
     assert len(body["manifest"]["renditions"]) == 13
     record = only_record(cloud)
@@ -244,21 +227,21 @@ def test_success_is_told_with_its_manifest_and_closes_the_job(cloud: Any) -> Non
     assert record["finished_at"] >= record["started_at"] >= record["queued_at"]
 
 
-def test_a_second_call_tells_nobody_again(cloud: Any) -> None:
+def test_a_second_call_publishes_nothing(cloud: Any) -> None:
     the_job = begun(cloud, job(cloud, photo()))
     event = {"job": the_job, "outcome": {"status": "SUCCEEDED", "result": process(the_job)}}
     assert call("notify", event)["status"] == call("notify", event)["status"] == "SUCCEEDED"
-    assert len(cloud.told()) == 1
+    assert len(cloud.published()) == 1
 
 
-def test_a_refusal_is_told_with_its_code(cloud: Any) -> None:
+def test_a_refusal_is_published_with_its_code(cloud: Any) -> None:
     the_job = begun(cloud, job(cloud, b"x"))
     rejection = {"code": "CORRUPT", "reason": "The file is cut short. Export it again."}
     answer = call("notify", {"job": the_job, "outcome": {"status": "REJECTED", "rejection": rejection}})
     assert answer == {"status": "REJECTED", **rejection}
-    (told,) = cloud.told()
-    assert told["Subject"] == f"Darkroom REJECTED CORRUPT: {KEY}"
-    assert told["MessageAttributes"]["code"]["Value"] == "CORRUPT"
+    (message,) = cloud.published()
+    assert message["Subject"] == f"Darkroom REJECTED CORRUPT: {KEY}"
+    assert message["MessageAttributes"]["code"]["Value"] == "CORRUPT"
     record = only_record(cloud)
     assert (record["status"], record["code"], record["reason"], record["attention"]) == (
         "REJECTED",
@@ -272,7 +255,7 @@ def failure(name: str = "Runtime.ExitError", message: str = "exit status 1") -> 
     return {"status": "FAILED", "state": "ResizeImage", "error": error}
 
 
-def test_a_failed_attempt_is_queued_again_in_silence(cloud: Any) -> None:
+def test_a_failed_attempt_is_queued_again_without_a_message(cloud: Any) -> None:
     the_job = begun(cloud, job(cloud, b"x"))
     assert call("notify", {"job": the_job, "outcome": failure()})["status"] == "QUEUED"
     record = only_record(cloud)
@@ -281,26 +264,26 @@ def test_a_failed_attempt_is_queued_again_in_silence(cloud: Any) -> None:
         "Runtime.ExitError",
         "ResizeImage",
     )
-    assert cloud.told() == []
+    assert cloud.published() == []
 
 
-def test_the_last_failed_attempt_is_told_with_its_state(cloud: Any) -> None:
+def test_the_last_failed_attempt_is_published_with_its_state(cloud: Any) -> None:
     the_job = begun(cloud, job(cloud, b"x", attempt=4))
     assert call("notify", {"job": the_job, "outcome": failure()})["status"] == "FAILED"
-    (told,) = cloud.told()
-    body = told["body"]
+    (message,) = cloud.published()
+    body = message["body"]
     assert (body["state"], body["code"], body["reason"]) == ("ResizeImage", "Runtime.ExitError", "exit status 1")
     assert only_record(cloud)["status"] == "FAILED"
 
 
-def test_an_attempt_that_was_taken_over_neither_tells_nor_closes(cloud: Any) -> None:
+def test_an_attempt_that_lost_its_job_neither_publishes_nor_closes(cloud: Any) -> None:
     from pipeline import jobs
 
     the_job = begun(cloud, job(cloud, b"x"))
     jobs.begin(the_job | {"attempt": 2, "execution_name": "the next one"}, only_record(cloud))
     with pytest.raises(jobs.NotOwnerError):
         call("notify", {"job": the_job, "outcome": failure()})
-    assert (cloud.told(), only_record(cloud)["status"]) == ([], "PROCESSING")
+    assert (cloud.published(), only_record(cloud)["status"]) == ([], "PROCESSING")
 
 
 @pytest.mark.parametrize("key", ["raw/" + "ü" * 400 + "/tom.jpg", "raw/line\nbreak\x00.jpg", "raw/" + "y" * 900])
@@ -312,15 +295,15 @@ def test_subjects_are_what_sns_accepts(cloud: Any, key: str) -> None:
     call(
         "notify", {"job": the_job, "outcome": {"status": "REJECTED", "rejection": {"code": "CORRUPT", "reason": "No."}}}
     )
-    (told,) = cloud.told()
-    subject = told["Subject"]
+    (message,) = cloud.published()
+    subject = message["Subject"]
     assert subject.isascii()
     assert subject.isprintable()
     assert len(subject) <= 100
-    assert told["body"]["source"]["key"] == key
+    assert message["body"]["source"]["key"] == key
 
 
-def test_an_error_without_lambdas_json_is_told_as_it_is() -> None:
+def test_a_cause_that_is_not_lambdas_json_is_kept_as_it_is() -> None:
     from pipeline import outcomes
 
     assert outcomes.describe({"Error": "States.Timeout", "Cause": ""}) == ("States.Timeout", "no reason was given")

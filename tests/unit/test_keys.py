@@ -1,4 +1,4 @@
-"""200 hostile keys, from the event to the message: each carried through exactly, none meeting another."""
+"""200 hostile keys, from the event to the message: each comes through exactly, and none meets another."""
 
 from __future__ import annotations
 
@@ -16,10 +16,8 @@ from PIL import Image
 
 from pipeline import messages, storage
 from tests.unit import hostile_keys
-from tests.unit.test_handlers import call
-from tests.unit.test_reconcile import Workflow, deliver, message, record, workflow
-
-__all__ = ["workflow"]  # the fixture
+from tests.unit.invoking import call
+from tests.unit.triggering import Workflow, deliver, message, record
 
 KEYS = hostile_keys.keys()
 BASE = "https://images.example.com/a&b"
@@ -27,14 +25,14 @@ RECIPE = {"sizes": {"small": {"width": 4}, "large": {"width": 8}}, "formats": ["
 # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
 SUBJECT = re.compile(r"[A-Za-z0-9][\x20-\x7e]{0,99}")
 MESSAGE_BYTES = 262_144
-# What every protocol that SNS speaks takes; SQS for one refuses U+FFFF.
-TOLD = re.compile(r"[\x20-\x7e]*")
-# Control characters, line and paragraph separators, and what turns the direction of text around.
+# What every protocol of SNS accepts; SQS, for example, refuses U+FFFF.
+PORTABLE = re.compile(r"[\x20-\x7e]*")
+# Control characters, line and paragraph separators, and marks that reverse the direction of text.
 FORGING = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 class Pictures(HTMLParser):
-    """The URLs in a <picture>, and what else is in there."""
+    """The URLs, tags, attributes and text of a <picture>."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -85,7 +83,7 @@ def played(cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 def picture(number: int) -> bytes:
-    """A picture that no other is: its width tells."""
+    """A picture that differs from all others by its width."""
     body = io.BytesIO()
     Image.new("L", (10 + number, 8)).save(body, "PNG")
     return body.getvalue()
@@ -99,18 +97,13 @@ def upload(cloud: Any, keys: list[str]) -> dict[str, str]:
 
 
 def remove(cloud: Any, keys: list[str]) -> None:
-    markers = {key: cloud.s3.delete_object(Bucket="darkroom-source", Key=key)["VersionId"] for key in keys}
+    markers = {key: cloud.delete(key) for key in keys}
     deliver_all([record(key, marker, "ObjectRemoved:DeleteMarkerCreated") for key, marker in markers.items()])
 
 
 def deliver_all(events: list[dict[str, Any]]) -> None:
     for start in range(0, len(events), 10):
         assert deliver(*map(message, events[start : start + 10])) == []
-
-
-def stored(cloud: Any, key: str) -> bytes:
-    body: bytes = cloud.s3.get_object(Bucket="darkroom-output", Key=key)["Body"].read()
-    return body
 
 
 def is_gone(cloud: Any, key: str) -> bool:
@@ -122,12 +115,12 @@ def record_of(cloud: Any, key: str) -> dict[str, Any]:
     return dict(found)
 
 
-def test_there_are_200_and_no_two_are_the_same() -> None:
+def test_there_are_200_different_keys() -> None:
     assert len(KEYS) == len(set(KEYS)) == 200
     assert hostile_keys.keys() == KEYS
 
 
-def test_each_is_carried_through_exactly_and_meets_no_other(
+def test_each_key_is_carried_through_exactly_and_meets_no_other(
     cloud: Any, played: Workflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mails: dict[str, str] = {}
@@ -141,8 +134,8 @@ def test_each_is_carried_through_exactly_and_meets_no_other(
 
     monkeypatch.setattr(messages.sns, "publish", overhear)
     versions = upload(cloud, KEYS)
-    told = {each["body"]["source"]["key"]: each for each in cloud.told()}
-    assert told.keys() == mails.keys() == versions.keys()
+    published = {each["body"]["source"]["key"]: each for each in cloud.published()}
+    assert published.keys() == mails.keys() == versions.keys()
     job_ids, sets = set(), {}
     for number, (key, version) in enumerate(versions.items()):
         found = record_of(cloud, key)
@@ -150,16 +143,16 @@ def test_each_is_carried_through_exactly_and_meets_no_other(
         job_ids.add(found["job_id"])
         path = "processed/" + key[len("raw/") :]
         assert found["result"]["manifest_key"] == f"{path}/manifest.json"
-        manifest = json.loads(stored(cloud, f"{path}/manifest.json"))
+        manifest = json.loads(cloud.output(f"{path}/manifest.json"))
         assert manifest["source"]["key"] == key
         assert manifest["source"]["width"] == 10 + number  # its own picture
         names = [f"{path}/{name}" for name in ("small.webp", "small.jpg", "large.webp", "large.jpg")]
         assert [entry["key"] for entry in manifest["renditions"]] == names
         for entry in manifest["renditions"]:
-            assert len(stored(cloud, entry["key"])) == entry["bytes"]
+            assert len(cloud.output(entry["key"])) == entry["bytes"]
         sets[key] = [f"{path}/manifest.json", *names]
         check_picture(manifest["picture"], set(names))
-        check_message(told[key], key, manifest)
+        check_message(published[key], key, manifest)
         check_mail(mails[key])
     assert len(job_ids) == 200
     assert len({name for names in sets.values() for name in names}) == 200 * 5
@@ -184,10 +177,10 @@ def check_picture(text: str, keys: set[str]) -> None:
     assert {unquote(url.removeprefix(f"{BASE}/"), errors="strict") for url in found.urls} == keys
 
 
-def check_message(told: dict[str, Any], key: str, manifest: dict[str, Any]) -> None:
-    assert SUBJECT.fullmatch(told["Subject"])
-    assert (told["body"]["source"]["key"], told["body"]["manifest"]) == (key, manifest)
-    assert TOLD.fullmatch(told["Message"])
+def check_message(message: dict[str, Any], key: str, manifest: dict[str, Any]) -> None:
+    assert SUBJECT.fullmatch(message["Subject"])
+    assert (message["body"]["source"]["key"], message["body"]["manifest"]) == (key, manifest)
+    assert PORTABLE.fullmatch(message["Message"])
 
 
 def check_mail(text: str) -> None:
@@ -195,24 +188,24 @@ def check_mail(text: str) -> None:
     assert not FORGING.search(text.replace("\n", "")), text
 
 
-def test_what_is_too_long_is_refused_and_can_be_deleted(cloud: Any, played: Workflow) -> None:
+def test_a_key_that_is_too_long_is_refused_and_can_be_deleted(cloud: Any, played: Workflow) -> None:
     keys = [f"raw/{path}" for path in hostile_keys.TOO_LONG]
     for key in keys:
         assert len(key.encode()) <= 1024, "S3 takes it as a source"
     upload(cloud, keys)
-    told = {each["body"]["source"]["key"]: each for each in cloud.told()}
+    published = {each["body"]["source"]["key"]: each for each in cloud.published()}
     for key in keys:
         found = record_of(cloud, key)
         assert (found["status"], found["code"]) == ("REJECTED", "UNSUPPORTED_KEY")
-        assert SUBJECT.fullmatch(told[key]["Subject"])
-        assert "too long" in told[key]["body"]["reason"]
+        assert SUBJECT.fullmatch(published[key]["Subject"])
+        assert "too long" in published[key]["body"]["reason"]
     remove(cloud, keys)
     assert {record_of(cloud, key)["status"] for key in keys} == {"REJECTED"}
     assert cloud.dead_letters() == []
 
 
-def test_what_is_no_source_leaves_no_trace(cloud: Any, played: Workflow) -> None:
+def test_an_object_that_is_no_source_leaves_no_trace(cloud: Any, played: Workflow) -> None:
     keys = [f"raw/{path}" for path in hostile_keys.NO_SOURCES]
     upload(cloud, keys)
     assert [cloud.records(key) for key in keys] == [[]] * len(keys)
-    assert (played.started, cloud.told(), cloud.dead_letters()) == ([], [], [])
+    assert (played.started, cloud.published(), cloud.dead_letters()) == ([], [], [])

@@ -1,10 +1,16 @@
+"""The manifest: keys, schema, srcset and the <picture> element."""
+
+from __future__ import annotations
+
 import json
 from html.parser import HTMLParser
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import fastjsonschema
 import pytest
 
+from contracts import Recipe
 from engine.rejection import Rejection
 from pipeline import keys, manifest, recipes
 
@@ -18,11 +24,13 @@ HARD_KEY = "raw/a b/100% +ü'\"<&>,#?;=@~%20.jpg"
 
 
 @pytest.fixture(scope="module")
-def recipe():
+def recipe() -> Recipe:
     return recipes.route(recipes.load(), "raw/x")
 
 
-def build(recipe, key="raw/cats/tom.jpg", sizes=SIZES, **options):
+def build(
+    recipe: Recipe, key: str = "raw/cats/tom.jpg", sizes: dict[str, tuple[int, int]] = SIZES, **options: Any
+) -> dict[str, Any]:
     entries = [
         manifest.rendition(key, name, format_, sizes.get(name, sizes.get("medium", (1, 1))), b"data")
         for name, format_ in reversed(recipes.outputs(recipe))
@@ -39,17 +47,17 @@ def build(recipe, key="raw/cats/tom.jpg", sizes=SIZES, **options):
 
 
 class Elements(HTMLParser):
-    def __init__(self, text):
+    def __init__(self, text: str) -> None:
         super().__init__()
-        self.found = []
+        self.found: list[tuple[str, dict[str, str | None]]] = []
         self.feed(text)
         self.close()
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.found.append((tag, dict(attrs)))
 
 
-def test_keys():
+def test_keys() -> None:
     assert keys.output("raw/cats/tom.jpg", "large", "jpeg") == "processed/cats/tom.jpg/large.jpg"
     assert keys.output("raw/cats/tom.png", "large", "avif") == "processed/cats/tom.png/large.avif"
     assert keys.manifest("raw/raw/x") == "processed/raw/x/manifest.json"
@@ -57,12 +65,12 @@ def test_keys():
         keys.manifest("cats/tom.jpg")
 
 
-def test_every_format_has_a_content_type_and_an_extension():
+def test_every_format_has_a_content_type_and_an_extension() -> None:
     formats = json.loads(recipes.SCHEMA.read_text())["definitions"]["formats"]["items"]["enum"]
     assert set(manifest.CONTENT_TYPES) == set(keys.EXTENSIONS) == set(formats)
 
 
-def test_the_longest_key_counts_bytes(recipe):
+def test_the_longest_key_counts_bytes(recipe: Recipe) -> None:
     rest = len("processed//thumbnail.avif")
     manifest.check_key("raw/" + "x" * (1024 - rest), recipe)
     manifest.check_key("raw/" + "ü" * ((1024 - rest) // 2), recipe)
@@ -75,18 +83,18 @@ def test_the_longest_key_counts_bytes(recipe):
 
 
 @pytest.mark.parametrize("key", [HARD_KEY, "raw/../x.jpg", "raw/a//b", "raw/\u202e"])
-def test_any_other_key_is_carried_through(recipe, key):
+def test_any_other_key_is_carried_through(recipe: Recipe, key: str) -> None:
     manifest.check_key(key, recipe)
     assert keys.manifest(key) == f"processed/{key.removeprefix('raw/')}/manifest.json"
 
 
 @pytest.mark.parametrize("key", ["raw/cats/tom.jpg", HARD_KEY])
 @pytest.mark.parametrize("name", ["raw/x", "raw/products/x"])
-def test_a_manifest_keeps_to_its_schema(key, name):
+def test_a_manifest_keeps_to_its_schema(key: str, name: str) -> None:
     fastjsonschema.validate(SCHEMA, json.loads(json.dumps(build(recipes.route(recipes.load(), name), key))))
 
 
-def test_renditions_are_listed_in_the_recipes_order(recipe):
+def test_renditions_are_listed_in_the_recipes_order(recipe: Recipe) -> None:
     listed = [(entry["name"], entry["format"]) for entry in build(recipe)["renditions"]]
     assert listed == recipes.outputs(recipe)
     entry = build(recipe)["renditions"][-1]
@@ -96,7 +104,7 @@ def test_renditions_are_listed_in_the_recipes_order(recipe):
     assert entry["sha256"].startswith("3a6eb0790f39ac87")
 
 
-def test_srcset_has_the_uncropped_sizes_narrow_to_wide(recipe):
+def test_srcset_has_the_uncropped_sizes_narrow_to_wide(recipe: Recipe) -> None:
     made = build(recipe, public_base_url="https://cdn.example/img/")
     assert list(made["srcset"]) == ["avif", "webp", "jpeg"]
     assert made["srcset"]["jpeg"] == ", ".join(
@@ -105,17 +113,17 @@ def test_srcset_has_the_uncropped_sizes_narrow_to_wide(recipe):
     )
 
 
-def test_sizes_that_come_out_equal_are_named_once(recipe):
+def test_sizes_that_come_out_equal_are_named_once(recipe: Recipe) -> None:
     made = build(recipe, sizes={"thumbnail": (240, 240), **dict.fromkeys(("small", "medium", "large"), (500, 375))})
     assert made["srcset"]["webp"] == "processed/cats/tom.jpg/small.webp 500w"
 
 
-def test_a_square_thumbnail_of_a_square_source_is_still_a_crop(recipe):
+def test_a_square_thumbnail_of_a_square_source_is_still_a_crop(recipe: Recipe) -> None:
     square = {name: (width, width) for name, (width, _) in SIZES.items()}
     assert "thumbnail" not in build(recipe, sizes=square)["srcset"]["avif"]
 
 
-def test_the_picture_element(recipe):
+def test_the_picture_element(recipe: Recipe) -> None:
     found = Elements(build(recipe)["picture"]).found
     assert [tag for tag, _ in found] == ["picture", "source", "source", "img"]
     assert [attributes["type"] for tag, attributes in found if tag == "source"] == ["image/avif", "image/webp"]
@@ -126,7 +134,7 @@ def test_the_picture_element(recipe):
 
 
 @pytest.mark.parametrize("base", ["", "https://cdn.example/a&b"])
-def test_urls_lead_back_to_their_keys(recipe, base):
+def test_urls_lead_back_to_their_keys(recipe: Recipe, base: str) -> None:
     made = build(recipe, HARD_KEY, public_base_url=base)
     keys = {entry["key"] for entry in made["renditions"]}
     for _, attributes in Elements(made["picture"]).found:
@@ -139,7 +147,7 @@ def test_urls_lead_back_to_their_keys(recipe, base):
     assert made["picture"].count("<") == 5
 
 
-def test_without_jpeg_the_fallback_is_png():
+def test_without_jpeg_the_fallback_is_png() -> None:
     made = build(
         recipes.route(recipes.load(), "raw/products/x"), sizes={"thumbnail": (300, 300), "large": (1200, 1200)}
     )
@@ -147,7 +155,7 @@ def test_without_jpeg_the_fallback_is_png():
     assert made["srcset"]["png"].count("w, ") == 1
 
 
-def test_obsolete_is_what_the_previous_set_had_more(recipe):
+def test_obsolete_lists_files_that_only_the_previous_set_has(recipe: Recipe) -> None:
     before = build(recipe)
     before["renditions"] = [
         *before["renditions"],

@@ -1,4 +1,4 @@
-"""What the trigger reads out of messages, whatever is in them."""
+"""What the trigger reads in messages, whatever they contain."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_test_event_is_acknowledged() -> None:
     assert notices.read(message(body), "darkroom-source") == []
 
 
-def test_removals_are_told_from_the_rest() -> None:
+def test_removals_are_recognised() -> None:
     removed = notices.read(message(notification("raw/a", "ObjectRemoved:DeleteMarkerCreated")), "darkroom-source")
     created = notices.read(message(notification("raw/a", "s3:ObjectCreated:Copy")), "darkroom-source")
     assert (removed[0].removed, created[0].removed) == (True, False)

@@ -1,5 +1,5 @@
-"""Three puts, a delete and a restore of one key in every order, with events late, twice and out of order, and attempts
-that fail in the midst of writing."""
+"""Three puts, a delete and a restore of one key in every order; events that come late, twice and out of order; attempts
+that fail while they write."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.test_reconcile import FOLDER, KEY, Workflow, deliver, half, message, record, stored, workflow
-
-__all__ = ["workflow"]  # the fixture
+from tests.unit.triggering import FOLDER, KEY, Workflow, deliver, job_records, lease_of, message, record, stored_set
 
 PUTS = ["put 1", "put 2", "put 3"]
 ORDERS = [
@@ -30,7 +28,7 @@ def newest_etag(versions: list[dict[str, Any]]) -> str:
 
 
 class History:
-    """Does to the source what `order` says, one at a time, and keeps the events that S3 would send."""
+    """Changes the source step by step, as `order` says, and collects the events that S3 would send."""
 
     def __init__(self, cloud: Any, order: tuple[str, ...], bodies: list[bytes]) -> None:
         self.cloud, self.left, self.events, self.bodies = cloud, list(order), [], iter(bodies)
@@ -38,13 +36,13 @@ class History:
 
     events: list[dict[str, Any]]
 
-    def go_on(self) -> None:
-        what = self.left.pop(0)
-        if what == "delete":
-            self.marker = self.cloud.s3.delete_object(Bucket="darkroom-source", Key=KEY)["VersionId"]
+    def step(self) -> None:
+        name = self.left.pop(0)
+        if name == "delete":
+            self.marker = self.cloud.delete(KEY)
             self.events.append(record(KEY, self.marker, "ObjectRemoved:DeleteMarkerCreated"))
-        elif what == "restore":
-            self.cloud.s3.delete_object(Bucket="darkroom-source", Key=KEY, VersionId=self.marker)
+        elif name == "restore":
+            self.cloud.delete(KEY, self.marker)
             self.events.append(record(KEY, self.marker, "ObjectRemoved:Delete"))
         else:
             self.events.append(record(KEY, self.cloud.upload(KEY, next(self.bodies))))
@@ -53,23 +51,22 @@ class History:
 @pytest.mark.parametrize("order", ORDERS, ids=", ".join)
 @pytest.mark.parametrize("bodies", [[b"1", b"2", b"3"], [b"1", b"2", b"1"], [b"1", b"1", b"1"]], ids=str)
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_the_outputs_end_as_the_newest_state_demands(
+def test_the_outputs_are_those_of_the_newest_version_in_the_end(
     cloud: Any, workflow: Workflow, order: tuple[str, ...], bodies: list[bytes], seed: int
 ) -> None:
     chance = random.Random(f"{seed} {order}")
     history = History(cloud, order, bodies)
-    half_done = half(workflow)
 
     def meanwhile(job: dict[str, Any]) -> None:
         if history.left and chance.random() < 0.5:
-            history.go_on()
+            history.step()
         fails = job["attempt"] == 1 and chance.random() < 0.3
-        (half_done if fails else workflow.succeed)(job)
+        (workflow.fail_halfway if fails else workflow.succeed)(job)
 
     workflow.script = [meanwhile] * 20
     while history.left or history.events:
         if history.left and (not history.events or chance.random() < 0.4):
-            history.go_on()
+            history.step()
             continue
         event = chance.choice(history.events)
         again = deliver(message(event))
@@ -79,13 +76,13 @@ def test_the_outputs_end_as_the_newest_state_demands(
     current = [version["VersionId"] for version in newest if version["IsLatest"]]
     if current:
         same = [version["VersionId"] for version in newest if version["ETag"] == newest_etag(newest)]
-        assert stored(cloud) in {f"set of {version}" for version in same}
+        assert stored_set(cloud) in {f"set of {version}" for version in same}
         assert cloud.exists(f"{FOLDER}/manifest.json")
     else:
         assert not cloud.exists(f"{FOLDER}/large.jpg")
         assert not cloud.exists(f"{FOLDER}/manifest.json")
-    statuses = {item["item"]: item["status"] for item in cloud.records(KEY) if item["item"] != "lease"}
+    statuses = {version: item["status"] for version, item in job_records(cloud).items()}
     assert set(statuses.values()) <= {"SUCCEEDED", "SUPERSEDED", "DELETED"}
-    assert [item for item in cloud.records(KEY) if item["item"] == "lease"] == []
+    assert lease_of(cloud) is None
     if current:
-        assert statuses[f"job#{current[0]}"] == "SUCCEEDED"
+        assert statuses[current[0]] == "SUCCEEDED"

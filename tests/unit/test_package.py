@@ -1,4 +1,4 @@
-"""What is packed into the Lambdas is enough to run them: their requirements alone, nothing of the development's."""
+"""The package of the functions is complete: their requirements alone are enough to import them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_every_handler_is_imported_with_the_requirements_alone(package: Path, na
     assert done.returncode == 0, done.stderr
 
 
-def test_what_is_not_required_is_not_there(package: Path) -> None:
+def test_development_packages_are_not_there(package: Path) -> None:
     assert "No module named 'pytest'" in imported(package, "pytest").stderr
 
 

@@ -1,22 +1,29 @@
+"""recipes.json: defaults, routes, errors that name the field, and the hash."""
+
+from __future__ import annotations
+
 import copy
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
+from contracts import Recipes
 from engine import filters
 from pipeline import recipes
 
 SHIPPED = json.loads((recipes.FUNCTIONS / "recipes.json").read_text())
 
 
-def load(tmp_path, document):
+def load(tmp_path: Path, document: Any) -> Recipes:
     path = tmp_path / "recipes.json"
     path.write_text(document if isinstance(document, str) else json.dumps(document))
     return recipes.load(path)
 
 
-def changed(path, value):
+def changed(path: tuple[str, ...], value: Any) -> dict[str, Any]:
     """The shipped document with one field of the default recipe changed."""
     document = copy.deepcopy(SHIPPED)
     *parents, last = path
@@ -27,14 +34,14 @@ def changed(path, value):
     return document
 
 
-def test_the_default_recipe_makes_13_outputs():
+def test_the_default_recipe_makes_13_outputs() -> None:
     outputs = recipes.outputs(recipes.route(recipes.load(), "raw/cats/tom.jpg"))
     assert len(outputs) == len(set(outputs)) == 13
     assert ("thumbnail", "avif") in outputs
     assert ("grayscale", "webp") in outputs
 
 
-def test_defaults_are_filled_in_at_every_depth():
+def test_defaults_are_filled_in_at_every_depth() -> None:
     recipe = recipes.route(recipes.load(), "raw/x")
     assert recipe["quality"]["jpeg"] == 75
     assert recipe["effort"]["avif"] is None
@@ -44,7 +51,7 @@ def test_defaults_are_filled_in_at_every_depth():
     assert "tiff" not in recipe["limits"]["formats"]
 
 
-def test_the_longest_prefix_wins(tmp_path):
+def test_the_longest_prefix_wins(tmp_path: Path) -> None:
     document = {
         "recipes": {name: {"sizes": {"only": {"width": 10}}} for name in ("default", "a", "b")},
         "routes": {"raw/a/": "a", "raw/a/b/": "b"},
@@ -54,12 +61,12 @@ def test_the_longest_prefix_wins(tmp_path):
     assert names == ["default", "a", "b", "default"]
 
 
-def test_an_empty_prefix_is_a_route_like_any_other(tmp_path):
+def test_an_empty_prefix_is_a_route_like_any_other(tmp_path: Path) -> None:
     document = {"recipes": {n: {"sizes": {"only": {"width": 10}}} for n in ("default", "a")}, "routes": {"": "a"}}
     assert recipes.route(load(tmp_path, document), "raw/x")["name"] == "a"
 
 
-def test_a_resolved_recipe_is_the_callers_own():
+def test_a_resolved_recipe_is_the_callers_own() -> None:
     loaded = recipes.load()
     recipes.route(loaded, "raw/x")["sizes"].clear()
     assert recipes.route(loaded, "raw/x")["sizes"]
@@ -96,14 +103,14 @@ BAD = [
 
 
 @pytest.mark.parametrize(("path", "value", "problem"), BAD)
-def test_an_error_names_the_file_and_the_field(tmp_path, path, value, problem):
+def test_an_error_names_the_file_and_the_field(tmp_path: Path, path: tuple[str, ...], value: Any, problem: str) -> None:
     with pytest.raises(recipes.RecipeError) as caught:
         load(tmp_path, changed(path, value))
     assert str(caught.value).startswith("recipes.json: recipes.default")
     assert problem in str(caught.value)
 
 
-def test_a_route_must_name_a_recipe(tmp_path):
+def test_a_route_must_name_a_recipe(tmp_path: Path) -> None:
     with pytest.raises(recipes.RecipeError, match=r"recipes\.json: routes\.raw/a/ names 'b'"):
         load(tmp_path, {**SHIPPED, "routes": {"raw/a/": "b"}})
 
@@ -118,18 +125,18 @@ def test_a_route_must_name_a_recipe(tmp_path):
         ('{"recipes": NaN}', "NaN"),
     ],
 )
-def test_a_file_that_is_no_recipe_document(tmp_path, text, problem):
+def test_a_file_that_is_no_recipe_document(tmp_path: Path, text: str, problem: str) -> None:
     with pytest.raises(recipes.RecipeError, match=problem):
         load(tmp_path, text)
 
 
-def test_a_missing_file_is_named(tmp_path):
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(recipes.RecipeError, match=r"absent\.json: cannot be read"):
         recipes.load(tmp_path / "absent.json")
 
 
-def test_the_hash_changes_with_what_shapes_the_outputs_and_only_with_that(tmp_path, monkeypatch):
-    def hash_of(document):
+def test_the_hash_changes_with_the_outputs_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hash_of(document: Any) -> str:
         return recipes.route(load(tmp_path, document), "raw/x")["hash"]
 
     before = hash_of(SHIPPED)
@@ -142,7 +149,7 @@ def test_the_hash_changes_with_what_shapes_the_outputs_and_only_with_that(tmp_pa
     assert hash_of(SHIPPED) != before
 
 
-def test_the_hash_changes_with_the_bytes_of_a_watermark(tmp_path):
+def test_the_hash_changes_with_the_bytes_of_a_watermark(tmp_path: Path) -> None:
     (tmp_path / "watermarks").mkdir()
     logo = tmp_path / "watermarks" / "logo.png"
     hashes = set()
@@ -152,7 +159,7 @@ def test_the_hash_changes_with_the_bytes_of_a_watermark(tmp_path):
     assert len(hashes) == 2
 
 
-def test_the_schema_knows_every_filter_and_describes_every_field():
+def test_the_schema_knows_every_filter_and_describes_every_field() -> None:
     schema = json.loads(recipes.SCHEMA.read_text())
     assert set(schema["definitions"]["filter"]["properties"]["filter"]["enum"]) == set(filters.FILTERS)
     definitions = schema["definitions"]

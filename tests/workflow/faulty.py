@@ -1,4 +1,4 @@
-"""Runs a function's real handler, with the next fault that a test has laid out for it: see conftest.Faults.
+"""Runs a function's real handler, with the next fault that a test has laid out for it: see pipeline.Faults.
 
 The functions of a stack under test have this as their handler, REAL_MODULE names theirs, FAULTS the folder of faults,
 RECIPES a file in place of recipes.json.
@@ -36,7 +36,7 @@ def lambda_handler(event: Any, context: Any) -> Any:
 
 
 def _next(event: str) -> dict[str, Any] | None:
-    """The oldest fault that is for this event: taken by whoever removes its file first."""
+    """The oldest fault for this event. The process that removes its file first meets it."""
     for path in sorted(FAULTS.glob("*.json")):
         try:
             fault: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -56,7 +56,7 @@ def _nothing() -> Iterator[None]:
 
 @contextmanager
 def _met(fault: dict[str, Any]) -> Iterator[None]:
-    """Meet the fault now or, with `at`, around the nth call of an AWS operation: ["PutObject", 3, "after"]."""
+    """Meet the fault now or, with `at`, before or after the nth call of an AWS operation: ["PutObject", 3, "after"]."""
     if fault["at"] is None:
         _meet(fault)
         yield
@@ -81,7 +81,7 @@ def _met(fault: dict[str, Any]) -> Iterator[None]:
 
 
 def _meet(fault: dict[str, Any], operation: str = "", arguments: Any = None) -> None:
-    """What the kinds of faults are. `operation` and `arguments`: the AWS call around which it falls."""
+    """Do what the fault's kind says. `operation`, `arguments`: the AWS call before or after which it happens."""
     argument = fault["argument"]
     if fault["kind"] == "raise":
         raise type(argument, (Exception,), {})("a fault that a test laid out")
@@ -92,7 +92,7 @@ def _meet(fault: dict[str, Any], operation: str = "", arguments: Any = None) -> 
     if fault["kind"] == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     if fault["kind"] == "timeout":
-        time.sleep(3600)  # longer than any function may take
+        time.sleep(3600)  # longer than any timeout
     if fault["kind"] == "abort":
         _stop(arguments["stateMachineArn"].replace(":stateMachine:", ":execution:") + ":" + arguments["name"])
     if fault["kind"] == "exit":
@@ -104,12 +104,12 @@ def _meet(fault: dict[str, Any], operation: str = "", arguments: Any = None) -> 
 
 
 def _refusal(code: str, status: int, operation: str) -> ClientError:
-    """What is left when the SDK has tried three times."""
+    """The error that the SDK raises after its last try."""
     answer = {"Error": {"Code": code, "Message": "laid out"}, "ResponseMetadata": {"HTTPStatusCode": status}}
     return ClientError(answer, operation)  # type: ignore[arg-type]
 
 
 def _stop(execution: str) -> None:
-    """As an administrator: no function may."""
+    """Stop an execution as an administrator: no function may."""
     administrator = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
     boto3.client("stepfunctions", **administrator).stop_execution(executionArn=execution)

@@ -20,7 +20,7 @@ from darkroom.records import FINAL, fetch
 from darkroom.stack import Stack
 
 FINAL = set(FINAL)
-# As in the template, only sooner: what takes minutes there takes seconds here.
+# Seconds where the template has minutes.
 HASTE = {
     "BACKOFF_SECONDS": "1,1,1",
     "HEARTBEAT_SECONDS": "1",
@@ -47,9 +47,10 @@ class Faults:
         at: tuple[str, int, str] | None = None,
         stays: bool = False,
     ) -> None:
-        """`function` (its folder's name) meets the fault in its next call whose event contains `when`, or in all.
+        """`function`, a folder of functions/, meets the fault in its next call whose event contains `when`.
 
-        `at` puts it before or after the nth call of an AWS operation in there.
+        In all such calls if it `stays`. `at`: before or after the nth call of an AWS operation, such as
+        ("PutObject", 3, "after").
         """
         folder = self.folder / function
         folder.mkdir(parents=True, exist_ok=True)
@@ -59,7 +60,7 @@ class Faults:
         draft.rename(draft.with_suffix(".json"))
 
     def left(self) -> list[Path]:
-        """The faults that nobody has met."""
+        """The faults that no function has met."""
         return sorted(self.folder.glob("*/*.json"))
 
     def clear(self) -> None:
@@ -68,7 +69,7 @@ class Faults:
 
 
 class Pipeline:
-    """What a user and an operator of a deployed stack do and see."""
+    """A deployed stack, as its users and operators see it."""
 
     def __init__(self, stack: Stack, faults: Faults) -> None:
         self.stack, self.faults, self.outputs = stack, faults, stack.outputs
@@ -119,7 +120,7 @@ class Pipeline:
         return self.until(final, seconds, lambda: f"{key} did not end: {self.record(key, version)}")
 
     def until(self, look: Callable[[], Any], seconds: float = 60, say: Callable[[], str] = lambda: "") -> Any:
-        """What `look` returns as soon as that is true."""
+        """Wait until `look` returns something true; returns that. `say` explains a timeout."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if found := look():
@@ -137,11 +138,11 @@ class Pipeline:
         found = self.sqs.get_queue_attributes(QueueUrl=self.outputs[queue], AttributeNames=names)["Attributes"]
         return sum(int(found[name]) for name in names)
 
-    def told(self, key: str) -> list[dict[str, Any]]:
-        """The messages about a key so far."""
-        return [told for told in self.all_told() if told["body"]["source"]["key"] == key]
+    def messages_about(self, key: str) -> list[dict[str, Any]]:
+        """The messages about a source so far, see `published`."""
+        return [message for message in self.published() if message["body"]["source"]["key"] == key]
 
-    def all_told(self) -> list[dict[str, Any]]:
+    def published(self) -> list[dict[str, Any]]:
         """The messages on both topics so far: their envelopes, with `body` for the JSON in `default`."""
         while batch := self.sqs.receive_message(QueueUrl=self.inbox, MaxNumberOfMessages=10).get("Messages"):
             for message in batch:
@@ -151,7 +152,7 @@ class Pipeline:
         return self.messages
 
     def dead_letters(self) -> list[str]:
-        """Takes the bodies in the dead-letter queue."""
+        """Take the messages of the dead-letter queue; returns their bodies."""
         url, found = self.outputs["UploadDeadLetterQueueUrl"], []
         while batch := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
             for message in batch:
@@ -172,7 +173,7 @@ class Pipeline:
         return None if "RUNNING" in statuses else statuses
 
     def set_of(self, key: str) -> set[str]:
-        """The objects that stand for a source key, by name."""
+        """The names of the objects in a source's set."""
         folder = "processed/" + key.removeprefix("raw/") + "/"
         found = self.s3.list_objects_v2(Bucket=self.outputs["OutputBucketName"], Prefix=folder).get("Contents", [])
         return {item["Key"].removeprefix(folder) for item in found}
@@ -184,12 +185,12 @@ class Pipeline:
         return document
 
     def missing(self, key: str) -> set[str]:
-        """The renditions that a key's manifest names and that are not there."""
+        """The renditions in a source's manifest that are not in the bucket."""
         return {entry["key"].rpartition("/")[2] for entry in self.manifest(key)["renditions"]} - self.set_of(key)
 
 
 def tidied(pipeline: Pipeline) -> Iterator[Pipeline]:
-    """The pipeline for one test of several, which leaves nothing to the next."""
+    """The pipeline for one of several tests; cleans up after it."""
     yield pipeline
     pipeline.faults.clear()
     pipeline.drained()
@@ -198,9 +199,9 @@ def tidied(pipeline: Pipeline) -> Iterator[Pipeline]:
 
 def notification(pipeline: Pipeline, key: str, version: str) -> dict[str, Any]:
     """The record of an S3 notification that a version was created."""
-    about = {"key": quote_plus(key, safe="/"), "versionId": version}
+    s3_object = {"key": quote_plus(key, safe="/"), "versionId": version}
     bucket = {"name": pipeline.outputs["SourceBucketName"]}
-    return {"eventName": "ObjectCreated:Put", "s3": {"bucket": bucket, "object": about}}
+    return {"eventName": "ObjectCreated:Put", "s3": {"bucket": bucket, "object": s3_object}}
 
 
 def picture(color: str = "#336699", size: tuple[int, int] = (160, 120), kind: str = "JPEG") -> bytes:

@@ -1,4 +1,4 @@
-"""The paths in which EXPRESS executions differ: the trigger learns of their end from the call that started them."""
+"""Where EXPRESS executions differ: the call that starts one returns when it has ended."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_success_and_refusal(pipeline: Pipeline) -> None:
     records = [pipeline.finished(key, version) for key, version in versions.items()]
     assert [record["status"] for record in records] == ["SUCCEEDED", "REJECTED"]
     pipeline.drained()
-    assert [len(pipeline.told(key)) for key in versions] == [1, 1]
+    assert [len(pipeline.messages_about(key)) for key in versions] == [1, 1]
 
 
 def test_duplicates_make_one_run_and_one_message(pipeline: Pipeline) -> None:
@@ -33,7 +33,7 @@ def test_duplicates_make_one_run_and_one_message(pipeline: Pipeline) -> None:
     record = pipeline.finished(key, version)
     pipeline.drained()
     assert (record["status"], record["attempt"], record["round"]) == ("SUCCEEDED", 1, 1)
-    assert len(pipeline.told(key)) == 1
+    assert len(pipeline.messages_about(key)) == 1
 
 
 def test_a_broken_step_heals_or_fails(pipeline: Pipeline) -> None:
@@ -51,12 +51,12 @@ def test_a_broken_step_heals_or_fails(pipeline: Pipeline) -> None:
     assert len(pipeline.dead_letters()) == 1
 
 
-def test_a_run_that_cannot_tell_is_told_by_the_trigger(pipeline: Pipeline) -> None:
+def test_the_trigger_reports_a_run_that_cannot(pipeline: Pipeline) -> None:
     key = "raw/speechless.jpg"
     pipeline.faults.add("notify", "exit", 1, stays=True)
     record = pipeline.finished(key, pipeline.upload(key, picture()))
     assert (record["status"], record["code"]) == ("FAILED", "EXECUTION_FAILED")
-    assert [told["body"]["status"] for told in pipeline.told(key)] == ["FAILED"]
+    assert [message["body"]["status"] for message in pipeline.messages_about(key)] == ["FAILED"]
 
 
 def test_a_trigger_killed_while_waiting(pipeline: Pipeline) -> None:
@@ -67,7 +67,7 @@ def test_a_trigger_killed_while_waiting(pipeline: Pipeline) -> None:
     record = pipeline.finished(key, version)
     pipeline.drained()
     assert (record["status"], record["attempt"]) == ("SUCCEEDED", 1)
-    assert len(pipeline.told(key)) == 1
+    assert len(pipeline.messages_about(key)) == 1
 
 
 def test_an_overwrite_while_running(pipeline: Pipeline) -> None:

@@ -1,6 +1,6 @@
-"""A fault between every two effects of every function: each upload still ends, is told, and leaves nothing half done.
+"""A fault between every two effects of every function: each upload still ends, is reported and leaves a whole set.
 
-All points are met at once, by one upload each, so that they meet each other too.
+One upload per point, all at once, so that they also meet each other.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
+from tests.workflow.fault_points import POINTS
 from tests.workflow.pipeline import Pipeline, deployed, picture
-from tests.workflow.points import POINTS
 
 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
-    # A lease that is left behind counts as long as a run can take: here that is seconds.
+    # A lease that is left behind holds for as long as a run can take: seconds, here.
     haste = {"LEASE_SECONDS": "20", "WAIT_SECONDS": "15"}
     folder = tmp_path_factory.mktemp("faults")
     parameters = {"MaxAttempts": "3", "BatchSize": "1", "MaximumConcurrency": "4"}
@@ -45,7 +45,7 @@ def test_every_upload_survives_every_fault(pipeline: Pipeline) -> None:
     for key, version in uploads.items():
         assert pipeline.record(key, version)["status"] == "SUCCEEDED"
         assert pipeline.missing(key) == set()
-        assert {told["body"]["status"] for told in pipeline.told(key)} == {"SUCCEEDED"}
+        assert {message["body"]["status"] for message in pipeline.messages_about(key)} == {"SUCCEEDED"}
     assert leases(pipeline) == []
     left = pipeline.s3.list_objects_v2(Bucket=pipeline.outputs["OutputBucketName"], Prefix="work/").get("Contents", [])
     assert len(left) <= len(POINTS)  # intermediates of attempts that died: the bucket's lifecycle rule removes them
@@ -56,7 +56,7 @@ def leases(pipeline: Pipeline) -> list[dict[str, Any]]:
     return [item for page in pages for item in page["Items"] if item["item"]["S"] == "lease"]
 
 
-def test_a_fault_that_stays_is_told_once_wherever_it_is(pipeline: Pipeline) -> None:
+def test_a_lasting_fault_is_reported_once_wherever_it_is(pipeline: Pipeline) -> None:
     keys = {}
     for function in ("validate", "resize", "filters", "optimize"):
         key = f"raw/stays/{function}.jpg"
@@ -64,7 +64,7 @@ def test_a_fault_that_stays_is_told_once_wherever_it_is(pipeline: Pipeline) -> N
         keys[key] = pipeline.upload(key, picture())
     for key, version in keys.items():
         assert pipeline.finished(key, version)["status"] == "FAILED"
-        assert [told["body"]["status"] for told in pipeline.told(key)] == ["FAILED"]
+        assert [message["body"]["status"] for message in pipeline.messages_about(key)] == ["FAILED"]
     pipeline.drained()
     letters = [json.loads(letter)["Records"][0]["s3"]["object"]["key"] for letter in pipeline.dead_letters()]
     assert sorted(letters) == sorted(keys)

@@ -104,7 +104,7 @@ def test_a_drill_recovers_everything(pipeline: Pipeline, capsys: pytest.CaptureF
     pipeline.drained()
     assert statuses(pipeline, versions) == {("SUCCEEDED", 2)}
     for key in versions:
-        assert [told["body"]["status"] for told in pipeline.told(key)] == ["FAILED", "SUCCEEDED"]
+        assert [message["body"]["status"] for message in pipeline.messages_about(key)] == ["FAILED", "SUCCEEDED"]
 
     capsys.readouterr()
     assert darkroom(pipeline, "redrive") == 0
@@ -116,7 +116,7 @@ def test_a_drill_recovers_everything(pipeline: Pipeline, capsys: pytest.CaptureF
     assert pipeline.waiting("UploadDeadLetterQueueUrl") == 0
 
 
-def test_a_job_that_nobody_works_on_is_taken_up_again(pipeline: Pipeline) -> None:
+def test_a_stuck_job_is_taken_up_again(pipeline: Pipeline) -> None:
     key = "raw/stuck.jpg"
     version = pipeline.upload(key, picture())
     pipeline.finished(key, version)
@@ -156,4 +156,4 @@ def test_uploads_wait_while_intake_is_paused(pipeline: Pipeline, capsys: pytest.
     assert darkroom(pipeline, "resume") == 0
     record = pipeline.finished(key, version)
     pipeline.drained()
-    assert (record["status"], record["round"], len(pipeline.told(key))) == ("SUCCEEDED", 1, 1)
+    assert (record["status"], record["round"], len(pipeline.messages_about(key))) == ("SUCCEEDED", 1, 1)

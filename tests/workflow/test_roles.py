@@ -1,4 +1,4 @@
-"""What each role may do, and that it may do nothing else, on the enforcing stack: every act is tried by every role."""
+"""What each role may do, and nothing else: every role tries every act on a stack that enforces its policies."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Actors:
 
 
 def refused(act: Callable[[], Any]) -> bool:
-    """Whether the act is refused for want of permission. Whether it succeeds otherwise is not asked."""
+    """True if the act is denied. Other errors do not count."""
     try:
         act()
     except ClientError as error:
@@ -81,7 +81,7 @@ def actors() -> Iterator[Actors]:
                 administrator = {"AWS": {"Fn::Sub": "arn:aws:iam::${AWS::AccountId}:root"}}
                 trust["Statement"].append({"Effect": "Allow", "Principal": administrator, "Action": "sts:AssumeRole"})
                 resource["Properties"]["AssumeRolePolicyDocument"] = trust
-        # What is tried on the queue stays there.
+        # The messages that the tests send must stay in the queue.
         template["Resources"]["TriggerFunction"]["Properties"]["Events"]["Uploads"]["Properties"]["Enabled"] = False
 
     name = f"test-{os.getpid()}-roles"
@@ -101,7 +101,7 @@ KEY = {"source_key": {"S": "raw/tom.jpg"}, "item": {"S": "lease"}}
 
 
 def acts() -> dict[str, tuple[str, Act]]:
-    """What could be tried → who may, and how: with the stack's names and clients of whoever tries."""
+    """Act → the roles that may do it, and a function that tries it, given the stack and the role's clients."""
 
     def on_object(bucket: str, key: str, method: str, **more: Any) -> Act:
         return lambda at, as_: getattr(as_("s3"), method)(Bucket=getattr(at, bucket), Key=key, **more)
@@ -205,7 +205,7 @@ def run_of(at: Actors) -> str:
 
 
 @pytest.mark.parametrize("act", acts())
-def test_only_who_must_can(actors: Actors, act: str) -> None:
+def test_only_the_named_roles_may(actors: Actors, act: str) -> None:
     allowed, do = acts()[act]
 
     def may(role: str) -> bool:
@@ -226,7 +226,7 @@ def test_only_who_must_can(actors: Actors, act: str) -> None:
         ("Notify", "tell of an error"),
     ],
 )
-def test_what_has_come_by_plain_http_is_refused(actors: Actors, role: str, act: str) -> None:
+def test_plain_http_is_refused(actors: Actors, role: str, act: str) -> None:
     do = acts()[act][1]
     assert not refused(lambda: do(actors, lambda service: actors.client(role, service)))
     assert refused(lambda: do(actors, lambda service: actors.client(role, service, claims="http")))

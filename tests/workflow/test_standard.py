@@ -1,4 +1,4 @@
-"""One test a path through the real state machine, on the deployed local stack, with STANDARD executions."""
+"""One test per path through the real state machine, on the deployed local stack, with STANDARD executions."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def test_success(pipeline: Pipeline) -> None:
     } == pipeline.set_of(key)
     assert manifest["source"]["version_id"] == version
     pipeline.drained()
-    (told,) = pipeline.told(key)
-    assert (told["body"]["status"], told["body"]["job_id"]) == ("SUCCEEDED", record["job_id"])
-    assert told["body"]["manifest"] == manifest
+    (message,) = pipeline.messages_about(key)
+    assert (message["body"]["status"], message["body"]["job_id"]) == ("SUCCEEDED", record["job_id"])
+    assert message["body"]["manifest"] == manifest
     assert pipeline.executions(record) == ["SUCCEEDED"]
     assert "Contents" not in pipeline.s3.list_objects_v2(Bucket=pipeline.outputs["OutputBucketName"], Prefix="work/")
 
@@ -63,7 +63,7 @@ def test_hostile_keys(pipeline: Pipeline) -> None:
             found = pipeline.s3.head_object(Bucket=pipeline.outputs["OutputBucketName"], Key=entry["key"])
             assert found["ContentLength"] == entry["bytes"]
     pipeline.drained()
-    assert {told["body"]["source"]["key"] for key in keys for told in pipeline.told(key)} == set(keys)
+    assert {message["body"]["source"]["key"] for key in keys for message in pipeline.messages_about(key)} == set(keys)
     for key in keys:
         pipeline.delete(key)
     for key, version in versions.items():
@@ -86,9 +86,9 @@ def test_refusal(pipeline: Pipeline) -> None:
     version = pipeline.upload(key, picture(size=(640, 480))[:-2000])
     record = pipeline.finished(key, version)
     assert (record["status"], record["code"]) == ("REJECTED", "CORRUPT")
-    (told,) = pipeline.told(key)
-    assert (told["body"]["code"], told["body"]["reason"]) == (record["code"], record["reason"])
-    assert told["TopicArn"] == pipeline.outputs["ErrorTopicArn"]
+    (message,) = pipeline.messages_about(key)
+    assert (message["body"]["code"], message["body"]["reason"]) == (record["code"], record["reason"])
+    assert message["TopicArn"] == pipeline.outputs["ErrorTopicArn"]
     assert pipeline.executions(record) == ["SUCCEEDED"]  # a refusal is no failure of the pipeline
     assert pipeline.set_of(key) == set()
     pipeline.drained()
@@ -120,21 +120,21 @@ def test_a_broken_step(pipeline: Pipeline, function: str, when: str, state: str)
     record = pipeline.finished(key, pipeline.upload(key, picture()))
     assert (record["status"], record["code"], record["attempt"]) == ("FAILED", "Broken", 2)
     assert record["last_failure"]["state"] == state
-    (told,) = pipeline.told(key)
-    assert (told["body"]["status"], told["body"]["state"]) == ("FAILED", state)
+    (message,) = pipeline.messages_about(key)
+    assert (message["body"]["status"], message["body"]["state"]) == ("FAILED", state)
     assert pipeline.executions(record) == ["FAILED", "FAILED"]
     pipeline.drained()
     (letter,) = pipeline.dead_letters()
     assert json.loads(letter)["Records"][0]["s3"]["object"]["key"] == key
 
 
-def test_a_step_that_cannot_even_tell(pipeline: Pipeline) -> None:
-    """NotifyError itself is broken: the trigger sees that the run did not close its record, and tells."""
+def test_a_run_whose_notification_is_broken(pipeline: Pipeline) -> None:
+    """NotifyError itself is broken: the trigger sees that the run did not close its record, and reports it."""
     key = "raw/speechless.jpg"
     pipeline.faults.add("notify", "exit", 1, stays=True)
     record = pipeline.finished(key, pipeline.upload(key, picture()))
     assert (record["status"], record["code"]) == ("FAILED", "EXECUTION_FAILED")
-    assert [told["body"]["status"] for told in pipeline.told(key)] == ["FAILED"]
+    assert [message["body"]["status"] for message in pipeline.messages_about(key)] == ["FAILED"]
     pipeline.drained()
     assert len(pipeline.dead_letters()) == 1
 
@@ -157,7 +157,7 @@ def test_a_transient_fault_is_retried_within_the_run(pipeline: Pipeline) -> None
     pipeline.faults.add("optimize", "raise", "Lambda.TooManyRequestsException")
     record = pipeline.finished(key, pipeline.upload(key, picture()))
     assert (record["status"], record["attempt"]) == ("SUCCEEDED", 1)
-    assert len(pipeline.told(key)) == 1
+    assert len(pipeline.messages_about(key)) == 1
 
 
 def test_a_crash_heals_with_the_next_attempt(pipeline: Pipeline) -> None:
@@ -165,7 +165,7 @@ def test_a_crash_heals_with_the_next_attempt(pipeline: Pipeline) -> None:
     pipeline.faults.add("resize", "exit", 1)
     record = pipeline.finished(key, pipeline.upload(key, picture()))
     assert (record["status"], record["attempt"], record["last_failure"]["state"]) == ("SUCCEEDED", 2, "ResizeImage")
-    assert [told["body"]["status"] for told in pipeline.told(key)] == ["SUCCEEDED"]
+    assert [message["body"]["status"] for message in pipeline.messages_about(key)] == ["SUCCEEDED"]
     assert pipeline.executions(record) == ["FAILED", "SUCCEEDED"]
 
 
@@ -179,7 +179,7 @@ def test_duplicates_make_one_run_and_one_message(pipeline: Pipeline) -> None:
     record = pipeline.finished(key, version)
     pipeline.drained()
     assert pipeline.executions(record) == ["SUCCEEDED"]
-    assert len(pipeline.told(key)) == 1
+    assert len(pipeline.messages_about(key)) == 1
 
 
 def test_a_poison_message_goes_alone(pipeline: Pipeline) -> None:
@@ -195,7 +195,7 @@ def test_a_poison_message_goes_alone(pipeline: Pipeline) -> None:
     assert pipeline.dead_letters() == ["no notification"]
 
 
-def test_what_is_no_upload_is_acknowledged(pipeline: Pipeline) -> None:
+def test_messages_about_no_source_are_acknowledged(pipeline: Pipeline) -> None:
     pipeline.sqs.send_message(
         QueueUrl=pipeline.outputs["UploadQueueUrl"],
         MessageBody=json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent"}),
@@ -249,7 +249,7 @@ def test_a_source_that_vanishes_before_it_is_read_never_fails(pipeline: Pipeline
         "SourceGoneError",
     )
     pipeline.drained()
-    assert [told["body"]["status"] for told in pipeline.told(key)] == ["SUCCEEDED"] * replaced
+    assert [message["body"]["status"] for message in pipeline.messages_about(key)] == ["SUCCEEDED"] * replaced
     assert pipeline.dead_letters() == []
 
 
@@ -264,7 +264,7 @@ def test_the_same_bytes_are_not_processed_again(pipeline: Pipeline) -> None:
         stateMachineArn=pipeline.outputs["StateMachineArn"]
     )
     assert not [each for page in pages for each in page["executions"] if each["name"].startswith(second["job_id"])]
-    assert len(pipeline.told(key)) == 1
+    assert len(pipeline.messages_about(key)) == 1
 
 
 def test_a_delete_and_a_restore(pipeline: Pipeline) -> None:
@@ -289,7 +289,7 @@ def test_a_trigger_killed_while_waiting(pipeline: Pipeline) -> None:
     pipeline.drained()
     assert record["status"] == "SUCCEEDED"
     assert pipeline.executions(record) == ["SUCCEEDED"]
-    assert len(pipeline.told(key)) == 1
+    assert len(pipeline.messages_about(key)) == 1
 
 
 def test_an_execution_that_was_stopped_heals(pipeline: Pipeline) -> None:

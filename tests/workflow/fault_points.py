@@ -1,9 +1,9 @@
-"""Where a fault can fall between two effects of a function: before or after each AWS call that has or decides one.
+"""The points at which a fault can happen: before and after each AWS call that has or decides an effect.
 
-A point is (function, kind of fault, AWS operation, which call of it, before or after); faulty.py has the kinds.
+A point is (function, kind of fault, AWS operation, its nth call, "before" or "after"); faulty.py has the kinds.
 """
 
-# function → the AWS calls of one successful run that have an effect or decide one: (operation, which of them).
+# function → the AWS calls of a successful run that have or decide an effect: (operation, its nth call).
 CALLS = {
     "trigger": [
         ("PutItem", 1),  # the lease
@@ -25,12 +25,12 @@ CALLS = {
     ],
     "notify": [("Publish", 1), ("UpdateItem", 1)],
 }
-# Further ways to end or to be refused, where they differ.
+# Other faults, where they have another effect.
 FURTHER = [
     ("trigger", "exit", "GetItem", 2, "after"),  # while it waits for its run
     ("trigger", "unavailable", "GetItem", 2, "before"),
-    ("trigger", "unavailable", "GetObject", 1, "before"),  # the manifest that stands
-    ("trigger", "abort", "StartExecution", 1, "after"),  # somebody stops the execution
+    ("trigger", "unavailable", "GetObject", 1, "before"),  # the manifest
+    ("trigger", "abort", "StartExecution", 1, "after"),  # an operator stops the execution
     ("trigger", "throttled", "PutItem", 1, "before"),
     ("trigger", "throttled", "PutItem", 3, "before"),
     ("notify", "throttled", "GetItem", 1, "before"),

@@ -1,0 +1,141 @@
+"""Sources that are deleted, restored or gone: what becomes of their sets."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from pipeline import jobs, storage
+from tests.unit.triggering import FOLDER, KEY, Workflow, deliver, job_records, message, record, statuses, stored_set
+from trigger import lease
+
+
+@pytest.mark.parametrize("cut", ["renditions", "record", "manifest"])
+@pytest.mark.parametrize("restored", [False, True])
+def test_a_removal_that_was_cut_off_is_taken_up_again(
+    cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch, cut: str, restored: bool
+) -> None:
+    version = cloud.upload(KEY)
+    deliver(message(record(KEY, version)))
+    marker = cloud.delete(KEY)
+    delete, retire = storage.delete, jobs.retire
+
+    def delete_and_die(bucket: str, keys: list[str]) -> None:
+        delete(bucket, keys)
+        if cut == ("manifest" if f"{FOLDER}/manifest.json" in keys else "renditions"):
+            raise RuntimeError("503 Slow Down")
+
+    def retire_and_die(*arguments: Any, **options: Any) -> None:
+        retire(*arguments, **options)
+        if cut == "record":
+            raise RuntimeError("throttled")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "delete", delete_and_die)
+        patch.setattr(jobs, "retire", retire_and_die)
+        assert len(deliver(message(record(KEY, marker, "ObjectRemoved:DeleteMarkerCreated")))) == 1
+    if restored:
+        cloud.delete(KEY, marker)
+    assert deliver(message(record(KEY, marker, "ObjectRemoved:Delete"))) == []
+    assert statuses(cloud) == ["SUCCEEDED" if restored else "DELETED"]
+    assert cloud.exists(f"{FOLDER}/large.jpg") is cloud.exists(f"{FOLDER}/manifest.json") is restored
+
+
+def test_a_delete_removes_exactly_the_set(cloud: Any, workflow: Workflow) -> None:
+    version, neighbour = cloud.upload(KEY), cloud.upload(KEY + "/large.jpg")
+    deliver(message(record(KEY, version)), message(record(KEY + "/large.jpg", neighbour)))
+    marker = cloud.delete(KEY)
+    assert deliver(message(record(KEY, marker, "ObjectRemoved:DeleteMarkerCreated"))) == []
+    assert not cloud.exists(f"{FOLDER}/manifest.json")
+    assert not cloud.exists(f"{FOLDER}/large.jpg")
+    assert cloud.exists(f"{FOLDER}/large.jpg/large.jpg")
+    assert cloud.exists(f"{FOLDER}/large.jpg/manifest.json")
+    assert statuses(cloud) == ["DELETED"]
+    assert statuses(cloud, KEY + "/large.jpg") == ["SUCCEEDED"]
+
+
+def test_a_removal_holds_the_lease(cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    deliver(message(record(KEY, cloud.upload(KEY))))
+    marker = cloud.delete(KEY)
+    seen = []
+    monkeypatch.setattr(storage, "delete", lambda *_: seen.extend(cloud.records(KEY)))
+    deliver(message(record(KEY, marker, "ObjectRemoved:DeleteMarkerCreated")))
+    held = [item for item in seen if item["item"] == "lease"]
+    assert len(held) == 2
+    assert all(item["held_until"] > time.time() + lease.LEASE_SECONDS - 5 for item in held)
+
+
+def test_no_key_is_removed_that_no_bucket_can_hold(
+    cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S3 refuses it, for ever: where the manifest's key is just short enough, that of a rendition may not be."""
+    removed: list[str] = []
+    monkeypatch.setattr(storage, "delete", lambda _, keys: removed.extend(keys))
+    key = "raw/" + "x" * (1024 - len("processed//manifest.json"))
+    cloud.upload(key)
+    marker = cloud.delete(key)
+    assert deliver(message(record(key, marker, "ObjectRemoved:DeleteMarkerCreated"))) == []
+    assert "large.avif" in {name.rpartition("/")[2] for name in removed}
+    assert max(len(name) for name in removed) <= 1024
+
+
+def test_a_restore_brings_the_set_back(cloud: Any, workflow: Workflow) -> None:
+    version = cloud.upload(KEY)
+    deliver(message(record(KEY, version)))
+    marker = cloud.delete(KEY)
+    deliver(message(record(KEY, marker, "ObjectRemoved:DeleteMarkerCreated")))
+    cloud.delete(KEY, marker)
+    assert deliver(message(record(KEY, marker, "ObjectRemoved:Delete"))) == []
+    assert cloud.exists(f"{FOLDER}/manifest.json")
+    assert (job_records(cloud)[version]["status"], job_records(cloud)[version]["round"]) == ("SUCCEEDED", 2)
+
+
+def test_deleting_the_newest_version_brings_back_the_one_before(cloud: Any, workflow: Workflow) -> None:
+    first = cloud.upload(KEY, b"1")
+    deliver(message(record(KEY, first)))
+    second = cloud.upload(KEY, b"2")
+    deliver(message(record(KEY, second)))
+    cloud.delete(KEY, second)
+    assert deliver(message(record(KEY, second, "ObjectRemoved:Delete"))) == []
+    assert stored_set(cloud) == f"set of {first}"
+
+
+def test_deleting_a_noncurrent_version_removes_nothing(cloud: Any, workflow: Workflow) -> None:
+    first, second = cloud.upload(KEY, b"1"), cloud.upload(KEY, b"2")
+    deliver(message(record(KEY, second)))
+    cloud.delete(KEY, first)
+    assert deliver(message(record(KEY, first, "ObjectRemoved:Delete"))) == []
+    assert cloud.exists(f"{FOLDER}/manifest.json")
+    assert len(workflow.started) == 1
+
+
+def test_an_original_that_expired_keeps_its_set(cloud: Any, workflow: Workflow) -> None:
+    version = cloud.upload(KEY)
+    deliver(message(record(KEY, version)))
+    cloud.delete(KEY)  # as a lifecycle rule does: without an event
+    assert deliver(message(record(KEY, version))) == []  # a late duplicate changes nothing
+    assert cloud.exists(f"{FOLDER}/manifest.json")
+    assert statuses(cloud) == ["SUCCEEDED"]
+
+
+def test_a_source_that_was_gone_before_it_was_seen_is_deleted(cloud: Any, workflow: Workflow) -> None:
+    version = cloud.upload(KEY)
+    cloud.delete(KEY)
+    assert deliver(message(record(KEY, version))) == []
+    assert statuses(cloud) == ["DELETED"]
+    assert workflow.started == []
+
+
+def test_a_source_that_vanishes_while_it_is_read_never_fails(cloud: Any, workflow: Workflow) -> None:
+    version = cloud.upload(KEY)
+
+    def vanish(job: dict[str, Any]) -> None:
+        cloud.delete(KEY, version)
+        workflow.fail(job | {"attempt": 3}, "SourceGoneError")
+
+    workflow.script = [vanish]
+    assert deliver(message(record(KEY, version))) == []
+    assert statuses(cloud) == ["DELETED"]
+    assert cloud.published() == []

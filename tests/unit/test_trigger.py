@@ -1,0 +1,51 @@
+"""The trigger's handler: one bad message or key does not hold up the others of its batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pipeline import storage
+from tests.unit.triggering import CONTEXT, KEY, Workflow, deliver, message, record, statuses
+from trigger import app
+
+
+def test_an_unreadable_message_alone_is_parked(cloud: Any, workflow: Workflow) -> None:
+    poison = message() | {"body": "not json"}
+    assert deliver(poison, message(record(KEY, cloud.upload(KEY)))) == []
+    assert [letter["Body"] for letter in cloud.dead_letters()] == ["not json"]
+    assert statuses(cloud) == ["SUCCEEDED"]
+
+
+def test_the_reason_of_a_parked_message_can_be_sent(cloud: Any, workflow: Workflow) -> None:
+    forged = record(KEY, "v1")
+    forged["s3"]["bucket"]["name"] = "a\ud800\n\uffff\u202eb"
+    assert deliver(message(forged)) == []
+    (letter,) = cloud.dead_letters()
+    assert letter["MessageAttributes"]["reason"]["StringValue"] == "about the bucket a b, not darkroom-source"
+
+
+def test_a_fault_of_one_key_does_not_fail_the_others(
+    cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = storage.head
+
+    def unavailable(bucket: str, key: str) -> dict[str, Any] | None:
+        if key == KEY:
+            raise RuntimeError("503 Slow Down")
+        return head(bucket, key)
+
+    monkeypatch.setattr(storage, "head", unavailable)
+    bad, good = message(record(KEY, cloud.upload(KEY)), receives=2), message(record("raw/b", cloud.upload("raw/b")))
+    assert deliver(bad, good) == [bad["messageId"]]
+    assert workflow.hidden[-1] == 120
+
+
+def test_a_bare_event_is_reconciled_or_raises_the_reason(cloud: Any, workflow: Workflow) -> None:
+    bare = {"Records": [record(KEY, cloud.upload(KEY)) | {"eventSource": "aws:s3"}]}
+    workflow.script = [workflow.fail]
+    with pytest.raises(app.NotReconciledError, match="it broke"):
+        app.lambda_handler(bare, CONTEXT)
+    assert app.lambda_handler(bare, CONTEXT) == {"batchItemFailures": []}
+    assert statuses(cloud) == ["SUCCEEDED"]

@@ -1,0 +1,113 @@
+"""The trigger in this process: the events that it gets, and a state machine that each test plays."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import quote_plus
+
+from pipeline import jobs, keys, outcomes, storage
+from trigger import app
+
+KEY = "raw/cats/tom.jpg"
+FOLDER = "processed/cats/tom.jpg"
+CONTEXT = SimpleNamespace(
+    get_remaining_time_in_millis=lambda: 60_000,
+    function_name="trigger",
+    memory_limit_in_mb=256,
+    invoked_function_arn="arn",
+    aws_request_id="request",
+)
+
+Attempt = Callable[[dict[str, Any]], None]  # what the run of a job does
+
+
+def record(key: str, version: str | None, event: str = "ObjectCreated:Put") -> dict[str, Any]:
+    """A record of an S3 notification."""
+    s3_object = {"key": quote_plus(key, safe="/")} | ({"versionId": version} if version else {})
+    return {"eventName": event, "s3": {"bucket": {"name": "darkroom-source"}, "object": s3_object}}
+
+
+def message(*records: dict[str, Any], sent_at: float | None = None, receives: int = 1) -> dict[str, Any]:
+    """A message of the upload queue, as Lambda hands it over."""
+    return {
+        "eventSource": "aws:sqs",
+        "messageId": f"m{time.monotonic_ns()}",
+        "receiptHandle": "unknown to the queue",
+        "body": json.dumps({"Records": list(records)}),
+        "attributes": {
+            "ApproximateReceiveCount": str(receives),
+            "SentTimestamp": str(int(1000 * (time.time() if sent_at is None else sent_at))),
+        },
+    }
+
+
+def deliver(*messages: dict[str, Any]) -> list[str]:
+    """Hand a batch to the trigger; returns the ids of the messages that it wants to see again."""
+    answer = app.lambda_handler({"Records": list(messages)}, CONTEXT)
+    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+
+class Workflow:
+    """Plays the state machine: each run takes the next attempt from `script`; after the last one it succeeds."""
+
+    def __init__(self, cloud: Any) -> None:
+        self.cloud = cloud
+        self.started: list[dict[str, Any]] = []  # jobs
+        self.script: list[Attempt] = []
+        self.hidden: list[int] = []  # seconds for which the trigger hid messages
+
+    def run(self, job: dict[str, Any]) -> dict[str, Any]:
+        self.started.append(job)
+        (self.script.pop(0) if self.script else self.succeed)(job)
+        closed = jobs.get(job["source"]["key"], job["source"]["version_id"])
+        assert closed is not None
+        return closed
+
+    def succeed(self, job: dict[str, Any]) -> None:
+        key = job["source"]["key"]
+        rendition = keys.output(key, "large", "jpeg")
+        body = f"set of {job['source']['version_id']}".encode()
+        self.cloud.s3.put_object(Bucket="darkroom-output", Key=rendition, Body=body)
+        manifest = {
+            **{name: job[name] for name in ("job_id", "round", "attempt", "source", "recipe")},
+            "renditions": [{"key": rendition, "bytes": len(body)}],
+            "obsolete": [],
+        }
+        storage.put_manifest("darkroom-output", keys.manifest(key), manifest)
+        jobs.close(job, "SUCCEEDED", result={"renditions": 1})
+
+    def reject(self, job: dict[str, Any]) -> None:
+        jobs.close(job, "REJECTED", code="CORRUPT", reason="cut short")
+
+    def fail(self, job: dict[str, Any], code: str = "Broken") -> None:
+        failure = {"code": code, "reason": "it broke", "state": "OptimizeImage"}
+        outcomes.fail(job, failure, "arn:aws:sns:us-east-1:123456789012:errors")
+
+    def fail_halfway(self, job: dict[str, Any]) -> None:
+        """Fail in the midst of writing the set."""
+        self.cloud.s3.put_object(Bucket="darkroom-output", Key=f"{FOLDER}/large.jpg", Body=b"half of a set")
+        self.fail(job)
+
+
+def stored_set(cloud: Any) -> str:
+    """What the rendition of KEY says: "set of <version>" after `succeed`."""
+    body: bytes = cloud.output(f"{FOLDER}/large.jpg")
+    return body.decode()
+
+
+def job_records(cloud: Any, key: str = KEY) -> dict[str, dict[str, Any]]:
+    """The job records of a key by version."""
+    return {item["item"].removeprefix("job#"): item for item in cloud.records(key) if item["item"] != "lease"}
+
+
+def statuses(cloud: Any, key: str = KEY) -> list[str]:
+    return sorted(item["status"] for item in job_records(cloud, key).values())
+
+
+def lease_of(cloud: Any, key: str = KEY) -> dict[str, Any] | None:
+    """The key's lease, if there is one."""
+    return next((item for item in cloud.records(key) if item["item"] == "lease"), None)
