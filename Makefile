@@ -56,16 +56,21 @@ fuzz: $(PROJECT) ## Bad input by the thousand, in minutes; ARGS="--seed 2 --muta
 bench: $(PROJECT) $(BENCH) ## This engine beside sharp, libvips and naive Pillow, in ten minutes
 	@PYTHONPATH=functions:. $(PYTHON) -m bench
 
+picture: demo ## Make README's picture from the demo's contact sheet; needs Chromium
+	$(CHROMIUM) --headless --hide-scrollbars --window-size=1280,610 --screenshot=out/index.png out/index.html
+	$(PYTHON) -c 'from PIL import Image; Image.open("out/index.png").convert("RGB").save("docs/contact-sheet.jpg", quality=82)'
+
 clean: ## End all local stacks, and remove what was installed and built (not out/)
 	@for lock in .darkroom/*/lock; do \
 	  name=$${lock%/lock}; test ! -e "$$lock" || $(DARKROOM) --stack "$${name#.darkroom/}" down; done
 	rm -rf .venv .darkroom .aws-sam .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help install demo test check format up down invoke build deploy soak fuzz bench clean
+.PHONY: help install demo test check format up down invoke build deploy soak fuzz bench picture clean
 
 # ------------------------------------------------------------------------------------ used by the targets
 
 DARKROOM := bin/darkroom
+CHROMIUM := chromium
 SAM := .darkroom/tools/sam/bin/sam
 # A wrong recipes.json must not be deployed: no function that reads it could start.
 RECIPES := PYTHONPATH=functions $(PYTHON) -m pipeline.recipes

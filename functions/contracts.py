@@ -69,7 +69,7 @@ class Watermark(TypedDict):
     text: NotRequired[str]
     image: NotRequired[str]  # a file in functions/watermarks
     font: NotRequired[str]  # a file in functions/watermarks
-    color: NotRequired[str]  # "#rrggbb"
+    color: str  # "#rrggbb"
     position: str  # "top-left" to "bottom-right"
     opacity: float  # 0 to 1
     scale: float  # part of the rendition's width
