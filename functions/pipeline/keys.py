@@ -35,7 +35,7 @@ def fits(key: str) -> bool:
 
 
 def job_id(source: SourceVersion) -> str:
-    """The job's id: 24 hex digits, the same for the same source version, whoever asks."""
+    """The job's id: 24 hex digits, the same for the same source version."""
     named = f"{source['bucket']}\n{source['key']}\n{source['version_id']}"
     return hashlib.sha256(named.encode()).hexdigest()[:24]
 
