@@ -43,13 +43,13 @@ _SIGNATURES = [
 def kind(data: bytes, accepted: Collection[str]) -> SourceFormat:
     """The format of `data`, one of `accepted`. Raises Rejection."""
     head = data[:512]
-    found = next((name for name, signature in _SIGNATURES if signature.match(head)), "of an unknown kind")
-    if found not in accepted:
-        article = f"a {FORMATS[found]} image" if found in FORMATS else found
+    format_ = next((name for name, signature in _SIGNATURES if signature.match(head)), "of an unknown kind")
+    if format_ not in accepted:
+        article = f"a {FORMATS[format_]} image" if format_ in FORMATS else format_
         *names, last = (FORMATS[name] for name in accepted)
         alternatives = f"{', '.join(names)} or {last}" if names else last
-        raise reject("UNSUPPORTED_FORMAT", found=article, accepted=alternatives)
-    return cast("SourceFormat", found)
+        raise reject("UNSUPPORTED_FORMAT", content=article, accepted=alternatives)
+    return cast("SourceFormat", format_)
 
 
 def walk(name: SourceFormat, data: bytes, limits: Limits) -> tuple[int, float]:
@@ -103,7 +103,7 @@ def _walk_jpeg(data: bytes, limits: Limits) -> tuple[int, float]:
             bits, height, width = struct.unpack_from(">BHH", data, position + 2)
             if code not in _JPEG_CODED or bits != 8:
                 rare = "a JPEG of a rare kind (lossless, or not of 8 bits)"
-                raise reject("UNSUPPORTED_FORMAT", found=rare, accepted="an ordinary JPEG")
+                raise reject("UNSUPPORTED_FORMAT", content=rare, accepted="an ordinary JPEG")
             check_size("jpeg", (width, height), limits)
             most_scans = min(most_scans, _SCANNED_PIXELS // (width * height))
         position += max(2, int.from_bytes(data[position : position + 2], "big"))

@@ -56,7 +56,7 @@ def inspect(data: bytes, limits: Limits, sizes: Mapping[str, Size] | None = None
             "mode": image.mode,
         }
         if image.mode in ("I", "F"):
-            raise reject("UNSUPPORTED_FORMAT", found="an image of 32 bits per channel", accepted="8 or 16 bits")
+            raise reject("UNSUPPORTED_FORMAT", content="an image of 32 bits per channel", accepted="8 or 16 bits")
         if name == "jpeg":
             image.draft("L", (1, 1))  # reads all of the entropy code, as a full decode does, at half the cost
         image.load()

@@ -6,7 +6,7 @@ import string
 
 SENTENCES = {
     "EMPTY": "The file is empty: upload it again.",
-    "UNSUPPORTED_FORMAT": "The file is {found}, which is not accepted here: upload it as {accepted}.",
+    "UNSUPPORTED_FORMAT": "The file is {content}, which is not accepted here: upload it as {accepted}.",
     "CORRUPT": "The {format} file is damaged, cut short or invalid: export it again and upload the new file.",
     "TOO_MANY_BYTES": "The file has {size} bytes; the limit is {limit}: upload a smaller one.",
     "TOO_MANY_PIXELS": "The {format} image is {width} x {height} pixels; the limit is {limit}: scale it down.",

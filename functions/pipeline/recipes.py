@@ -112,11 +112,11 @@ def _check_recipe(where: str, recipe: dict[str, Any]) -> None:
             raise RecipeError(f"{where}.sizes.{name}.{missing[0]} is missing (fit is {size['fit']})")
         if "background" in size and size["fit"] != "contain":
             raise RecipeError(f"{where}.sizes.{name}.background needs fit to be contain")
-    for name, made in recipe["filtered"].items():
+    for name, rendition in recipe["filtered"].items():
         if name in recipe["sizes"]:
             raise RecipeError(f"{where}.filtered.{name} has the name of a size: rendition names are unique")
-        if made["size"] not in recipe["sizes"]:
-            raise RecipeError(f"{where}.filtered.{name}.size names {made['size']!r}, which is not a size")
+        if rendition["size"] not in recipe["sizes"]:
+            raise RecipeError(f"{where}.filtered.{name}.size names {rendition['size']!r}, which is not a size")
     for field, mark in _marks(recipe):
         if ("text" in mark) == ("image" in mark):
             raise RecipeError(f"{where}.{field} must contain either text or image")
@@ -128,8 +128,8 @@ def _marks(recipe: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every watermark of the recipe, with the path of its field."""
     if recipe["watermark"]:
         yield "watermark", recipe["watermark"]
-    for name, made in recipe["filtered"].items():
-        for position, step in enumerate(made["filters"]):
+    for name, rendition in recipe["filtered"].items():
+        for position, step in enumerate(rendition["filters"]):
             if step["filter"] == "watermark":
                 yield f"filtered.{name}.filters[{position}]", step
 
@@ -139,8 +139,8 @@ def _resolved(name: str, recipe: dict[str, Any], watermarks: Path) -> dict[str, 
     for size in recipe["sizes"].values():
         if size["fit"] == "contain":
             size.setdefault("background", recipe["background"])
-    for made in recipe["filtered"].values():
-        made.setdefault("formats", recipe["formats"])
+    for rendition in recipe["filtered"].values():
+        rendition.setdefault("formats", recipe["formats"])
     recipe.pop("description", None)
     files = dict(_file_digests(f"recipes.{name}", recipe, watermarks))
     shaping = {"engine": ENGINE_VERSION, "recipe": recipe, "files": files}

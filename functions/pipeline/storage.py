@@ -37,7 +37,7 @@ class SourceGoneError(Exception):
 def head(bucket: str, key: str) -> Source | None:
     """The newest version of a source as it is now, or None if there is none."""
     try:
-        found = s3.head_object(Bucket=bucket, Key=key)
+        answer = s3.head_object(Bucket=bucket, Key=key)
     except ClientError as error:
         if error.response["Error"]["Code"] in ABSENT:
             return None
@@ -45,21 +45,21 @@ def head(bucket: str, key: str) -> Source | None:
     return {
         "bucket": bucket,
         "key": key,
-        "version_id": found.get("VersionId", "null"),
-        "etag": found["ETag"].strip('"'),
-        "size": found["ContentLength"],
+        "version_id": answer.get("VersionId", "null"),
+        "etag": answer["ETag"].strip('"'),
+        "size": answer["ContentLength"],
     }
 
 
 def read_source(source: Source, limit: int) -> bytes:
     """At most `limit` + 1 bytes of this very version of the source. Raises SourceGoneError if it is gone."""
     try:
-        found = s3.get_object(Bucket=source["bucket"], Key=source["key"], VersionId=source["version_id"])
+        answer = s3.get_object(Bucket=source["bucket"], Key=source["key"], VersionId=source["version_id"])
     except ClientError as error:
         if error.response["Error"]["Code"] in ABSENT:
             raise SourceGoneError(f"version {source['version_id']} is no longer in the bucket") from error
         raise
-    return found["Body"].read(limit + 1)
+    return answer["Body"].read(limit + 1)
 
 
 def download(bucket: str, key: str, folder: Path) -> Path:
