@@ -10,7 +10,6 @@ from PIL import (  # noqa: F401
     AvifImagePlugin,
     Image,
     MpoImagePlugin,
-    PngImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
 )
