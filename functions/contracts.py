@@ -1,4 +1,4 @@
-"""The shapes that travel: between the states, into JobsTable, the manifest and the messages.
+"""The shapes that travel: between the states, into JobsTable and into the manifest.
 
 Types only: no function checks them while it runs. A test compares them with the JSON schemas beside this file.
 Moments are ISO 8601 in UTC with milliseconds.
@@ -36,7 +36,7 @@ class ImageFacts(TypedDict):
     format: SourceFormat
     width: int  # pixels, as displayed
     height: int  # pixels, as displayed
-    orientation: int  # EXIF, 1 to 8, as stored
+    orientation: int  # EXIF, 1 to 8, as stored; 1 for HEIC
     frames: int
     has_alpha: bool
     mode: str  # Pillow's name for the kind of pixels
@@ -103,7 +103,7 @@ class Limits(TypedDict):
     chunks: int  # parts of the file's structure
 
 
-# Which recipe, and which state of it: the hash changes with whatever shapes the outputs.
+# Which recipe, and which state of it: the hash covers its fields, the watermarks' files and ENGINE_VERSION.
 class RecipeRef(TypedDict):
     name: str
     hash: str  # 16 hex digits
@@ -159,10 +159,10 @@ class Failure(TypedDict):
     at: NotRequired[str]  # moment
 
 
-# What a finished set amounts to.
+# A finished set in figures.
 class Result(TypedDict):
     manifest_key: str
-    renditions: int
+    renditions: int  # files
     bytes_in: int
     bytes_out: int
 
@@ -174,7 +174,7 @@ class Accepted(TypedDict):
     recipe: Recipe
 
 
-# ValidateImage's answer about a source that it refuses: an outcome as it is.
+# ValidateImage's answer about a source that it refuses. It is also the attempt's outcome.
 class Rejected(TypedDict):
     valid: Literal[False]
     status: Literal["REJECTED"]
@@ -218,7 +218,7 @@ class Closed(TypedDict):
     reason: NotRequired[str | None]
 
 
-# A job in JobsTable. One that was never run has only what accounts for it.
+# A job in JobsTable. One that was never run has only the fields that jobs.retire writes.
 class Record(TypedDict, total=False):
     source_key: Required[str]
     item: Required[str]  # job#<version_id>
@@ -226,11 +226,11 @@ class Record(TypedDict, total=False):
     job_id: str
     status: Status
     attention: Status  # the same, but absent for SUCCEEDED: the index by_status lists the records that have it
-    source: Source
+    source: Source | SourceVersion
     recipe: RecipeRef
     round: int
     attempt: int
-    execution_name: str  # the owner, which alone may change the record
+    execution_name: str  # of the attempt that owns the record: no other may close it
     queued_at: str  # moment, as all that end in _at
     started_at: str
     updated_at: str
@@ -243,7 +243,7 @@ class Record(TypedDict, total=False):
     expires_at: int  # epoch seconds: the table's TTL
 
 
-# One file of a set.
+# One file of a set: a rendition in one format.
 class Rendition(TypedDict):
     name: str
     key: str  # processed/<path>/<name>.<extension>
@@ -279,4 +279,4 @@ class Manifest(TypedDict):
     renditions: list[Rendition]
     srcset: dict[Format, str]  # the value of a srcset attribute, per format
     picture: str  # a <picture> element
-    obsolete: list[str]  # keys of the set before this one, removed after this manifest was written
+    obsolete: list[str]  # keys of earlier sets that this one does not have, removed after it was written

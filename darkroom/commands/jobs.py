@@ -30,7 +30,9 @@ def run(args: argparse.Namespace) -> int:
     else:
         statuses = [args.status] if args.status else INDEXED
         records = [record for status in statuses for record in with_status(stack, status, args.limit)]
-        nothing = f"No job is {args.status}." if args.status else "No job needs attention: none is open, refused or failed."
+        nothing = (
+            f"No job is {args.status}." if args.status else "No job needs attention: none is open, refused or failed."
+        )
     if not records:
         print(nothing)
         return 0

@@ -14,7 +14,7 @@ _PROBE = bytes(itertools.chain.from_iterable(itertools.product(range(0, 256, 51)
 
 
 def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    """The image (L, RGB, RGBA or CMYK) in sRGB (L, RGB or RGBA); unchanged if its profile is damaged or another's."""
+    """The image (L, RGB, RGBA or CMYK) in sRGB (L, RGB or RGBA); unchanged if its profile is of no use."""
     with suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return _transformed(image, profile)
     return image

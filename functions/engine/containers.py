@@ -11,7 +11,14 @@ import zlib
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, cast
 
-from engine.limits import DECODER_BYTES, SCANS_BYTES, check_frames, check_size, counting, take
+from engine.limits import (
+    DECODER_BYTES_PER_PIXEL,
+    PROGRESSIVE_BYTES_PER_PIXEL,
+    check_frames,
+    check_size,
+    count_parts,
+    part_counter,
+)
 from engine.rejection import FORMATS, reject
 
 if TYPE_CHECKING:
@@ -26,7 +33,7 @@ _SIGNATURES = [
     ("avif", re.compile(rb"....ftyp(?:avi[fs]|(?:mif1|msf1)(?:....){1,9}?avi[fs])", re.DOTALL)),
     ("heic", re.compile(rb"....ftyp(?:hei[cmsx]|hev[cmsx]|mif1|msf1)", re.DOTALL)),
     ("tiff", re.compile(rb"II[*+]\0|MM\0[*+]")),
-    ("a film", re.compile(rb"....ftyp|\x1aE\xdf\xa3|RIFF....AVI ", re.DOTALL)),
+    ("a video", re.compile(rb"....ftyp|\x1aE\xdf\xa3|RIFF....AVI ", re.DOTALL)),
     ("a PDF", re.compile(rb"%PDF")),
     ("a PostScript file", re.compile(rb"%!PS|\xc5\xd0\xd3\xc6")),
     ("a Photoshop file", re.compile(rb"8BPS")),
@@ -40,7 +47,7 @@ _SIGNATURES = [
 ]
 
 
-def kind(data: bytes, accepted: Collection[str]) -> SourceFormat:
+def format_of(data: bytes, accepted: Collection[str]) -> SourceFormat:
     """The format of `data`, one of `accepted`. Raises Rejection."""
     head = data[:512]
     format_ = next((name for name, signature in _SIGNATURES if signature.match(head)), "of an unknown kind")
@@ -58,7 +65,7 @@ def walk(name: SourceFormat, data: bytes, limits: Limits) -> tuple[int, float]:
     Raises Rejection; or ValueError, IndexError or struct.error if the structure is broken. AVIF and HEIC have no walk:
     their size is known only when they are opened, which allocates no pixels.
     """
-    return _WALKS[name](data, limits) if name in _WALKS else (1, DECODER_BYTES[name])
+    return _WALKS[name](data, limits) if name in _WALKS else (1, DECODER_BYTES_PER_PIXEL[name])
 
 
 _JUNK_BYTES = 65536
@@ -73,10 +80,10 @@ _JPEG_BARE = frozenset(b"\x01\xd0\xd1\xd2\xd3\xd4\xd5\xd6\xd7\xd8")
 
 
 def _walk_jpeg(data: bytes, limits: Limits) -> tuple[int, float]:
-    """Count scans and segments up to the end of the first image: what follows (a gain map, a film) is not decoded."""
+    """Count scans and segments up to the end of the first image: what follows (a gain map, a video) is not decoded."""
     scans, most_scans, junk, position = 0, limits["scans"], 0, 2
     pattern = _JPEG_MARKER
-    steps = counting("jpeg", "segments", limits["chunks"])
+    steps = part_counter("jpeg", "segments", limits["chunks"])
     for _ in steps:
         marker = pattern.search(data, position)
         if not scans:  # Pillow's parser reads stray bytes between the first segments one by one
@@ -98,7 +105,7 @@ def _walk_jpeg(data: bytes, limits: Limits) -> tuple[int, float]:
                 raise reject("TOO_COMPLEX", format="jpeg", problem=f"has more than {most_scans:,} scans")
         elif code == 0xED:  # Photoshop's segment: Pillow reads its blocks one by one
             end = position + int.from_bytes(data[position : position + 2], "big")
-            take(steps, data.count(b"8BIM", position, end))
+            count_parts(steps, data.count(b"8BIM", position, end))
         elif code in _JPEG_FRAMES:
             bits, height, width = struct.unpack_from(">BHH", data, position + 2)
             if code not in _JPEG_CODED or bits != 8:
@@ -107,13 +114,13 @@ def _walk_jpeg(data: bytes, limits: Limits) -> tuple[int, float]:
             check_size("jpeg", (width, height), limits)
             most_scans = min(most_scans, _SCANNED_PIXELS // (width * height))
         position += max(2, int.from_bytes(data[position : position + 2], "big"))
-    return 1, SCANS_BYTES if scans > 1 else DECODER_BYTES["jpeg"]
+    return 1, PROGRESSIVE_BYTES_PER_PIXEL if scans > 1 else DECODER_BYTES_PER_PIXEL["jpeg"]
 
 
 def _walk_png(data: bytes, limits: Limits) -> tuple[int, float]:
     """Check every chunk up to IEND, and the CRC of the critical ones: the decoder does not check that of IDAT."""
     frames, position, view = 1, 8, memoryview(data)
-    for step in counting("png", "chunks", limits["chunks"]):
+    for step in part_counter("png", "chunks", limits["chunks"]):
         length, kind = struct.unpack_from(">I4s", data, position)
         (crc,) = struct.unpack_from(">I", data, position + 8 + length)
         body = view[position + 8 : position + 8 + length]
@@ -127,7 +134,7 @@ def _walk_png(data: bytes, limits: Limits) -> tuple[int, float]:
         elif kind == b"IEND":
             break
         position += 12 + length
-    return frames, DECODER_BYTES["png"]
+    return frames, DECODER_BYTES_PER_PIXEL["png"]
 
 
 def _walk_webp(data: bytes, limits: Limits) -> tuple[int, float]:
@@ -145,14 +152,14 @@ def _walk_webp(data: bytes, limits: Limits) -> tuple[int, float]:
     else:
         size = (int.from_bytes(body[6:8], "little") & 0x3FFF, int.from_bytes(body[8:10], "little") & 0x3FFF)
     check_size("webp", size, limits)
-    for _ in counting("webp", "chunks", limits["chunks"]):
+    for _ in part_counter("webp", "chunks", limits["chunks"]):
         if position + 8 > end:
             break
         frames += data[position : position + 4] == b"ANMF"
         length = int.from_bytes(data[position + 4 : position + 8], "little")
         position += 8 + length + length % 2
     check_frames("webp", frames, limits)
-    return max(1, frames), DECODER_BYTES["webp"]
+    return max(1, frames), DECODER_BYTES_PER_PIXEL["webp"]
 
 
 def _walk_gif(data: bytes, limits: Limits) -> tuple[int, float]:
@@ -161,7 +168,7 @@ def _walk_gif(data: bytes, limits: Limits) -> tuple[int, float]:
     def table(flags: int) -> int:
         return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
-    steps = counting("gif", "blocks", limits["chunks"])
+    steps = part_counter("gif", "blocks", limits["chunks"])
     frames, position = 0, 13 + table(data[10])
     while position < len(data) and data[position] != 0x3B:
         next(steps)
@@ -179,7 +186,7 @@ def _walk_gif(data: bytes, limits: Limits) -> tuple[int, float]:
                 next(steps)
             position += 1 + length
         position += 1
-    return max(1, frames), DECODER_BYTES["gif"]
+    return max(1, frames), DECODER_BYTES_PER_PIXEL["gif"]
 
 
 def _walk_tiff(data: bytes, limits: Limits) -> tuple[int, float]:
@@ -187,7 +194,7 @@ def _walk_tiff(data: bytes, limits: Limits) -> tuple[int, float]:
     order = "<" if data[:1] == b"I" else ">"
     big = b"+" in data[2:4]
     count, entry, link = ("Q", 20, "Q") if big else ("H", 12, "I")
-    steps = counting("tiff", "directory entries and numbers", limits["chunks"])
+    steps = part_counter("tiff", "directory entries and numbers", limits["chunks"])
     pages = 0
     (position,) = struct.unpack_from(order + link, data, 8 if big else 4)
     while position:
@@ -195,14 +202,14 @@ def _walk_tiff(data: bytes, limits: Limits) -> tuple[int, float]:
         check_frames("tiff", pages, limits)
         (entries,) = struct.unpack_from(order + count, data, position)
         position += struct.calcsize(order + count)
-        take(steps, entries)
+        count_parts(steps, entries)
         if pages == 1:  # the page that is decoded: Pillow makes a Python object of each of its numbers
             for at in range(position, position + entries * entry, entry):
                 kind, values = struct.unpack_from(order + "H" + link, data, at + 2)
-                take(steps, 0 if kind in _TIFF_BYTES else values)
+                count_parts(steps, 0 if kind in _TIFF_BYTES else values)
         position += entries * entry
         (position,) = struct.unpack_from(order + link, data, position)
-    return pages, DECODER_BYTES["tiff"]
+    return pages, DECODER_BYTES_PER_PIXEL["tiff"]
 
 
 # Types of one byte each: texts, profiles, previews.

@@ -31,10 +31,10 @@ _OVERSAMPLING = 1.75
 def inspect(data: bytes, limits: Limits, sizes: Mapping[str, Size] | None = None) -> ImageFacts:
     """Prove that `data` is a whole image within a recipe's `limits`: cheap checks, then a decode. Raises Rejection.
 
-    With `sizes`, those that it will be decoded for, the memory of scaling a JPEG down is limited too.
+    `sizes`: those that a JPEG will be decoded for; the memory for scaling it down then counts too.
     """
     check_bytes(len(data), limits)
-    name = containers.kind(data, limits["formats"])
+    name = containers.format_of(data, limits["formats"])
     with _rejecting(name):
         frames, decoder_bytes = containers.walk(name, data, limits)
         image = open_image(data, name)
@@ -56,7 +56,9 @@ def inspect(data: bytes, limits: Limits, sizes: Mapping[str, Size] | None = None
             "mode": image.mode,
         }
         if image.mode in ("I", "F"):
-            raise reject("UNSUPPORTED_FORMAT", content="an image of 32 bits per channel", accepted="8 or 16 bits")
+            raise reject(
+                "UNSUPPORTED_FORMAT", content="an image of 32 bits per channel", accepted="one of 8 or 16 bits"
+            )
         if name == "jpeg":
             image.draft("L", (1, 1))  # reads all of the entropy code, as a full decode does, at half the cost
         image.load()
@@ -123,7 +125,7 @@ def decode(data: bytes, sizes: Mapping[str, Size]) -> Image.Image:
     It may be smaller than its source, but never below _OVERSAMPLING times what the largest of `sizes` needs on either
     axis. The source may then end within the last row or column: info["extent"] says where. Raises Rejection.
     """
-    name = containers.kind(data, FORMATS)
+    name = containers.format_of(data, FORMATS)
     with _rejecting(name):
         image = open_image(data, name)
         enough = _enough(image, name, sizes)

@@ -126,13 +126,16 @@ _AVIF_ADVANCED = {
     "min-partition-size": "8",  # blocks of 4 x 4 take a tenth of the time and save 0.1 %
     "enable-flip-idtx": "0",  # rare transforms, and oblong ones: together a twelfth of the time, and they save nothing
     "enable-rect-tx": "0",
-    "enable-tpl-model": "0",  # for films: it takes memory, and changes no byte of a still image
+    "enable-tpl-model": "0",  # for video: it takes memory, and changes no byte of a still image
 }
 
 
 def avif_speed(pixels: int) -> int:
-    """The encoder's speed, as fast as large images need it. At the same SSIMULACRA2, speed 7 makes 4 % more bytes than
-    6 in half the time, 8 makes 3 to 39 % more in a third of it, and 5 saves 9 % but takes five times as long."""
+    """The encoder's speed: higher for larger images, so that they finish in time.
+
+    At the same SSIMULACRA2, speed 7 makes 4 % more bytes than 6 in half the time, 8 makes 3 to 39 % more in a third of
+    it, and 5 saves 9 % but takes five times as long.
+    """
     return 6 if pixels <= 2_500_000 else 7 if pixels <= 5_000_000 else 8
 
 

@@ -1,6 +1,6 @@
 """Filters: functions `(image, **arguments) -> image` on images of mode L, RGB or RGBA, and chains of them.
 
-Only a watermark changes transparency, where it covers it. The ranges of arguments are in recipes.schema.json.
+Only a watermark changes transparency: it makes what it covers opaque. recipes.schema.json has the arguments' ranges.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ def apply(image: Image.Image, chain: Iterable[FilterStep]) -> Image.Image:
     return image
 
 
-def marked(images: Mapping[str, Image.Image], recipe: Recipe) -> dict[str, Image.Image]:
+def with_watermark(images: Mapping[str, Image.Image], recipe: Recipe) -> dict[str, Image.Image]:
     """The images by name, with the recipe's watermark where they are wide enough for it."""
     mark = recipe["watermark"]
     if not mark:
         return dict(images)
-    arguments = {name: value for name, value in mark.items() if name != "min_width"}
+    arguments: dict[str, Any] = {name: value for name, value in mark.items() if name != "min_width"}
     return {
         name: watermark(image, **arguments) if image.width >= mark["min_width"] else image
         for name, image in images.items()
@@ -48,7 +48,7 @@ def filtered(image: Image.Image, recipe: Recipe) -> dict[str, Image.Image]:
     """The recipe's filtered renditions by name, watermark included, from a decoded source."""
     sized = resizing.renditions(image, filtered_sizes(recipe))
     chains = recipe["filtered"]
-    return marked({name: apply(sized[name], chains[name]["filters"]) for name in sized}, recipe)
+    return with_watermark({name: apply(sized[name], chains[name]["filters"]) for name in sized}, recipe)
 
 
 def filtered_sizes(recipe: Recipe) -> dict[str, Size]:
@@ -145,16 +145,12 @@ def _on_neighbours(image: Image.Image, change: ImageFilter.MultibandFilter) -> I
     return changed
 
 
-def watermark(image: Image.Image, /, **arguments: Any) -> Image.Image:
-    """Put a text or a picture (`image`) on the image. The arguments are the fields of `watermark` in the schema."""
-    return _stamped(image, **{"picture" if name == "image" else name: value for name, value in arguments.items()})
-
-
-def _stamped(
-    image: Image.Image,
+def watermark(
+    base: Image.Image,
+    /,
     *,
     text: str = "",
-    picture: str = "",
+    image: str = "",
     font: str = "",
     color: str = "#ffffff",
     position: str = "bottom-right",
@@ -162,13 +158,14 @@ def _stamped(
     scale: float = 0.25,
     margin: float = 0.03,
 ) -> Image.Image:
-    edge = round(margin * min(image.size))
-    room = (max(1, min(round(scale * image.width), image.width - 2 * edge)), max(1, image.height - 2 * edge))
-    mark = _picture_mark(picture, room) if picture else _text_mark(text, font, color, room)
+    """Put a text or a picture (`image`) on the image. The picture and the text's font are files in WATERMARKS."""
+    edge = round(margin * min(base.size))
+    room = (max(1, min(round(scale * base.width), base.width - 2 * edge)), max(1, base.height - 2 * edge))
+    mark = _picture_mark(image, room) if image else _text_mark(text, font, color, room)
     mark.putalpha(mark.getchannel("A").point([round(level * opacity) for level in range(256)]))
-    canvas = image.convert("RGBA")
+    canvas = base.convert("RGBA")
     canvas.alpha_composite(mark, _corner(canvas.size, mark.size, position, edge))
-    return canvas if image.mode == "RGBA" else canvas.convert("RGB")
+    return canvas if base.mode == "RGBA" else canvas.convert("RGB")
 
 
 def _corner(canvas: tuple[int, int], mark: tuple[int, int], position: str, edge: int) -> tuple[int, int]:

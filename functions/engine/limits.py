@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 # Peak memory of a decoder, in bytes per pixel of the source. A JPEG can be scaled down while it is decoded: the memory
 # of the scaled image comes on top.
-DECODER_BYTES: dict[SourceFormat, float]
-DECODER_BYTES = {"jpeg": 0.7, "png": 9, "webp": 16.5, "gif": 9, "avif": 10, "heic": 10, "tiff": 9}
+DECODER_BYTES_PER_PIXEL: dict[SourceFormat, float]
+DECODER_BYTES_PER_PIXEL = {"jpeg": 0.7, "png": 9, "webp": 16.5, "gif": 9, "avif": 10, "heic": 10, "tiff": 9}
 # The same for a JPEG with several scans: the decoder keeps all of its coefficients.
-SCANS_BYTES = 3.3
+PROGRESSIVE_BYTES_PER_PIXEL = 3.3
 
 
 def check_bytes(size: int, limits: Limits) -> None:
@@ -39,7 +39,7 @@ def check_size(name: SourceFormat, size: tuple[int, int], limits: Limits, decode
         raise reject("TOO_MANY_PIXELS", **facts, limit=f"{limits['pixels']:,} in all")
     if limits["memory"] is None:
         return
-    affordable = int(limits["memory"] * 2**20 / (decoder_bytes or DECODER_BYTES[name]))
+    affordable = int(limits["memory"] * 2**20 / (decoder_bytes or DECODER_BYTES_PER_PIXEL[name]))
     if width * height > affordable:
         raise reject("TOO_MANY_PIXELS", **facts, limit=f"{affordable:,} in all, for the memory that decoding takes")
 
@@ -50,12 +50,12 @@ def check_frames(name: SourceFormat, frames: int, limits: Limits) -> None:
         raise reject("TOO_MANY_FRAMES", format=name, limit=limits["frames"])
 
 
-def counting(name: SourceFormat, parts: str, limit: int) -> Iterator[int]:
+def part_counter(name: SourceFormat, parts: str, limit: int) -> Iterator[int]:
     """Count the parts of a file's structure, from 0. Raises Rejection at one more than `limit`."""
     yield from range(limit)
     raise reject("TOO_COMPLEX", format=name, problem=f"has more than {limit:,} {parts}")
 
 
-def take(steps: Iterator[int], count: int) -> None:
+def count_parts(steps: Iterator[int], count: int) -> None:
     """Count `count` parts at once."""
     next(itertools.islice(steps, count, count), None)

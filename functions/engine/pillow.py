@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 
-# Pillow imports BMP, GIF, JPEG, PPM and PNG by itself; if one of these is missing, it imports every plugin it has.
+# Pillow registers BMP, GIF, JPEG, PPM and PNG itself. Asked for another format, it imports all plugins that it has.
 from PIL import (  # noqa: F401
     AvifImagePlugin,
     Image,

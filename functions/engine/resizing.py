@@ -68,7 +68,7 @@ def _fit(size: Size) -> str:
 
 
 def _extent(image: Image.Image) -> Box:
-    """Where in the image the source lies: nearly always all of it, see `decoding.decode`."""
+    """The box of the image that the source fills: nearly always all of it, see `decoding.decode`."""
     extent: Box = image.info.get("extent", (0, 0, *image.size))
     return extent
 

@@ -1,4 +1,4 @@
-"""Whom an image says it is by and belongs to: read from a source's EXIF, written into renditions."""
+"""The artist and the copyright in an image's EXIF: read from a source, written into renditions."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The first decode of an upload, in a child process with limits that the operating system enforces.
 
-A decoder that crashes, hangs or eats the memory then refuses the upload; the function goes on.
+If a decoder crashes, hangs or runs out of memory, the upload is refused and the function goes on.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from engine.rejection import Rejection, reject
 if TYPE_CHECKING:
     from contracts import ImageFacts, Limits, Recipe, SourceFormat
 
-# The limit of wall-clock time, as a multiple of that of CPU time.
-_PATIENCE = 8
+# The limit of wall-clock time: a multiple of that of CPU time, but within the 60 s of the function.
+_PATIENCE, _LONGEST_SECONDS = 8, 45
 
 
 def inspect(data: bytes, recipe: Recipe, limits: Limits, megabytes: int) -> ImageFacts:
@@ -29,7 +29,7 @@ def inspect(data: bytes, recipe: Recipe, limits: Limits, megabytes: int) -> Imag
     """
     # Refuse what is no image at all without a child.
     check_bytes(len(data), limits)
-    name = containers.kind(data, limits["formats"])
+    name = containers.format_of(data, limits["formats"])
     read, write = os.pipe()
     child = os.fork()
     if not child:
@@ -39,7 +39,9 @@ def inspect(data: bytes, recipe: Recipe, limits: Limits, megabytes: int) -> Imag
         written = pipe.read()
     _, status = os.waitpid(child, 0)
     exit_code = os.waitstatus_to_exitcode(status)
-    if exit_code >= 0:
+    if exit_code > 0:
+        raise RuntimeError(f"the child that decodes exited with {exit_code} and no answer")
+    if exit_code == 0:
         answer = json.loads(written)
         if "rejection" in answer:
             raise Rejection(*answer["rejection"])
@@ -52,10 +54,10 @@ def inspect(data: bytes, recipe: Recipe, limits: Limits, megabytes: int) -> Imag
 
 
 def _answer(write: int, data: bytes, name: SourceFormat, recipe: Recipe, limits: Limits, megabytes: int) -> None:
-    """In the child: write the answer as JSON, which runs no code of a decoder that was taken over, and exit."""
+    """In the child: write the answer and exit. JSON, not pickle: a captured decoder must run no code in the parent."""
     try:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(_PATIENCE * limits["seconds"])
+        signal.alarm(min(_PATIENCE * limits["seconds"], _LONGEST_SECONDS))
         _limit(resource.RLIMIT_CORE, 0)
         _limit(resource.RLIMIT_CPU, limits["seconds"])
         _limit(resource.RLIMIT_DATA, megabytes * 2**20)
@@ -66,7 +68,7 @@ def _answer(write: int, data: bytes, name: SourceFormat, recipe: Recipe, limits:
                 facts["rights"] = rights.read(decoding.open_image(data, name))
             answer = {"facts": facts}
         except Rejection as rejection:
-            # Out of memory, nothing is wrong with the file but its size.
+            # Memory ran out: the file is too large, not damaged.
             if isinstance(rejection.__cause__, MemoryError):
                 rejection = reject("TOO_COMPLEX", format=name, problem=f"takes more than {megabytes:,} MB to decode")
             answer = {"rejection": rejection.args}

@@ -73,6 +73,6 @@ def _finish(event: ImageEvent, images: encoding.Unpacked, previous: Manifest | N
 
 
 def _smallest_whole(sizes: dict[str, tuple[int, int]], recipe: Recipe) -> str:
-    """The smallest of the images that show the whole source, or the smallest of all if each is cropped."""
+    """The smallest size with the fit `inside`, or the smallest size if the recipe has none."""
     whole = [name for name, size in recipe["sizes"].items() if size.get("fit") == "inside"]
     return min(whole or recipe["sizes"], key=lambda name: math.prod(sizes[name]))

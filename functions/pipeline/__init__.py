@@ -1,1 +1,1 @@
-"""What the states of the pipeline agree on, keep and tell."""
+"""What the functions share: keys, recipes, manifests, job records, storage, messages."""

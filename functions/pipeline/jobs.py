@@ -1,7 +1,7 @@
 """Job records in JobsTable: one item per source key and version, with what became of it.
 
-Every change is one conditional write that names its owner, the execution of the current attempt. So neither a forgotten
-run nor an SDK retry after a lost answer can change a record that has moved on.
+Every change is a conditional write. A run can change its record only while the record's execution_name is its own: so
+neither a forgotten run nor an SDK retry after a lost answer can change a record that has moved on.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ OPEN = {"QUEUED", "PROCESSING"}
 # SUPERSEDED and DELETED records are history only: the table's TTL removes them.
 KEEP_RETIRED_SECONDS = 90 * 86400
 
-# Impatient: LEASE_SECONDS counts on these calls being over soon.
+# Short timeouts: LEASE_SECONDS assumes that these calls end soon.
 _config = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
 dynamodb: DynamoDBClient = boto3.client("dynamodb", config=_config)
 _serializer, _deserializer = TypeSerializer(), TypeDeserializer()
@@ -64,7 +64,7 @@ def begin(job: Job, previous: Record | None) -> None:
 def adopt(job: Job, previous: Record | None, maker: str, result: Result) -> None:
     """Record a version as SUCCEEDED without a run: the standing set was made from the same bytes by the same recipe.
 
-    `maker` is the version that the set was made from. Its record keeps this one as an heir: both end with the set.
+    `maker` is the version that the set was made from. Its record keeps this one as an heir: both retire with the set.
     Raises NotOwnerError if the record has changed since `previous`.
     """
     heir = job["source"]["version_id"]
@@ -103,7 +103,7 @@ def _replace(job: Job, previous: Record | None, facts: Mapping[str, Any]) -> Non
 
 
 def put_if(item: Mapping[str, Any], condition: str, values: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Write an item if the condition on the one in its place holds. Returns None then, else the one in its place."""
+    """Write an item if `condition` holds for the one in its place. Returns None then, else the one in its place."""
     request: dict[str, Any] = {"ExpressionAttributeValues": marshal(values)} if values else {}
     try:
         dynamodb.put_item(
@@ -119,7 +119,7 @@ def put_if(item: Mapping[str, Any], condition: str, values: Mapping[str, Any]) -
 
 
 def close(job: Job, status: Status, **facts: Any) -> None:
-    """Record how the attempt ended: a final status, or QUEUED if the trigger is to try again. Twice does no harm.
+    """Record how the attempt ended: a final status, or QUEUED to try again. A repeated call does no harm.
 
     `facts` are further fields of the record. Raises NotOwnerError if another attempt has taken over.
     """
@@ -144,10 +144,10 @@ def close(job: Job, status: Status, **facts: Any) -> None:
 
 
 def retire(version: SourceVersion, status: Status, *, finished: bool = False) -> None:
-    """Record that a version is SUPERSEDED (never finished, and no longer the newest) or DELETED.
+    """Record that a version is SUPERSEDED (it did not succeed, and is no longer the newest) or DELETED.
 
     Writes a record if the version never had one, so that each upload can be accounted for. FAILED records are retired
-    too: they need no attention any more. REJECTED records stay unchanged; so do SUCCEEDED ones, unless `finished`.
+    too: redrive then leaves them alone. REJECTED records stay unchanged; so do SUCCEEDED ones, unless `finished`.
     """
     moment = clock.now()
     replaceable = [*sorted(OPEN), "FAILED", *(["SUCCEEDED"] if finished else [])]

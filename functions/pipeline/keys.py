@@ -1,4 +1,4 @@
-"""Every key and name that follows from a source's: outputs, work objects, records, executions."""
+"""Keys and names that follow from a source's: outputs, work objects, records, executions."""
 
 from __future__ import annotations
 

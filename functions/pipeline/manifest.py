@@ -32,7 +32,7 @@ def check_key(source_key: str, recipe: Recipe) -> None:
 
 
 def set_keys(manifest: Manifest) -> list[str]:
-    """Every key that may exist because of a manifest: its renditions, and those that it was still to remove."""
+    """The keys of a manifest's renditions, and of the obsolete files that it lists."""
     return [*(rendition["key"] for rendition in manifest["renditions"]), *manifest["obsolete"]]
 
 

@@ -41,7 +41,7 @@ def rejected(job: Job, rejection: Refusal, topic_arn: str) -> None:
     """Say that an upload was refused, and why."""
     text = (
         f"{one_line(job['source']['key'])} was not accepted.\n{rejection['reason']}\n"
-        "The set that an earlier version had is still there.\n"
+        "If an earlier version has a set, that is still there.\n"
     )
     _publish(job, topic_arn, "REJECTED", text, {**rejection})
 
@@ -60,8 +60,8 @@ def failed(job: Job, failure: Failure, topic_arn: str) -> None:
 
 
 def one_line(text: str) -> str:
-    """Text of any origin without control characters, line breaks, halves of characters and what reverses the reading
-    direction: SNS, SQS and logs cannot take some of these, and a line break would forge lines of a mail."""
+    """Text without control characters, line breaks, lone surrogates and bidirectional overrides: SNS, SQS and logs
+    refuse some of these, and a line break could forge a line of a mail."""
     return _UNPRINTABLE.sub(" ", text).strip()
 
 
@@ -86,7 +86,9 @@ def _publish(job: Job, topic_arn: str, status: str, text: str, facts: dict[str, 
 
 def _subject(status: str, key: str, code: str | None) -> str:
     """A subject that SNS accepts: ASCII, no control characters, at most 100 characters. It keeps the key's end."""
-    head = f"Darkroom {status}{f' {code}' if code else ''}: "
-    name = one_line(key).encode("ascii", "replace").decode()
-    room = SUBJECT_LIMIT - len(head)
-    return head[:SUBJECT_LIMIT] + (name if len(name) <= room else "..." + name[-(room - 3) :])
+    head, name = (
+        one_line(text).encode("ascii", "replace").decode()
+        for text in (f"Darkroom {status}{f' {code[: SUBJECT_LIMIT // 2]}' if code else ''}: ", key)
+    )
+    room = SUBJECT_LIMIT - len(head) - 1
+    return f"{head} {name if len(name) <= room else '...' + name[3 - room :]}"

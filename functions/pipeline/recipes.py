@@ -67,7 +67,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) < len(pairs):
         names = [name for name, _ in pairs]
-        raise RecipeError(f"{next(name for name in names if names.count(name) > 1)} is there twice")
+        raise RecipeError(f"{next(name for name in names if names.count(name) > 1)} occurs twice")
     return fields
 
 

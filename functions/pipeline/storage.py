@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 s3: S3Client = boto3.client("s3", config=Config(retries={"mode": "standard", "total_max_attempts": 3}))
 
-# S3's answers about a key, a version or a delete marker that is no longer there.
+# Error codes for a key or a version that does not exist, or that is a delete marker (405).
 ABSENT = {"404", "NoSuchKey", "NoSuchVersion", "405", "MethodNotAllowed"}
 
 # Characters that XML, the language of DeleteObjects, cannot carry unchanged.
 _NOT_FOR_XML = re.compile(r"[\x00-\x1f\ufffe\uffff]")
 
-# An overwrite keeps its keys: caches ask again after five minutes.
+# An overwritten source's outputs keep their keys, so caches must ask again after five minutes.
 CACHE_CONTROL = "public, max-age=300"
 
 
@@ -102,5 +102,5 @@ def delete(bucket: str, keys: Iterable[str]) -> None:
             Bucket=bucket,
             Delete={"Objects": [{"Key": key} for key in pending[start : start + 1000]], "Quiet": True},
         )
-        for error in answer.get("Errors", []):
+        for error in answer.get("Errors", [])[:1]:
             raise RuntimeError(f"could not remove {error.get('Key')}: {error.get('Code')} {error.get('Message')}")

@@ -23,7 +23,7 @@ def lambda_handler(event: ImageEvent, _context: object) -> Intermediate:
     job, recipe = event["job"], event["recipe"]
     logger.append_keys(job_id=job["job_id"])
     image = decoding.decode(storage.read_source(job["source"], recipe["limits"]["bytes"]), recipe["sizes"])
-    images = filters.marked(resizing.renditions(image, recipe["sizes"]), recipe)
+    images = filters.with_watermark(resizing.renditions(image, recipe["sizes"]), recipe)
     key = keys.work(job, "resized.tiff")
     storage.put(OUTPUT_BUCKET, key, encoding.pack(images))
     return {"key": key, "renditions": {name: image.size for name, image in images.items()}}

@@ -33,7 +33,7 @@ sfn: SFNClient = boto3.client("stepfunctions", config=_once if EXPRESS else _ret
 
 
 class CutOffError(Exception):
-    """The run ended without closing its record, or was never accepted (`started`)."""
+    """The run ended without closing its record or, if not `started`, AWS refused to start it."""
 
     def __init__(self, code: str, reason: str, *, started: bool) -> None:
         super().__init__(f"{code}: {reason}")

@@ -29,7 +29,7 @@ VISIBILITY_SECONDS = int(3 * HEARTBEAT_SECONDS)
 VISIBILITY_LIMIT = 43_200
 
 FAULTS = (ClientError, BotoCoreError)
-# Impatient: a beat that hangs is a beat that fails.
+# Short timeouts: a beat that hangs is a beat that fails.
 _config = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
 sqs: SQSClient = boto3.client("sqs", config=_config)
 logger = Logger()

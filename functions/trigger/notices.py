@@ -20,13 +20,13 @@ class UnreadableError(Exception):
 
 @dataclass(frozen=True)
 class Notice:
-    """Says that something about `key` may have changed. The truth is in S3; the other fields only account for it."""
+    """Says that something about `key` may have changed; the truth is in S3."""
 
     key: str
-    removed: bool
+    removed: bool  # if the source is gone: it was deleted, and has not just expired
     version_id: str | None
     sequencer: str | None
-    sent_at: float  # epoch seconds: when the message was put into the queue
+    sent_at: float  # epoch seconds, of the message: one sent after a job FAILED opens a new round
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def messages(event: dict[str, Any]) -> list[Message]:
 
 
 def read(message: Message, bucket: str) -> list[Notice]:
-    """The notices in a message that concern sources. Raises UnreadableError for other than S3's about `bucket`."""
+    """The notices in a message that concern sources. Raises UnreadableError if it is no S3 notification on `bucket`."""
     try:
         body = json.loads(message.body)
         if body.get("Event") == "s3:TestEvent":

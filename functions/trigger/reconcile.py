@@ -226,7 +226,7 @@ def _remove_set(held: lease.Lease) -> None:
         maker = finished["source"]
         record = jobs.get(held.key, maker["version_id"])
         for version_id in {maker["version_id"], *(record.get("heirs", ()) if record else ())}:
-            version = cast("SourceVersion", {**maker, "version_id": version_id})
+            version: SourceVersion = {"bucket": SOURCE_BUCKET, "key": held.key, "version_id": version_id}
             jobs.retire(version, "DELETED", finished=True)
         storage.delete(OUTPUT_BUCKET, [keys.manifest(held.key)])  # last: a removal that was cut off is taken up again
     held.finish()

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from contracts import Accepted, ImageEvent, Limits, Refusal, Rejected
 
 RECIPES = recipes.load()
-# The part of the function's memory that an upload may take: until it is decoded, that is an estimate.
+# Share of the function's memory that one upload may use: a decoder's need is only estimated.
 MEMORY_PART = 0.6
-# MiB of that part for all but decoding: Python and its libraries, the source's bytes, the renditions.
+# MiB of that share for all but decoding: Python and its libraries, the source's bytes, the renditions.
 RESERVED_MIB = 160
 logger = Logger()
 

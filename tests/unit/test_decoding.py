@@ -80,7 +80,7 @@ def test_damaged_exif_is_ignored() -> None:
     [
         (b"hello, this is certainly not a picture", "a text"),
         (b"%PDF-1.7 ...", "a PDF"),
-        (b"\0\0\0\x1cftypisom\0\0\0\0isommp42", "a film"),
+        (b"\0\0\0\x1cftypisom\0\0\0\0isommp42", "a video"),
         (b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG"),
         (b"BM\0\0\0\0\0\0", "a BMP"),
         (b"II*\0\x08\0\0\0", "a TIFF"),

@@ -146,10 +146,10 @@ def test_a_picture_as_watermark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_recipes_watermark_goes_on_wide_renditions_only() -> None:
     recipe = {"watermark": {"text": "x", "min_width": 100}}
     images = {"wide": plain(GRAY, size=(100, 50)), "narrow": plain(GRAY, size=(99, 50))}
-    marked = filters.marked(images, recipe)
+    marked = filters.with_watermark(images, recipe)
     assert box(marked["wide"], GRAY)
     assert not box(marked["narrow"], GRAY)
-    assert filters.marked(images, {"watermark": None}) == images
+    assert filters.with_watermark(images, {"watermark": None}) == images
 
 
 def test_filtered_renditions_are_sized_filtered_and_marked() -> None:
@@ -178,6 +178,6 @@ def test_defaults_are_the_same_in_the_schema_and_in_the_code() -> None:
     for branch in branches:
         fields = dict(branch["then"]["properties"])
         (name,) = fields.pop("filter")["enum"]
-        function = filters._stamped if name == "watermark" else filters.FILTERS[name]
+        function = filters.FILTERS[name]
         code = {k: p.default for k, p in list(inspect.signature(function).parameters.items())[1:] if p.default != ""}
         assert {field: rules["default"] for field, rules in fields.items() if "default" in rules} == code, name

@@ -303,6 +303,17 @@ def test_subjects_are_what_sns_accepts(cloud: Any, key: str) -> None:
     assert message["body"]["source"]["key"] == key
 
 
+@pytest.mark.parametrize("code", ["E" * 300, "E" * 79, "caf\u00e9\n"])
+def test_a_subject_is_what_sns_accepts_whatever_the_error_is_called(code: str) -> None:
+    from pipeline import messages
+
+    subject = messages._subject("FAILED", "raw/" + "x" * 200 + "/end.jpg", code)
+    assert subject.isascii()
+    assert subject.isprintable()
+    assert len(subject) <= 100
+    assert subject.endswith("/end.jpg")
+
+
 def test_a_cause_that_is_not_lambdas_json_is_kept_as_it_is() -> None:
     from pipeline import outcomes
 

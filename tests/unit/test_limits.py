@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from engine import containers, decoding
-from engine.limits import DECODER_BYTES, check_size
+from engine.limits import DECODER_BYTES_PER_PIXEL, check_size
 from engine.rejection import FORMATS, Rejection
 from pipeline import recipes
 from tests.hostile.files import gif, gif_frame, plain_tiff, riff
@@ -70,9 +70,9 @@ def test_the_longest_side(width: int, code: str) -> None:
     assert rejection_code(data(Image.new("L", (1, width)), "PNG")) == code
 
 
-@pytest.mark.parametrize("name", DECODER_BYTES)
+@pytest.mark.parametrize("name", DECODER_BYTES_PER_PIXEL)
 def test_memory_bounds_the_pixels_of_every_format(name: str) -> None:
-    most = int(100 * 2**20 / DECODER_BYTES[name])
+    most = int(100 * 2**20 / DECODER_BYTES_PER_PIXEL[name])
     limits = LIMITS | {"memory": 100, "side": most + 1, "pixels": most + 1}
     check_size(name, (most, 1), limits)
     with pytest.raises(Rejection, match="for the memory that decoding takes"):

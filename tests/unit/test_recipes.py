@@ -121,7 +121,7 @@ def test_a_route_must_name_a_recipe(tmp_path: Path) -> None:
         ("{", "is not JSON"),
         ("[]", "the document must be object"),
         ("{}", "the document must contain"),
-        ('{"recipes": {"default": {"sizes": {"a": {"width": 1}, "a": {"width": 2}}}}}', "a is there twice"),
+        ('{"recipes": {"default": {"sizes": {"a": {"width": 1}, "a": {"width": 2}}}}}', "a occurs twice"),
         ('{"recipes": NaN}', "NaN"),
     ],
 )

@@ -78,6 +78,12 @@ def test_an_error_of_our_own_is_no_rejection(monkeypatch: pytest.MonkeyPatch) ->
         inspect(data(quarters(), "PNG"))
 
 
+def test_a_child_without_an_answer_is_no_rejection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "inspect", lambda *_: os._exit(3))
+    with pytest.raises(RuntimeError, match="exited with 3 and no answer"):
+        inspect(data(quarters(), "PNG"))
+
+
 def test_the_sandbox_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     before, fork, children = sorted(Path("/dev/fd").iterdir()), os.fork, list[int]()
 
