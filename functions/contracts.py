@@ -197,12 +197,20 @@ class Failed(TypedDict):
 Outcome = Succeeded | Rejected | Failed
 
 
-# What ValidateImage, ResizeImage, ApplyFilters and OptimizeImage are handed: each has a part of it.
-class ImageEvent(TypedDict):
+# What ValidateImage is handed.
+class JobEvent(TypedDict):
     job: Job
-    recipe: Recipe  # not ValidateImage: it chooses the recipe
-    image: ImageFacts  # OptimizeImage only
-    intermediates: list[Intermediate]  # OptimizeImage only, of both branches
+
+
+# What ResizeImage and ApplyFilters are handed.
+class BranchEvent(JobEvent):
+    recipe: Recipe
+
+
+# What OptimizeImage is handed, after both branches.
+class OptimizeEvent(BranchEvent):
+    image: ImageFacts
+    intermediates: list[Intermediate]
 
 
 # What NotifySuccess and NotifyError are handed.

@@ -17,7 +17,7 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels
 _CHAIN_RATIO = 1.5
 
 
-def resize(image: Image.Image, size: Size) -> Image.Image:
+def resize(image: Image.Image, size: Size, original: tuple[float, float] | None = None) -> Image.Image:
     """A new image of `size`. Nothing is ever enlarged:
 
     * inside: as large as fits in width x height (either may be absent); a smaller source keeps its size.
@@ -25,8 +25,22 @@ def resize(image: Image.Image, size: Size) -> Image.Image:
       of that shape.
     * contain: the whole image centred on a canvas of exactly width x height, transparent or of the background's colour
       (which then also shows through the image); a smaller source keeps its size, with more canvas around it.
+
+    `original`: width and height of the source that `image` stands for. Dimensions follow from these.
     """
-    return _resized(image, size, _original(image))
+    original = original or _original(image)
+    left, top, right, bottom = _extent(image)
+    if _fit(size) != "cover":
+        factor = scale(original, size)
+        target = _whole(original[0] * factor, original[1] * factor)
+        resized = _resampled(image, target, (left, top, right, bottom))
+        return _on_canvas(resized, size) if _fit(size) == "contain" else resized
+    shrink = min(1.0, original[0] / size["width"], original[1] / size["height"])
+    target = _whole(size["width"] * shrink, size["height"] * shrink)
+    unit = min((right - left) / target[0], (bottom - top) / target[1])
+    across = max(0.0, (right - left - target[0] * unit) / 2)
+    down = max(0.0, (bottom - top - target[1] * unit) / 2)
+    return _resampled(image, target, (left + across, top + down, right - across, bottom - down))
 
 
 def renditions(image: Image.Image, sizes: Mapping[str, Size]) -> dict[str, Image.Image]:
@@ -38,7 +52,7 @@ def renditions(image: Image.Image, sizes: Mapping[str, Size]) -> dict[str, Image
     for name in sorted(sizes, key=lambda name: -scale(original, sizes[name])):
         needed = _CHAIN_RATIO * scale(original, sizes[name]) * original[0]
         source = next((source for source in reversed(sources) if source.width >= needed), image)
-        resized[name] = _resized(source, sizes[name], original)
+        resized[name] = resize(source, sizes[name], original)
         if _fit(sizes[name]) == "inside":
             sources.append(resized[name])
     return {name: resized[name] for name in sizes}
@@ -76,22 +90,6 @@ def _extent(image: Image.Image) -> Box:
 def _original(image: Image.Image) -> tuple[float, float]:
     left, top, right, bottom = _extent(image)
     return right - left, bottom - top
-
-
-def _resized(image: Image.Image, size: Size, original: tuple[float, float]) -> Image.Image:
-    """`resize`, where `image` stands for a source of `original` pixels: dimensions do not depend on the chain."""
-    left, top, right, bottom = _extent(image)
-    if _fit(size) != "cover":
-        factor = scale(original, size)
-        target = _whole(original[0] * factor, original[1] * factor)
-        resized = _resampled(image, target, (left, top, right, bottom))
-        return _on_canvas(resized, size) if _fit(size) == "contain" else resized
-    shrink = min(1.0, original[0] / size["width"], original[1] / size["height"])
-    target = _whole(size["width"] * shrink, size["height"] * shrink)
-    unit = min((right - left) / target[0], (bottom - top) / target[1])
-    across = max(0.0, (right - left - target[0] * unit) / 2)
-    down = max(0.0, (bottom - top - target[1] * unit) / 2)
-    return _resampled(image, target, (left + across, top + down, right - across, bottom - down))
 
 
 def _whole(width: float, height: float) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from pipeline import clock, keys, manifest, recipes, storage
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from contracts import ImageEvent, Manifest, Recipe, Result
+    from contracts import Manifest, OptimizeEvent, Recipe, Result
 
 OUTPUT_BUCKET = os.environ["OUTPUT_BUCKET"]
 PUBLIC_BASE_URL = os.environ["PUBLIC_BASE_URL"]
@@ -27,7 +27,7 @@ logger = Logger()
 
 
 @logger.inject_lambda_context(clear_state=True)
-def lambda_handler(event: ImageEvent, context: LambdaContext) -> Result:
+def lambda_handler(event: OptimizeEvent, context: LambdaContext) -> Result:
     """Finish the job's set from the intermediates of both branches."""
     job = event["job"]
     logger.append_keys(job_id=job["job_id"])
@@ -49,7 +49,7 @@ def lambda_handler(event: ImageEvent, context: LambdaContext) -> Result:
     return result
 
 
-def _finish(event: ImageEvent, images: encoding.Unpacked, previous: Manifest | None, threads: int) -> Manifest:
+def _finish(event: OptimizeEvent, images: encoding.Unpacked, previous: Manifest | None, threads: int) -> Manifest:
     """Write the encoded outputs, each as soon as it is encoded, and return the manifest that lists them."""
     job, image, recipe = event["job"], event["image"], event["recipe"]
     entries = []

@@ -11,14 +11,14 @@ from engine import decoding, encoding, filters, resizing
 from pipeline import keys, storage
 
 if TYPE_CHECKING:
-    from contracts import ImageEvent, Intermediate
+    from contracts import BranchEvent, Intermediate
 
 OUTPUT_BUCKET = os.environ["OUTPUT_BUCKET"]
 logger = Logger()
 
 
 @logger.inject_lambda_context(clear_state=True)
-def lambda_handler(event: ImageEvent, _context: object) -> Intermediate:
+def lambda_handler(event: BranchEvent, _context: object) -> Intermediate:
     """Write the sized images of a job under work/."""
     job, recipe = event["job"], event["recipe"]
     logger.append_keys(job_id=job["job_id"])

@@ -14,7 +14,7 @@ from pipeline import manifest, recipes, storage
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from contracts import Accepted, ImageEvent, Limits, Refusal, Rejected
+    from contracts import Accepted, JobEvent, Limits, Refusal, Rejected
 
 RECIPES = recipes.load()
 # Share of the function's memory that one upload may use: a decoder's need is only estimated.
@@ -25,7 +25,7 @@ logger = Logger()
 
 
 @logger.inject_lambda_context(clear_state=True)
-def lambda_handler(event: ImageEvent, context: LambdaContext) -> Accepted | Rejected:
+def lambda_handler(event: JobEvent, context: LambdaContext) -> Accepted | Rejected:
     """Accept the job's source or refuse it. A refusal is data; exceptions mean that something broke."""
     job = event["job"]
     logger.append_keys(job_id=job["job_id"])
