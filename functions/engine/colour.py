@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 from contextlib import suppress
 from io import BytesIO
 
 from PIL import Image, ImageCms
 
+_SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 _PROFILE_SPACES = {"L": "GRAY", "RGB": "RGB", "RGBA": "RGB", "CMYK": "CMYK"}
 _PROBE = bytes(itertools.chain.from_iterable(itertools.product(range(0, 256, 51), repeat=3)))
 
@@ -27,7 +27,7 @@ def _transformed(image: Image.Image, profile: bytes) -> Image.Image:
     target = "RGBA" if image.mode == "RGBA" else "RGB"
     transform = ImageCms.buildTransform(
         source,
-        _srgb_profile(),
+        _SRGB,
         image.mode,
         target,
         ImageCms.Intent.RELATIVE_COLORIMETRIC,
@@ -40,11 +40,6 @@ def _transformed(image: Image.Image, profile: bytes) -> Image.Image:
         converted = converted.convert("L")
     converted.info = image.info
     return converted
-
-
-@functools.cache
-def _srgb_profile() -> ImageCms.ImageCmsProfile:
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 
 def _changes_nothing(transform: ImageCms.ImageCmsTransform) -> bool:

@@ -163,17 +163,12 @@ def watermark(
     room = (max(1, min(round(scale * base.width), base.width - 2 * edge)), max(1, base.height - 2 * edge))
     mark = _picture_mark(image, room) if image else _text_mark(text, font, color, room)
     mark.putalpha(mark.getchannel("A").point([round(level * opacity) for level in range(256)]))
-    canvas = base.convert("RGBA")
-    canvas.alpha_composite(mark, _corner(canvas.size, mark.size, position, edge))
-    return canvas if base.mode == "RGBA" else canvas.convert("RGB")
-
-
-def _corner(canvas: tuple[int, int], mark: tuple[int, int], position: str, edge: int) -> tuple[int, int]:
-    """The position of the mark's top left corner."""
-    across, down = canvas[0] - mark[0], canvas[1] - mark[1]
+    across, down = base.width - mark.width, base.height - mark.height
     left = edge if "left" in position else across - edge if "right" in position else across // 2
     top = edge if "top" in position else down - edge if "bottom" in position else down // 2
-    return max(0, left), max(0, top)
+    canvas = base.convert("RGBA")
+    canvas.alpha_composite(mark, (max(0, left), max(0, top)))
+    return canvas if base.mode == "RGBA" else canvas.convert("RGB")
 
 
 @functools.lru_cache(maxsize=8)

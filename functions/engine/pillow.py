@@ -6,13 +6,7 @@ import logging
 import warnings
 
 # Pillow registers BMP, GIF, JPEG, PPM and PNG itself. Asked for another format, it imports all plugins that it has.
-from PIL import (  # noqa: F401
-    AvifImagePlugin,
-    Image,
-    MpoImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import AvifImagePlugin, Image, MpoImagePlugin, TiffImagePlugin, WebPImagePlugin  # noqa: F401
 
 __all__ = ["Image"]
 
