@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import subprocess
 import sys
@@ -16,19 +15,20 @@ from botocore.exceptions import ClientError
 from darkroom.local import emulator, state
 from darkroom.local.state import REGION
 from darkroom.local.template import ARTIFACTS, FUNCTIONS, Template, artifact_key, code_package, load_template, localize
-from darkroom.project import NAME, ROOT, CommandError, command
+from darkroom.project import DEFAULT_STACK, ROOT, CommandError, command
 from darkroom.stack import Stack
 
 
 def up(
-    name: str = NAME,
+    name: str = DEFAULT_STACK,
     *,
     parameters: Mapping[str, str] | None = None,
     edit: Callable[[Template], None] | None = None,
     settings: dict[str, str] | None = None,
     keep: bool = False,
+    update: bool = True,
 ) -> Stack:
-    """Start the local stack `name`, or update the running one, and return it.
+    """Start the local stack `name`, or with `update` deploy to the running one, and return it.
 
     `parameters` are the template's; `edit` may change the local template before it is deployed; `settings` are
     environment variables of a new emulator. Without `keep` the stack ends with this process. Raises CommandError, and
@@ -40,7 +40,7 @@ def up(
     localize(template, parameters)
     if edit is not None:
         edit(template)
-    if state.is_running(name):
+    if update and state.is_running(name):
         try:
             endpoint = state.read(name)["endpoint"]
         except (FileNotFoundError, ValueError):
@@ -61,11 +61,10 @@ def up(
 
 @contextmanager
 def running(name: str, **options: Any) -> Iterator[Stack]:
-    """A local stack for the length of a `with` block; `options` are those of `up`."""
-    if state.is_running(name):
-        raise CommandError(f"the local stack {name!r} is in use: end it with `{command(name)} down`")
+    """A new local stack for the length of a `with` block; `options` are those of `up`. Raises CommandError."""
+    stack = up(name, update=False, **options)
     try:
-        yield up(name, **options)
+        yield stack
     finally:
         emulator.stop(name)
 
@@ -81,7 +80,6 @@ def _check_recipes() -> None:
 
 def _deploy(name: str, endpoint: str, template: Template, parameters: Mapping[str, str]) -> Stack:
     """Package the template, create or update its CloudFormation stack, and wait, as `sam deploy` does."""
-    template = copy.deepcopy(template)
     artifacts = [code_package()]
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::StateMachine" and "DefinitionUri" in resource["Properties"]:

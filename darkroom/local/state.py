@@ -59,12 +59,12 @@ def is_running(name: str) -> bool:
     """True if the emulator of the local stack `name` runs."""
     try:
         with (folder(name) / "lock").open("rb") as lock:
-            return not locked(lock.fileno())
+            return not try_lock(lock.fileno())
     except FileNotFoundError:
         return False
 
 
-def locked(descriptor: int) -> bool:
+def try_lock(descriptor: int) -> bool:
     """Lock an open file; False if another process holds the lock."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
