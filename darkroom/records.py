@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
 
 SOURCE_PREFIX = "raw/"
 ITEM_PREFIX = "job#"
+KEY_BYTES = 1024  # S3 answers 400 for a longer key
 OPEN: tuple[Status, ...] = ("QUEUED", "PROCESSING")
 FINAL: tuple[Status, ...] = ("SUCCEEDED", "REJECTED", "FAILED", "SUPERSEDED", "DELETED")
+SCHEMA_VERSION = 1
 # What the sparse index by_status lists.
 INDEXED = (*OPEN, *(status for status in FINAL if status != "SUCCEEDED"))
 
@@ -52,6 +55,8 @@ def read(stack: Stack, key: RecordKey) -> Record:
 def newest(stack: Stack, key: str) -> Record | None:
     """The record of a source's newest version, as `read` returns it; None if there is no source."""
     s3: S3Client = stack.client("s3")
+    if len(key.encode()) > KEY_BYTES:
+        return None
     try:
         version = s3.head_object(Bucket=stack.outputs["SourceBucketName"], Key=key).get("VersionId", "null")
     except ClientError as error:
@@ -120,6 +125,9 @@ def put_open(stack: Stack, job: Job) -> None:
         "source_key": job["source"]["key"],
         "item": record_item(job["source"]["version_id"]),
         "status": "PROCESSING",
+        "attention": "PROCESSING",
+        "schema_version": SCHEMA_VERSION,
+        "updated_at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "job_id": job["job_id"],
         "execution_name": job["execution_name"],
         "round": job["round"],
