@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 
@@ -11,6 +12,11 @@ DEFAULT_STACK = "darkroom"
 
 class CommandError(Exception):
     """An expected failure. Its message is one sentence that says what to do."""
+
+
+def path_argument(text: str) -> Path:
+    """A path on the command line. Some shells do not expand ~ in PHOTOS=~/Pictures."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111 - Path.expanduser raises an error for a file named ~x
 
 
 def command(stack: str = DEFAULT_STACK, *, aws: bool = False) -> str:

@@ -23,7 +23,8 @@ def story(record: Record) -> str:
     elif record.get("reason"):
         return f"{record.get('code', '')}: {record['reason']}"
     elif failure := record.get("last_failure"):
-        return f"last attempt failed in {failure['state'] or '?'}: {failure['code']}: {failure['reason']}"
+        where = f" in {failure['state']}" if failure["state"] else ""
+        return f"last attempt failed{where}: {failure['code']}: {failure['reason']}"
     return ""
 
 
@@ -69,3 +70,8 @@ def size(count: int) -> str:
 def printable(text: str) -> str:
     """Text from outside with every character replaced that could steer a terminal."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+def printable_lines(text: str) -> str:
+    """Like `printable`, but keeps line breaks, and tabs as spaces."""
+    return "\n".join(printable(line) for line in text.expandtabs().splitlines())
