@@ -34,7 +34,7 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command: 0 for success, 1 for a failure, 2 for wrong arguments, 130 after Ctrl-C."""
+    """Run one command: 0 for success, 1 for a failure, 2 for wrong arguments, 128 + number after a signal."""
     arguments = sys.argv[1:] if arguments is None else arguments
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))  # an exception: commands clean up

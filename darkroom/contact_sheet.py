@@ -50,7 +50,7 @@ class DevelopedRow(Row):
     bytes_out: int
 
 
-def write_report(out: Path, photos: Path, summary: Summary) -> Path:
+def write_contact_sheet(out: Path, photos: Path, summary: Summary) -> Path:
     """Write the contact sheet of a demo's output and return its path.
 
     `photos` is the folder of the summary's sources. The smallest rendition stands for a source that is gone or that
@@ -66,7 +66,7 @@ def write_report(out: Path, photos: Path, summary: Summary) -> Path:
         developed=[_developed(_row(number, job, out, photos), out) for number, job in jobs if job["manifest"]],
         refused=[_row(number, job, out, photos) for number, job in jobs if not job["manifest"]],
         summary=summary,
-        labels={"avif": "AVIF", "webp": "WebP", "jpeg": "JPEG", "png": "PNG", "gif": "GIF", "tiff": "TIFF"},
+        labels={name: name.upper() for name in (*SHOWN_BY_BROWSERS, "heic", "tiff")} | {"webp": "WebP"},
     )
     page.enable_buffering(200)
     with (out / INDEX).open("wb") as file:

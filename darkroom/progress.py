@@ -44,7 +44,7 @@ def progress(uploads: list[Upload]) -> Iterator[Callable[[Upload], None]]:
 
 
 def results(uploads: list[Upload]) -> RenderableType:
-    """A table of results, and below it the reasons. Of more than ROWS uploads, those that succeeded are left out."""
+    """A table of results, then the reasons. Shows at most ROWS uploads, but every one that did not succeed."""
     troubled = [upload for upload in uploads if upload.status != "SUCCEEDED"]
     succeeded = [upload for upload in uploads if upload.status == "SUCCEEDED"]
     shown = [*succeeded[: max(0, ROWS - len(troubled))], *troubled]

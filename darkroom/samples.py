@@ -307,7 +307,7 @@ def _finish(scene: Image.Image, size: tuple[int, int], rng: random.Random) -> Im
 
 
 def _disc(size: tuple[int, int], centre: tuple[int, int], radius: float) -> Image.Image:
-    """A soft disc, white at its centre, black from `radius` on, and where it lies outside `size` cut off."""
+    """A soft disc, white at its centre, black from `radius` on, and what lies outside `size` is cut off."""
     side = max(2, round(radius * 2))
     disc = ImageOps.invert(Image.radial_gradient("L")).point(lambda v: max(0, round((v - 75) * 255 / 180)))
     canvas = Image.new("L", size)

@@ -60,7 +60,7 @@ def summarize(uploads: list[Upload], out: Path) -> Summary:
 
 
 def write_summary(out: Path, summary: Summary) -> None:
-    """Write OUT/summary.json, in ASCII: a file name that is not Unicode stays an escape, which UTF-8 has not."""
+    """Write OUT/summary.json in ASCII: a JSON escape can hold a file name that is not Unicode, UTF-8 cannot."""
     (out / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
 
 

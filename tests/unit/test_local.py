@@ -223,9 +223,7 @@ def locked_elsewhere(path: Path) -> Iterator[None]:
         yield
 
 
-def test_a_stack_that_another_process_runs_or_starts_is_left_alone(
-    idle: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stack_that_another_process_runs_or_starts_is_left_alone(idle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (idle / "own" / "tmp").mkdir(parents=True)
     names = ("stack.json", "certificate.pem", "key.pem", "emulator.log")
     (idle / "own" / "lock").write_text("1234")
