@@ -24,25 +24,22 @@ SHOWN_BY_BROWSERS = {"jpeg", "png", "webp", "gif", "avif"}  # source formats; a 
 PREFERRED = ("webp", "jpeg", "png", "avif")  # the format to show: all browsers know WebP and JPEG, both decode fast
 
 
+# One job on the page.
 class Row(SummaryJob):
-    """One job on the page."""
-
     number: int  # from 1
     name: str  # its source, printable
     original: str | None  # link to the source, if it is still there
 
 
+# One rendition in all its formats.
 class Frame(TypedDict):
-    """One rendition in all its formats."""
-
     shown: Rendition
     files: list[Rendition]  # smallest first
     width_rem: float  # on the page
 
 
+# A job with its set.
 class DevelopedRow(Row):
-    """A job with its set."""
-
     document: Manifest
     preview: str  # link to the source, or to the rendition in its place
     color: str  # behind images that are loading, "#rrggbb"
@@ -69,8 +66,7 @@ def write_contact_sheet(out: Path, photos: Path, summary: Summary) -> Path:
         labels={name: name.upper() for name in (*SHOWN_BY_BROWSERS, "heic", "tiff")} | {"webp": "WebP"},
     )
     page.enable_buffering(200)
-    with (out / INDEX).open("wb") as file:
-        page.dump(file, encoding="utf-8")
+    page.dump(str(out / INDEX), encoding="utf-8")
     return out / INDEX
 
 

@@ -14,7 +14,7 @@ class CommandError(Exception):
     """An expected failure. Its message is one sentence that says what to do."""
 
 
-def path_argument(text: str) -> Path:
+def typed_path(text: str) -> Path:
     """A path on the command line. Some shells do not expand ~ in PHOTOS=~/Pictures."""
     return Path(os.path.expanduser(text))  # noqa: PTH111 - Path.expanduser raises an error for a file named ~x
 

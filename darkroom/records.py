@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 
 SOURCE_PREFIX = "raw/"
 ITEM_PREFIX = "job#"
-KEY_BYTES = 1024  # S3 answers 400 for a longer key
 OPEN: tuple[Status, ...] = ("QUEUED", "PROCESSING")
 FINAL: tuple[Status, ...] = ("SUCCEEDED", "REJECTED", "FAILED", "SUPERSEDED", "DELETED")
-SCHEMA_VERSION = 1
 # What the sparse index by_status lists.
 INDEXED = (*OPEN, *(status for status in FINAL if status != "SUCCEEDED"))
 
@@ -55,7 +53,7 @@ def read(stack: Stack, key: RecordKey) -> Record:
 def newest(stack: Stack, key: str) -> Record | None:
     """The record of a source's newest version, as `read` returns it; None if there is no source."""
     s3: S3Client = stack.client("s3")
-    if len(key.encode()) > KEY_BYTES:
+    if len(key.encode()) > 1024:  # S3 answers 400
         return None
     try:
         version = s3.head_object(Bucket=stack.outputs["SourceBucketName"], Key=key).get("VersionId", "null")
@@ -121,19 +119,14 @@ def of_source(stack: Stack, key: str) -> list[Record]:
 
 def put_open(stack: Stack, job: Job) -> None:
     """Write a job's record as PROCESSING, owned by the job's execution, in place of any other."""
-    record: Record = {
+    record: dict[str, Any] = {
         "source_key": job["source"]["key"],
         "item": record_item(job["source"]["version_id"]),
         "status": "PROCESSING",
         "attention": "PROCESSING",
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": 1,
         "updated_at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "job_id": job["job_id"],
-        "execution_name": job["execution_name"],
-        "round": job["round"],
-        "attempt": job["attempt"],
-        "source": job["source"],
-        "recipe": job["recipe"],
+        **{name: value for name, value in job.items() if name != "max_attempts"},
     }
     item = {name: TypeSerializer().serialize(value) for name, value in record.items()}
     stack.client("dynamodb").put_item(TableName=stack.outputs["JobsTableName"], Item=item)

@@ -22,9 +22,8 @@ Colour = tuple[int, int, int]
 Point = tuple[float, float]
 
 
+# The colours of one time of day: the sky downwards, sun, clouds, the nearest ground.
 class Light(NamedTuple):
-    """The colours of one time of day: the sky downwards, sun, clouds, the nearest ground."""
-
     zenith: Colour
     middle: Colour
     horizon: Colour
@@ -334,7 +333,6 @@ def _tinted(light: Image.Image, colour: Colour) -> Image.Image:
 
 
 def _mix(a: Colour, b: Colour, share: float) -> Colour:
-    share = min(1.0, max(0.0, share))
     red, green, blue = (round(x + (y - x) * share) for x, y in zip(a, b, strict=True))
     return red, green, blue
 

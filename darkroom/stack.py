@@ -31,9 +31,8 @@ class Stack:
 
     def client(self, service: str) -> Any:
         """The boto3 client of `service`: one per process, shared between threads."""
-        ca_bundle = str(state.certificate(self.name)) if self.endpoint else None
         with _making_client:
-            return _client(service, self.region, self.endpoint, ca_bundle)
+            return _client(service, self.region, self.endpoint, self.name)
 
     def environment(self) -> dict[str, str]:
         """The environment for child processes that use this stack; a local one hides the user's AWS configuration."""
@@ -76,7 +75,7 @@ def _deployed(name: str) -> Stack:
 
 
 @cache
-def _client(service: str, region: str, endpoint: str | None, ca_bundle: str | None) -> Any:
+def _client(service: str, region: str, endpoint: str | None, name: str) -> Any:
     import boto3  # slow to import, so not before it is needed
     from botocore.config import Config
 
@@ -88,7 +87,7 @@ def _client(service: str, region: str, endpoint: str | None, ca_bundle: str | No
         service,
         region_name=region,
         endpoint_url=endpoint,
-        verify=ca_bundle,
+        verify=str(state.certificate(name)),
         aws_access_key_id=state.ACCESS_KEY,
         aws_secret_access_key=state.SECRET_KEY,
         config=config.merge(Config(inject_host_prefix=False, proxies={})),

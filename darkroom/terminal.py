@@ -62,9 +62,8 @@ def size(count: int) -> str:
         if value < 999.5 or unit == "GB":
             break
         value /= 1000
-    if unit == "B":
-        return f"{count} B"
-    return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f} {unit}"
+    decimals = 0 if unit == "B" or value >= 99.95 else 1 if value >= 9.995 else 2
+    return f"{value:.{decimals}f} {unit}"
 
 
 def printable(text: str) -> str:

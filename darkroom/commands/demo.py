@@ -13,8 +13,8 @@ from rich.console import Console
 
 from darkroom import samples
 from darkroom.contact_sheet import INDEX, SAMPLES, write_contact_sheet
-from darkroom.progress import progress, results
-from darkroom.project import DEFAULT_STACK, ROOT, CommandError, path_argument
+from darkroom.progress import results, show
+from darkroom.project import DEFAULT_STACK, ROOT, CommandError, typed_path
 from darkroom.stack import Stack
 from darkroom.summary import SUMMARY, read_summary, summarize, write_summary
 from darkroom.terminal import counted
@@ -30,8 +30,8 @@ KEEP_BYTES = 500_000_000  # above this, each upload is deleted once its job has 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("demo", help="send photos through a stack of its own and make a contact sheet")
-    parser.add_argument("--photos", type=path_argument, help="a folder of your photos (default: generated samples)")
-    parser.add_argument("--out", type=path_argument, default=ROOT / "out", help="default: the checkout's out/")
+    parser.add_argument("--photos", type=typed_path, help="a folder of your photos (default: generated samples)")
+    parser.add_argument("--out", type=typed_path, default=ROOT / "out", help="results (default: the checkout's out/)")
     parser.set_defaults(run=run)
 
 
@@ -58,9 +58,7 @@ def run(args: argparse.Namespace) -> int:
         discard = not args.aws and sum(file.stat().st_size for file in files) > KEEP_BYTES
         uploads = uploads_from(photos, files, PREFIX_ON_AWS if args.aws else "")
         print(f"Uploading {counted(len(uploads), 'file', 'files')}", flush=True)
-        with progress(uploads) as show:
-            for upload in upload_and_follow(stack, uploads, out, discard=discard):
-                show(upload)
+        show(upload_and_follow(stack, uploads, out, discard=discard), len(uploads))
     summary = summarize(uploads, out)
     write_summary(out, summary)
     page = write_contact_sheet(out, photos, summary)

@@ -20,7 +20,7 @@ from urllib.parse import unquote_plus
 from botocore.exceptions import ClientError
 
 from darkroom import records, samples
-from darkroom.project import ROOT, CommandError, path_argument
+from darkroom.project import ROOT, CommandError, typed_path
 from darkroom.stack import Stack
 from darkroom.terminal import printable_lines
 
@@ -31,7 +31,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser("invoke", help="run one function with a sample event")
     parser.add_argument("function", metavar="FUNCTION", help="its id in the template, such as ValidateFunction")
     event = "the event (default: the function's sample in events/)"
-    parser.add_argument("-e", "--event", type=path_argument, metavar="FILE", help=event)
+    parser.add_argument("-e", "--event", type=typed_path, metavar="FILE", help=event)
     parser.add_argument("-l", "--log", action="store_true", help="show the function's log too, on stderr")
     parser.set_defaults(run=run)
 

@@ -6,14 +6,14 @@ import argparse
 import shlex
 
 from darkroom.contact_sheet import SAMPLES, write_contact_sheet
-from darkroom.project import CommandError, command, path_argument
+from darkroom.project import CommandError, command, typed_path
 from darkroom.summary import read_summary
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("report", help="make the contact sheet of an earlier demo again")
-    parser.add_argument("out", type=path_argument, metavar="OUT", help="the demo's output folder")
-    parser.add_argument("--photos", type=path_argument, help="the folder that the demo read (default: its own samples)")
+    parser.add_argument("out", type=typed_path, metavar="OUT", help="the demo's output folder")
+    parser.add_argument("--photos", type=typed_path, help="the folder that the demo read (default: its own samples)")
     parser.set_defaults(run=run)
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from darkroom.progress import progress, results
-from darkroom.project import CommandError, path_argument
+from darkroom.progress import results, show
+from darkroom.project import CommandError, typed_path
 from darkroom.records import SOURCE_PREFIX
 from darkroom.stack import Stack
 from darkroom.terminal import printable, size
@@ -21,7 +21,7 @@ from darkroom.uploads import TRANSFERS, Upload, find_files, skipped_text, upload
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("upload", help="upload photos, and all files in and below folders")
-    parser.add_argument("paths", nargs="+", type=path_argument, metavar="FILE|FOLDER")
+    parser.add_argument("paths", nargs="+", type=typed_path, metavar="FILE|FOLDER")
     parser.add_argument("--prefix", default="", help="a folder below raw/ to put them in, such as products")
     parser.add_argument("--watch", action="store_true", help="wait for the jobs to end and show their results")
     parser.set_defaults(run=run)
@@ -32,9 +32,7 @@ def run(args: argparse.Namespace) -> int:
     stack = Stack.open(args.stack, aws=args.aws)
     uploads = planned(args.paths, args.prefix)
     if args.watch:
-        with progress(uploads) as show:
-            for upload in upload_and_follow(stack, uploads):
-                show(upload)
+        show(upload_and_follow(stack, uploads), len(uploads))
         Console().print(results(uploads))
     else:
         with ThreadPoolExecutor(TRANSFERS) as pool:

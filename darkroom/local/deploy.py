@@ -93,7 +93,8 @@ def _deploy(name: str, endpoint: str, template: Template, parameters: Mapping[st
         s3.put_object(Bucket=ARTIFACTS, Key=artifact_key(artifact), Body=artifact)
     body = json.dumps(template)
     (state.folder(name) / "template.json").write_text(body, encoding="utf-8")
-    apply = cloudformation.update_stack if _exists(cloudformation, name) else cloudformation.create_stack
+    deployed = name in (item["StackName"] for item in cloudformation.describe_stacks()["Stacks"])
+    apply = cloudformation.update_stack if deployed else cloudformation.create_stack
     try:
         apply(
             StackName=name,
@@ -109,19 +110,9 @@ def _deploy(name: str, endpoint: str, template: Template, parameters: Mapping[st
     return Stack(name, outputs, REGION, endpoint)
 
 
-def _exists(cloudformation: Any, name: str) -> bool:
-    try:
-        cloudformation.describe_stacks(StackName=name)
-    except ClientError:
-        return False
-    return True
-
-
 def _outputs(cloudformation: Any, name: str) -> dict[str, str]:
     """The stack's outputs, once it is deployed. Raises CommandError, with the reasons, if that fails."""
-    while (stack := cloudformation.describe_stacks(StackName=name)["Stacks"][0])["StackStatus"].endswith(
-        "_IN_PROGRESS"
-    ):
+    while "_IN_PROGRESS" in (stack := cloudformation.describe_stacks(StackName=name)["Stacks"][0])["StackStatus"]:
         time.sleep(0.05)
     if stack["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
         return {item["OutputKey"]: item["OutputValue"] for item in stack["Outputs"]}

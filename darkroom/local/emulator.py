@@ -83,10 +83,7 @@ def keep(name: str) -> None:
 
 
 def stop(name: str) -> bool:
-    """End the emulator of the stack `name` and its children; True if there was one.
-
-    After `start` it ends only what this process started, not a later stack of the same name.
-    """
+    """End the emulator of the stack `name` and its children, but none that replaced our own; True if it ran."""
     path = state.folder(name) / "lock"
     process = _started.pop(name, None)
     ran = False
