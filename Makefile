@@ -35,7 +35,7 @@ down: $(PROJECT) ## End the local stack
 	@$(DARKROOM) down
 
 invoke: $(PROJECT) $(EMULATOR) ## Run one function of the local stack: FUNCTION=ValidateFunction EVENT=events/validate.json
-	@test -n "$$FUNCTION" || { echo 'make invoke: say which, as FUNCTION=ValidateFunction' >&2; exit 1; }
+	@test -n "$$FUNCTION" || { echo 'make invoke: name the function: FUNCTION=ValidateFunction' >&2; exit 1; }
 	@$(DARKROOM) invoke "$$FUNCTION" $${EVENT:+--event "$$EVENT"}
 
 build: $(PROJECT) $(SAM_CLI) ## Build for AWS
@@ -47,7 +47,7 @@ build: $(PROJECT) $(SAM_CLI) ## Build for AWS
 deploy: $(SAM_CLI) ## Deploy what was built to your AWS account; ARGS="--guided" asks for the parameters
 	$(SAM) deploy $(ARGS)
 
-soak: $(PROJECT) $(EMULATOR) ## Delivery and faults in figures, under 30 minutes; ARGS="--seed 2"
+soak: $(PROJECT) $(EMULATOR) ## Measure delivery under injected faults, in under 30 minutes; ARGS="--seed 2"
 	@$(PYTHON) -m tests.soak $(ARGS)
 
 fuzz: $(PROJECT) ## Bad input by the thousand, in minutes; ARGS="--seed 2 --mutants 2000"
@@ -62,7 +62,7 @@ picture: demo ## Make README's picture from the demo's contact sheet; needs Chro
 
 clean: ## End all local stacks, and remove what was installed and built (not out/)
 	@for lock in .darkroom/*/lock; do \
-	  name=$${lock%/lock}; test ! -e "$$lock" || $(DARKROOM) --stack "$${name#.darkroom/}" down; done
+	  name=$${lock%/lock}; test ! -e "$$lock" || $(DARKROOM) --stack "$${name#.darkroom/}" down || true; done  # it fails without a working .venv
 	rm -rf .venv .darkroom .aws-sam .mypy_cache .ruff_cache .pytest_cache
 
 .PHONY: help install demo test check format up down invoke build deploy soak fuzz bench picture clean

@@ -1,5 +1,5 @@
-# Installs the project into .venv, and into .darkroom/tools the programs that cannot share its environment. Each is a
-# file, .installed, that is made anew when what it depends on has changed.
+# Installs the project into .venv, and into .darkroom/tools the programs that cannot share its environment. The
+# file .installed in each environment is its make target; it is made again when its requirements change.
 
 UV := uv==0.13.8
 SHARP := sharp@0.35.5

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from darkroom.project import NAME, CommandError
+from darkroom.project import DEFAULT_STACK, CommandError
 
 # Command → its module, in the order of --help.
 COMMANDS = {
@@ -34,7 +34,7 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command: 0 for success, 1 for a failure, 2 for wrong arguments, 130 after Ctrl-C."""
+    """Run one command: 0 for success, 1 for a failure, 2 for wrong arguments, 128 + number after a signal."""
     arguments = sys.argv[1:] if arguments is None else arguments
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))  # an exception: commands clean up
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bin/darkroom", description="Operate Darkroom, on this computer or on AWS.")
-    parser.add_argument("--stack", default=NAME, metavar="NAME", help=f"which stack (default {NAME})")
+    parser.add_argument("--stack", default=DEFAULT_STACK, metavar="NAME", help=f"which stack (default {DEFAULT_STACK})")
     parser.add_argument("--aws", action="store_true", help="the stack deployed on AWS, not a local one")
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     # The command may stand anywhere among the arguments; importing a module too many does no harm.

@@ -24,25 +24,22 @@ SHOWN_BY_BROWSERS = {"jpeg", "png", "webp", "gif", "avif"}  # source formats; a 
 PREFERRED = ("webp", "jpeg", "png", "avif")  # the format to show: all browsers know WebP and JPEG, both decode fast
 
 
+# One job on the page.
 class Row(SummaryJob):
-    """One job on the page."""
-
     number: int  # from 1
     name: str  # its source, printable
     original: str | None  # link to the source, if it is still there
 
 
+# One rendition in all its formats.
 class Frame(TypedDict):
-    """One rendition in all its formats."""
-
     shown: Rendition
     files: list[Rendition]  # smallest first
     width_rem: float  # on the page
 
 
+# A job with its set.
 class DevelopedRow(Row):
-    """A job with its set."""
-
     document: Manifest
     preview: str  # link to the source, or to the rendition in its place
     color: str  # behind images that are loading, "#rrggbb"
@@ -50,7 +47,7 @@ class DevelopedRow(Row):
     bytes_out: int
 
 
-def write_report(out: Path, photos: Path, summary: Summary) -> Path:
+def write_contact_sheet(out: Path, photos: Path, summary: Summary) -> Path:
     """Write the contact sheet of a demo's output and return its path.
 
     `photos` is the folder of the summary's sources. The smallest rendition stands for a source that is gone or that
@@ -66,11 +63,10 @@ def write_report(out: Path, photos: Path, summary: Summary) -> Path:
         developed=[_developed(_row(number, job, out, photos), out) for number, job in jobs if job["manifest"]],
         refused=[_row(number, job, out, photos) for number, job in jobs if not job["manifest"]],
         summary=summary,
-        labels={"avif": "AVIF", "webp": "WebP", "jpeg": "JPEG", "png": "PNG", "gif": "GIF", "tiff": "TIFF"},
+        labels={name: name.upper() for name in (*SHOWN_BY_BROWSERS, "heic", "tiff")} | {"webp": "WebP"},
     )
     page.enable_buffering(200)
-    with (out / INDEX).open("wb") as file:
-        page.dump(file, encoding="utf-8")
+    page.dump(str(out / INDEX), encoding="utf-8")
     return out / INDEX
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable
 
 from rich.console import Group, RenderableType
 from rich.live import Live
@@ -22,29 +21,23 @@ ROWS = 60
 ACTIVE_ROWS = 10
 
 
-@contextlib.contextmanager
-def progress(uploads: list[Upload]) -> Iterator[Callable[[Upload], None]]:
-    """Show uploads that are under way: live on a terminal, else a line for each that ends."""
-    if not sys.stdout.isatty():
-        finished = itertools.count(1)
-        yield lambda upload: _line(upload, next(finished), len(uploads)) if upload.over else None
-        return
+def show(changes: Iterable[Upload], total: int) -> None:
+    """Show uploads while they change: live on a terminal, else a line for each that ends."""
     active: dict[str, Upload] = {}
     counts = Counter[str]()
-
-    def show(upload: Upload) -> None:
-        active[upload.key] = upload
-        if upload.over:
-            del active[upload.key]
-            counts[upload.status] += 1
-
-    view = Live(get_renderable=lambda: _view(active, counts, len(uploads)), refresh_per_second=8, transient=True)
-    with view:
-        yield show
+    view = Live(get_renderable=lambda: _view(active, counts, total), refresh_per_second=8, transient=True)
+    with view if sys.stdout.isatty() else contextlib.nullcontext():
+        for upload in changes:
+            active[upload.key] = upload
+            if upload.over:
+                del active[upload.key]
+                counts[upload.status] += 1
+                if not sys.stdout.isatty():
+                    _line(upload, counts.total(), total)
 
 
 def results(uploads: list[Upload]) -> RenderableType:
-    """A table of results, and below it the reasons. Of more than ROWS uploads, those that succeeded are left out."""
+    """A table of results, then the reasons. Shows at most ROWS uploads, but every one that did not succeed."""
     troubled = [upload for upload in uploads if upload.status != "SUCCEEDED"]
     succeeded = [upload for upload in uploads if upload.status == "SUCCEEDED"]
     shown = [*succeeded[: max(0, ROWS - len(troubled))], *troubled]

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-NAME = "darkroom"  # of the default stack
+DEFAULT_STACK = "darkroom"
 
 
 class CommandError(Exception):
     """An expected failure. Its message is one sentence that says what to do."""
 
 
-def command(stack: str = NAME, *, aws: bool = False) -> str:
+def typed_path(text: str) -> Path:
+    """A path on the command line. Some shells do not expand ~ in PHOTOS=~/Pictures."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111 - Path.expanduser raises an error for a file named ~x
+
+
+def command(stack: str = DEFAULT_STACK, *, aws: bool = False) -> str:
     """How to type the command line for a stack in the current folder."""
     program = "bin/darkroom" if Path.cwd() == ROOT else shlex.quote(str(ROOT / "bin" / "darkroom"))
-    return program + (" --aws" if aws else "") + ("" if stack == NAME else f" --stack {shlex.quote(stack)}")
+    return program + (" --aws" if aws else "") + ("" if stack == DEFAULT_STACK else f" --stack {shlex.quote(stack)}")
 
 
 def make(target: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -52,6 +53,8 @@ def read(stack: Stack, key: RecordKey) -> Record:
 def newest(stack: Stack, key: str) -> Record | None:
     """The record of a source's newest version, as `read` returns it; None if there is no source."""
     s3: S3Client = stack.client("s3")
+    if len(key.encode()) > 1024:  # S3 answers 400
+        return None
     try:
         version = s3.head_object(Bucket=stack.outputs["SourceBucketName"], Key=key).get("VersionId", "null")
     except ClientError as error:
@@ -116,16 +119,14 @@ def of_source(stack: Stack, key: str) -> list[Record]:
 
 def put_open(stack: Stack, job: Job) -> None:
     """Write a job's record as PROCESSING, owned by the job's execution, in place of any other."""
-    record: Record = {
+    record: dict[str, Any] = {
         "source_key": job["source"]["key"],
         "item": record_item(job["source"]["version_id"]),
         "status": "PROCESSING",
-        "job_id": job["job_id"],
-        "execution_name": job["execution_name"],
-        "round": job["round"],
-        "attempt": job["attempt"],
-        "source": job["source"],
-        "recipe": job["recipe"],
+        "attention": "PROCESSING",
+        "schema_version": 1,
+        "updated_at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        **{name: value for name, value in job.items() if name != "max_attempts"},
     }
     item = {name: TypeSerializer().serialize(value) for name, value in record.items()}
     stack.client("dynamodb").put_item(TableName=stack.outputs["JobsTableName"], Item=item)

@@ -22,9 +22,8 @@ Colour = tuple[int, int, int]
 Point = tuple[float, float]
 
 
+# The colours of one time of day: the sky downwards, sun, clouds, the nearest ground.
 class Light(NamedTuple):
-    """The colours of one time of day: the sky downwards, sun, clouds, the nearest ground."""
-
     zenith: Colour
     middle: Colour
     horizon: Colour
@@ -307,7 +306,7 @@ def _finish(scene: Image.Image, size: tuple[int, int], rng: random.Random) -> Im
 
 
 def _disc(size: tuple[int, int], centre: tuple[int, int], radius: float) -> Image.Image:
-    """A soft disc, white at its centre, black from `radius` on, and where it lies outside `size` cut off."""
+    """A soft disc, white at its centre, black from `radius` on, and what lies outside `size` is cut off."""
     side = max(2, round(radius * 2))
     disc = ImageOps.invert(Image.radial_gradient("L")).point(lambda v: max(0, round((v - 75) * 255 / 180)))
     canvas = Image.new("L", size)
@@ -334,7 +333,6 @@ def _tinted(light: Image.Image, colour: Colour) -> Image.Image:
 
 
 def _mix(a: Colour, b: Colour, share: float) -> Colour:
-    share = min(1.0, max(0.0, share))
     red, green, blue = (round(x + (y - x) * share) for x, y in zip(a, b, strict=True))
     return red, green, blue
 

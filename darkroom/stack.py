@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shlex
+import threading
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from darkroom.local import state
-from darkroom.project import NAME, CommandError, command, make
+from darkroom.project import DEFAULT_STACK, CommandError, command, make
+
+_making_client = threading.Lock()  # `cache` lets threads make the same client twice, and sessions are not thread-safe
 
 
 @dataclass(frozen=True)
@@ -22,13 +25,14 @@ class Stack:
     endpoint: str | None = None
 
     @classmethod
-    def open(cls, name: str = NAME, *, aws: bool = False) -> Stack:
+    def open(cls, name: str = DEFAULT_STACK, *, aws: bool = False) -> Stack:
         """The running local stack, or with `aws` the deployed one. Raises CommandError if there is none."""
         return _deployed(name) if aws else _local(name)
 
     def client(self, service: str) -> Any:
         """The boto3 client of `service`: one per process, shared between threads."""
-        return _client(service, self.region, self.endpoint, str(state.certificate(self.name)))
+        with _making_client:
+            return _client(service, self.region, self.endpoint, self.name)
 
     def environment(self) -> dict[str, str]:
         """The environment for child processes that use this stack; a local one hides the user's AWS configuration."""
@@ -63,7 +67,7 @@ def _deployed(name: str) -> Stack:
         stack = session.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
     except (ClientError, BotoCoreError) as error:
         if "does not exist" in str(error):
-            options = "" if name == NAME else f" ARGS={shlex.quote(f'--stack-name {name}')}"
+            options = "" if name == DEFAULT_STACK else f" ARGS={shlex.quote(f'--stack-name {name}')}"
             deploy = f"`{make('build')} && {make('deploy')}{options}`"
             raise CommandError(f"there is no stack {name!r} in {region}: deploy it with {deploy}") from None
         raise CommandError(f"the stack {name!r} in {region} cannot be read: {error}") from None
@@ -71,7 +75,7 @@ def _deployed(name: str) -> Stack:
 
 
 @cache
-def _client(service: str, region: str, endpoint: str | None, ca_bundle: str) -> Any:
+def _client(service: str, region: str, endpoint: str | None, name: str) -> Any:
     import boto3  # slow to import, so not before it is needed
     from botocore.config import Config
 
@@ -83,7 +87,7 @@ def _client(service: str, region: str, endpoint: str | None, ca_bundle: str) -> 
         service,
         region_name=region,
         endpoint_url=endpoint,
-        verify=ca_bundle,
+        verify=str(state.certificate(name)),
         aws_access_key_id=state.ACCESS_KEY,
         aws_secret_access_key=state.SECRET_KEY,
         config=config.merge(Config(inject_host_prefix=False, proxies={})),

@@ -12,9 +12,8 @@ from darkroom.uploads import Upload
 SUMMARY = "summary.json"
 
 
+# One photo of a demo.
 class SummaryJob(TypedDict):
-    """One photo of a demo."""
-
     source: str  # its path relative to PHOTOS
     status: str  # a job's, or one of uploads.Upload's own
     code: str | None
@@ -23,9 +22,8 @@ class SummaryJob(TypedDict):
     seconds: float
 
 
+# A demo's result. Every job that neither succeeded nor was rejected counts as failed.
 class Summary(TypedDict):
-    """A demo's result. Every job that neither succeeded nor was rejected counts as failed."""
-
     uploaded: int
     succeeded: int
     rejected: int
@@ -60,7 +58,7 @@ def summarize(uploads: list[Upload], out: Path) -> Summary:
 
 
 def write_summary(out: Path, summary: Summary) -> None:
-    """Write OUT/summary.json, in ASCII: a file name that is not Unicode stays an escape, which UTF-8 has not."""
+    """Write OUT/summary.json in ASCII: a JSON escape can hold a file name that is not Unicode, UTF-8 cannot."""
     (out / SUMMARY).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
 
 

@@ -23,7 +23,8 @@ def story(record: Record) -> str:
     elif record.get("reason"):
         return f"{record.get('code', '')}: {record['reason']}"
     elif failure := record.get("last_failure"):
-        return f"last attempt failed in {failure['state'] or '?'}: {failure['code']}: {failure['reason']}"
+        where = f" in {failure['state']}" if failure["state"] else ""
+        return f"last attempt failed{where}: {failure['code']}: {failure['reason']}"
     return ""
 
 
@@ -61,11 +62,15 @@ def size(count: int) -> str:
         if value < 999.5 or unit == "GB":
             break
         value /= 1000
-    if unit == "B":
-        return f"{count} B"
-    return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f} {unit}"
+    decimals = 0 if unit == "B" or value >= 99.95 else 1 if value >= 9.995 else 2
+    return f"{value:.{decimals}f} {unit}"
 
 
 def printable(text: str) -> str:
     """Text from outside with every character replaced that could steer a terminal."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+def printable_lines(text: str) -> str:
+    """Like `printable`, but keeps line breaks, and tabs as spaces."""
+    return "\n".join(printable(line) for line in text.expandtabs().splitlines())

@@ -52,7 +52,7 @@ class Upload:
     started: float = 0.0  # epoch seconds
     finished: float | None = None  # epoch seconds
     record: Record | None = None  # the job's, as last read
-    changed_at: float = 0.0  # when that was new, on the monotonic clock
+    changed_at: float = 0.0  # when `record` last changed, by time.monotonic()
     manifest: Path | None = None  # the fetched one
 
     @property
@@ -114,8 +114,8 @@ def upload_and_follow(
     """Upload every file, follow its job to the end and, with `out`, fetch each finished set into it.
 
     Yields an upload at each change of its status, and a last time once it is `over`. After `patience` seconds without a
-    change of its record it ends as UNACCOUNTED. `discard` deletes each uploaded version after its set was fetched (the
-    pipeline then removes the set): for a stack that ends anyway.
+    change of its record it ends as UNACCOUNTED. `discard` deletes each uploaded version once its job has ended (the
+    pipeline then removes its set): for a stack that ends anyway.
     """
     waiting = iter(uploads)
     following: list[Upload] = []

@@ -1,7 +1,8 @@
 """Checks the state machines for mistakes that cfn-lint does not find: `python -m statemachine.check`.
 
 Transitions to missing states, unreachable states, paths that never end, ${…} that the template does not substitute,
-unused substitutions, JSONPath fields in a JSONata definition, and Tasks without timeout, Retry or Catch.
+unused substitutions, JSONPath fields in a JSONata definition, a Choice without Default, a Parallel without Catch, Tasks
+without timeout, Retry or Catch, and a Retry that does not name its errors or whose jitter is not FULL.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def _of_states(machine: dict[str, Any]) -> Iterator[str]:
         if state["Type"] == "Choice" and "Default" not in state:
             yield f"{name}: a Choice without Default fails where no rule matches"
         if not any(_is_end(states[target]) for target in _reachable(name, followers) if target in states):
-            yield f"{name}: no way from here comes to an end"
+            yield f"{name}: no path from here reaches an end"
         if state["Type"] == "Task":
             yield from _of_task(name, state)
         if state["Type"] == "Parallel" and "Catch" not in state:

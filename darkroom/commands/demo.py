@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from darkroom import samples
-from darkroom.contact_sheet import INDEX, SAMPLES, write_report
-from darkroom.progress import progress, results
-from darkroom.project import ROOT, CommandError
+from darkroom.contact_sheet import INDEX, SAMPLES, write_contact_sheet
+from darkroom.progress import results, show
+from darkroom.project import DEFAULT_STACK, ROOT, CommandError, typed_path
 from darkroom.stack import Stack
 from darkroom.summary import SUMMARY, read_summary, summarize, write_summary
 from darkroom.terminal import counted
@@ -25,18 +25,20 @@ if TYPE_CHECKING:
 
 NAME = "demo"
 PREFIX_ON_AWS = "demo/"
-KEEP_BYTES = 500_000_000  # above this, each upload is deleted once its set is fetched: the emulator keeps all it gets
+KEEP_BYTES = 500_000_000  # above this, each upload is deleted once its job has ended: the emulator keeps all it gets
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("demo", help="send photos through a stack of its own and make a contact sheet")
-    parser.add_argument("--photos", type=Path, help="a folder of your photos (default: generated samples)")
-    parser.add_argument("--out", type=Path, default=ROOT / "out", help="the folder for the results (default: out/)")
+    parser.add_argument("--photos", type=typed_path, help="a folder of your photos (default: generated samples)")
+    parser.add_argument("--out", type=typed_path, default=ROOT / "out", help="results (default: the checkout's out/)")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the demo; 1 if a job failed or is unaccounted for. A rejected photo is no failure."""
+    if not args.aws and args.stack not in (DEFAULT_STACK, NAME):
+        raise CommandError("the demo starts a local stack of its own: leave out --stack, or add --aws")
     photos, out = args.photos, args.out
     if photos:
         files, skipped = photos_of(photos, out)
@@ -56,12 +58,10 @@ def run(args: argparse.Namespace) -> int:
         discard = not args.aws and sum(file.stat().st_size for file in files) > KEEP_BYTES
         uploads = uploads_from(photos, files, PREFIX_ON_AWS if args.aws else "")
         print(f"Uploading {counted(len(uploads), 'file', 'files')}", flush=True)
-        with progress(uploads) as show:
-            for upload in upload_and_follow(stack, uploads, out, discard=discard):
-                show(upload)
+        show(upload_and_follow(stack, uploads, out, discard=discard), len(uploads))
     summary = summarize(uploads, out)
     write_summary(out, summary)
-    page = write_report(out, photos, summary)
+    page = write_contact_sheet(out, photos, summary)
     Console().print(results(uploads))
     print(f"Contact sheet: {page.resolve()}")
     print(

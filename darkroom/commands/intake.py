@@ -43,7 +43,7 @@ def _pause(args: argparse.Namespace) -> int:
     print(f"Intake {'is' if changed else 'was already'} paused: {_waiting(queue)}.")
     print(
         f"Resume before {until:%A %d %B %Y, %H:%M %Z} with `{command(args.stack, aws=args.aws)} resume`: the queue "
-        f"deletes an upload's event after {days:g} days. Those that waited before the pause go earlier."
+        f"deletes an upload's event after {days:g} days. Events that were already waiting are deleted earlier."
     )
     return 0
 

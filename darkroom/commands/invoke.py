@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import argparse
 import base64
+import contextlib
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,9 @@ from urllib.parse import unquote_plus
 from botocore.exceptions import ClientError
 
 from darkroom import records, samples
-from darkroom.project import ROOT, CommandError
+from darkroom.project import ROOT, CommandError, typed_path
 from darkroom.stack import Stack
+from darkroom.terminal import printable_lines
 
 SOURCE, OUTPUT = "darkroom-source", "darkroom-output"
 
@@ -27,9 +30,8 @@ SOURCE, OUTPUT = "darkroom-source", "darkroom-output"
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("invoke", help="run one function with a sample event")
     parser.add_argument("function", metavar="FUNCTION", help="its id in the template, such as ValidateFunction")
-    parser.add_argument(
-        "-e", "--event", type=Path, metavar="FILE", help="the event (default: the function's sample in events/)"
-    )
+    event = "the event (default: the function's sample in events/)"
+    parser.add_argument("-e", "--event", type=typed_path, metavar="FILE", help=event)
     parser.add_argument("-l", "--log", action="store_true", help="show the function's log too, on stderr")
     parser.set_defaults(run=run)
 
@@ -43,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     answer = _invoke(stack, args.function, event)
     payload = json.load(answer["Payload"])
     if args.log:
-        print(base64.b64decode(answer.get("LogResult", "")).decode(errors="replace"), file=sys.stderr)
+        print(printable_lines(base64.b64decode(answer.get("LogResult", "")).decode(errors="replace")), file=sys.stderr)
     print(json.dumps(payload, indent=2, ensure_ascii=False))
     if "FunctionError" in answer:
         raise CommandError(f"{args.function} raised {payload.get('errorType')}: {payload.get('errorMessage')}")
@@ -76,7 +78,7 @@ def read_event(path: Path, stack: Stack) -> Any:
         raise CommandError(f"{path} is not JSON: {error}") from None
     text = json.dumps(_with_real_sources(event, stack))
     for sample, output in ((SOURCE, "SourceBucketName"), (OUTPUT, "OutputBucketName")):
-        text = text.replace(sample, stack.outputs[output])
+        text = re.sub(rf"(?<![\w.-]){sample}(?![\w.-])", stack.outputs[output], text)
     return json.loads(text)
 
 
@@ -108,12 +110,14 @@ def _with_real_sources(node: Any, stack: Stack) -> Any:
         case {"bucket": {"name": str(bucket)}, "object": {"key": str(key)} as item} if bucket == SOURCE:
             version, etag, size = _source(stack, unquote_plus(key))
             return node | {"object": {**item, "versionId": version, "eTag": etag, "size": size}}
+        case {"body": str(body), **others}:  # an SQS message
+            with contextlib.suppress(ValueError):  # not JSON: for the trigger to refuse
+                body = json.dumps(_with_real_sources(json.loads(body), stack))
+            return {**_with_real_sources(others, stack), "body": body}
         case dict():
             return {name: _with_real_sources(value, stack) for name, value in node.items()}
         case list():
             return [_with_real_sources(value, stack) for value in node]
-        case str() if node.startswith("{"):  # the body of an SQS message
-            return json.dumps(_with_real_sources(json.loads(node), stack))
     return node
 
 

@@ -1,4 +1,4 @@
-"""Show job records: those of one source, or those that need attention."""
+"""Show job records: those of one source, or those that are open, rejected or failed."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import argparse
 from rich.console import Console
 from rich.text import Text
 
-from darkroom.records import INDEXED, of_source, source_key, with_status
+from darkroom.records import INDEXED, OPEN, of_source, source_key, with_status
 from darkroom.stack import Stack
 from darkroom.terminal import ago, printable, status_text, story, table
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser("jobs", help="show the jobs that need attention, or all jobs of a source")
+    parser = subparsers.add_parser("jobs", help="show jobs that are open, rejected or failed, or all of a source")
     parser.add_argument("key", nargs="?", metavar="KEY", help="a source: shows the job of each version")
     parser.add_argument("--status", choices=INDEXED, help="only jobs with this status (SUCCEEDED ones: by KEY)")
     parser.add_argument("--limit", type=int, default=50, help="how many of the newest jobs per status (default 50)")
@@ -21,18 +21,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print a table of jobs. Without a key, none that SUCCEEDED: the index does not list them."""
+    """Print a table of jobs."""
     stack = Stack.open(args.stack, aws=args.aws)
     if args.key:
         key = source_key(args.key)
         records = [record for record in of_source(stack, key) if args.status in (None, record["status"])]
         nothing = f"No job for {printable(key)}: was it uploaded under exactly this key?"
     else:
-        statuses = [args.status] if args.status else INDEXED
+        statuses = [args.status] if args.status else (*OPEN, "REJECTED", "FAILED")
         records = [record for status in statuses for record in with_status(stack, status, args.limit)]
-        nothing = (
-            f"No job is {args.status}." if args.status else "No job needs attention: none is open, refused or failed."
-        )
+        nothing = f"No job is {args.status}." if args.status else "No job is open, rejected or failed."
     if not records:
         print(nothing)
         return 0

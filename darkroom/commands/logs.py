@@ -11,6 +11,7 @@ from typing import Any
 
 from darkroom.commands.invoke import function_name
 from darkroom.stack import Stack
+from darkroom.terminal import printable_lines
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -29,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     logs = [_events(stack, function, since) for function in functions]
     for event in heapq.merge(*logs, key=lambda event: event["timestamp"]):
         moment = datetime.fromtimestamp(event["timestamp"] / 1000).astimezone()
-        print(f"{moment:%H:%M:%S} {event['message'].rstrip()}")
+        print(f"{moment:%H:%M:%S} {printable_lines(event['message'].rstrip())}")
     return 0
 
 

@@ -114,7 +114,8 @@ def run(args: argparse.Namespace) -> int:
             _show_unreadable(unreadable)
             if args.delete and not args.dry_run:
                 _delete(stack, unreadable)
-                print("They were deleted.")
+                if unreadable:
+                    print("They were deleted.")
             return 0
         messages, obsolete = plan(stack, letters, key=args.key, code=args.code, stuck_hours=args.stuck)
         if not args.dry_run:
@@ -139,7 +140,7 @@ def plan(
     keys = sorted({name for letter in readable for name in letter.keys})
     newest = dict(zip(keys, _parallel(lambda name: records.newest(stack, name), keys), strict=True))
     messages: dict[object, Message] = {}
-    accounted: set[Version] = set()  # that a message names, and the newest of each key that it names
+    accounted: set[Version] = set()  # versions that a letter names, and the newest version of each key in it
     for letter in readable:
         jobs = [record for name in sorted(letter.keys) if (record := newest[name])]
         if code and not any(_failed(record, code) for record in jobs):
@@ -159,7 +160,7 @@ def plan(
 
 
 def _jobs(stack: Stack, key: str | None, code: str | None, stuck_hours: float) -> tuple[list[tuple[str, Record]], int]:
-    """Jobs to bring back by their records (the index only says where to look), and the number of obsolete ones."""
+    """Jobs to bring back, as their records are now (the index may lag), and the number of FAILED jobs left alone."""
     if key:
         if record := records.newest(stack, key):
             return [(NAMED, record)], 0
@@ -248,7 +249,9 @@ def _notices(body: str, bucket: str) -> frozenset[Notice] | None:
 
 def _notice(event: str, item: dict[str, Any]) -> Notice:
     removed = event.removeprefix("s3:").startswith("ObjectRemoved:")
-    return unquote_plus(item["key"], errors="strict"), item.get("versionId"), removed
+    key = unquote_plus(item["key"], errors="strict")
+    key.encode()  # the trigger refuses half a character (a lone surrogate)
+    return key, item.get("versionId"), removed
 
 
 def _body(stack: Stack, version: Version) -> str:

@@ -11,16 +11,17 @@ from pathlib import Path
 
 from rich.console import Console
 
-from darkroom.progress import progress, results
-from darkroom.project import CommandError
+from darkroom.progress import results, show
+from darkroom.project import CommandError, typed_path
+from darkroom.records import SOURCE_PREFIX
 from darkroom.stack import Stack
 from darkroom.terminal import printable, size
 from darkroom.uploads import TRANSFERS, Upload, find_files, skipped_text, upload_and_follow, upload_file, uploads_from
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = subparsers.add_parser("upload", help="upload photos; folders with all files below them")
-    parser.add_argument("paths", nargs="+", type=Path, metavar="FILE|FOLDER")
+    parser = subparsers.add_parser("upload", help="upload photos, and all files in and below folders")
+    parser.add_argument("paths", nargs="+", type=typed_path, metavar="FILE|FOLDER")
     parser.add_argument("--prefix", default="", help="a folder below raw/ to put them in, such as products")
     parser.add_argument("--watch", action="store_true", help="wait for the jobs to end and show their results")
     parser.set_defaults(run=run)
@@ -31,9 +32,7 @@ def run(args: argparse.Namespace) -> int:
     stack = Stack.open(args.stack, aws=args.aws)
     uploads = planned(args.paths, args.prefix)
     if args.watch:
-        with progress(uploads) as show:
-            for upload in upload_and_follow(stack, uploads):
-                show(upload)
+        show(upload_and_follow(stack, uploads), len(uploads))
         Console().print(results(uploads))
     else:
         with ThreadPoolExecutor(TRANSFERS) as pool:
@@ -46,8 +45,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def planned(paths: Iterable[Path], prefix: str = "") -> list[Upload]:
-    """Uploads of files under their names, and of folders' files under their paths there. Raises CommandError."""
-    prefix = prefix.strip("/") and prefix.strip("/") + "/"
+    """A file's key is its name; below a folder, its path relative to the folder. Raises CommandError."""
+    prefix = (prefix.strip("/") + "/").lstrip("/").removeprefix(SOURCE_PREFIX)
     uploads: list[Upload] = []
     for path in paths:
         if path.is_dir():

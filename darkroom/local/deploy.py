@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import subprocess
 import sys
@@ -16,19 +15,20 @@ from botocore.exceptions import ClientError
 from darkroom.local import emulator, state
 from darkroom.local.state import REGION
 from darkroom.local.template import ARTIFACTS, FUNCTIONS, Template, artifact_key, code_package, load_template, localize
-from darkroom.project import NAME, ROOT, CommandError, command
+from darkroom.project import DEFAULT_STACK, ROOT, CommandError, command
 from darkroom.stack import Stack
 
 
 def up(
-    name: str = NAME,
+    name: str = DEFAULT_STACK,
     *,
     parameters: Mapping[str, str] | None = None,
     edit: Callable[[Template], None] | None = None,
     settings: dict[str, str] | None = None,
     keep: bool = False,
+    update: bool = True,
 ) -> Stack:
-    """Start the local stack `name`, or update the running one, and return it.
+    """Start the local stack `name`, or with `update` deploy to the running one, and return it.
 
     `parameters` are the template's; `edit` may change the local template before it is deployed; `settings` are
     environment variables of a new emulator. Without `keep` the stack ends with this process. Raises CommandError, and
@@ -40,7 +40,7 @@ def up(
     localize(template, parameters)
     if edit is not None:
         edit(template)
-    if state.is_running(name):
+    if update and state.is_running(name):
         try:
             endpoint = state.read(name)["endpoint"]
         except (FileNotFoundError, ValueError):
@@ -61,11 +61,10 @@ def up(
 
 @contextmanager
 def running(name: str, **options: Any) -> Iterator[Stack]:
-    """A local stack for the length of a `with` block; `options` are those of `up`."""
-    if state.is_running(name):
-        raise CommandError(f"the local stack {name!r} is in use: end it with `{command(name)} down`")
+    """A new local stack for the length of a `with` block; `options` are those of `up`. Raises CommandError."""
+    stack = up(name, update=False, **options)
     try:
-        yield up(name, **options)
+        yield stack
     finally:
         emulator.stop(name)
 
@@ -81,7 +80,6 @@ def _check_recipes() -> None:
 
 def _deploy(name: str, endpoint: str, template: Template, parameters: Mapping[str, str]) -> Stack:
     """Package the template, create or update its CloudFormation stack, and wait, as `sam deploy` does."""
-    template = copy.deepcopy(template)
     artifacts = [code_package()]
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::StateMachine" and "DefinitionUri" in resource["Properties"]:
@@ -95,7 +93,8 @@ def _deploy(name: str, endpoint: str, template: Template, parameters: Mapping[st
         s3.put_object(Bucket=ARTIFACTS, Key=artifact_key(artifact), Body=artifact)
     body = json.dumps(template)
     (state.folder(name) / "template.json").write_text(body, encoding="utf-8")
-    apply = cloudformation.update_stack if _exists(cloudformation, name) else cloudformation.create_stack
+    deployed = name in (item["StackName"] for item in cloudformation.describe_stacks()["Stacks"])
+    apply = cloudformation.update_stack if deployed else cloudformation.create_stack
     try:
         apply(
             StackName=name,
@@ -111,19 +110,9 @@ def _deploy(name: str, endpoint: str, template: Template, parameters: Mapping[st
     return Stack(name, outputs, REGION, endpoint)
 
 
-def _exists(cloudformation: Any, name: str) -> bool:
-    try:
-        cloudformation.describe_stacks(StackName=name)
-    except ClientError:
-        return False
-    return True
-
-
 def _outputs(cloudformation: Any, name: str) -> dict[str, str]:
     """The stack's outputs, once it is deployed. Raises CommandError, with the reasons, if that fails."""
-    while (stack := cloudformation.describe_stacks(StackName=name)["Stacks"][0])["StackStatus"].endswith(
-        "_IN_PROGRESS"
-    ):
+    while "_IN_PROGRESS" in (stack := cloudformation.describe_stacks(StackName=name)["Stacks"][0])["StackStatus"]:
         time.sleep(0.05)
     if stack["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
         return {item["OutputKey"]: item["OutputValue"] for item in stack["Outputs"]}

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from darkroom.local import state
 from darkroom.local.state import certificate
-from darkroom.project import ROOT, CommandError, make
+from darkroom.project import ROOT, CommandError, command, make
 
 PROGRAM = state.STATE / "tools" / "ministack" / "bin" / "ministack"
 KEEP = b"k"  # tells the supervisor to live on when its standard input closes
@@ -44,13 +44,16 @@ def start(name: str, settings: dict[str, str] | None = None) -> str:
     if not PROGRAM.exists():
         raise CommandError(f"the local AWS emulator is not installed: run `{make('install')}`")
     folder = state.folder(name)
-    _clear(folder)
-    (folder / "tmp").mkdir(parents=True)
-    make_certificate(certificate(name), folder / "key.pem")
-    port = free_port()
-    with (folder / "lock").open("ab") as lock, (folder / "emulator.log").open("wb") as log:
-        if not state.locked(lock.fileno()):
-            raise CommandError(f"another process is starting the local stack {name!r}: try again in a moment")
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("ab") as lock, (folder / "emulator.log").open("ab") as log:
+        if not state.try_lock(lock.fileno()):
+            raise CommandError(f"the local stack {name!r} is in use: end it with `{command(name)} down`")
+        lock.truncate(0)  # an earlier group's id: `stop` in another process would kill it
+        log.truncate(0)
+        _clear(folder)
+        (folder / "tmp").mkdir()
+        make_certificate(certificate(name), folder / "key.pem")
+        port = free_port()
         process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "darkroom.local.emulator", str(lock.fileno()), str(PROGRAM)],
             cwd=ROOT,
@@ -61,6 +64,7 @@ def start(name: str, settings: dict[str, str] | None = None) -> str:
             pass_fds=[lock.fileno()],
             start_new_session=True,
         )
+        lock.write(str(process.pid).encode())
     _started[name] = process
     try:
         _wait_until_healthy(process, port, name)
@@ -79,19 +83,24 @@ def keep(name: str) -> None:
 
 
 def stop(name: str) -> bool:
-    """End the emulator of the stack `name` and its children; True if there was one."""
-    folder = state.folder(name)
+    """End the emulator of the stack `name` and its children, but none that replaced our own; True if it ran."""
+    path = state.folder(name) / "lock"
     process = _started.pop(name, None)
-    ran = state.is_running(name)
-    while state.is_running(name):
-        group = process.pid if process else int((folder / "lock").read_text() or 0)
-        if group:  # else the supervisor has not written it yet
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(group, signal.SIGKILL)  # nothing to save: its state is in memory and temporary files
-        time.sleep(0.01)
+    ran = False
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as lock:
+        while not state.try_lock(lock.fileno()):
+            group = int(path.read_text() or 0)
+            if process and group != process.pid:
+                break  # another process has started it since
+            if group:  # else the process that starts it has not written it yet
+                ran = True
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(group, signal.SIGKILL)  # nothing to save: its state is in memory and temporary files
+            time.sleep(0.01)
+        else:
+            _clear(path.parent)
     if process is not None:
         process.communicate()  # closes its standard input and waits for its end
-    _clear(folder)
     return ran
 
 
@@ -190,8 +199,6 @@ def _supervise(lock: int, program: str) -> None:
         if sys.stdin.buffer.read(1) != KEEP:
             end()
 
-    os.ftruncate(lock, 0)
-    os.write(lock, str(os.getpid()).encode())
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, end)
     threading.Thread(target=end_with_starter, daemon=True).start()

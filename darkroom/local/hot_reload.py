@@ -1,4 +1,4 @@
-"""Runs a function's handler from the working tree, imported again whenever a file of functions/ has changed.
+"""Runs a function's handler from the working tree, imported again when a .py or .json file of functions/ has changed.
 
 The local stack deploys this file beside its `bootstrap`, so an edit is live on the next invocation, even of a warm
 worker. It is not deployed to AWS.

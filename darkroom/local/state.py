@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -16,9 +17,8 @@ REGION = "us-east-1"
 ACCESS_KEY = SECRET_KEY = "test"  # noqa: S105 - the emulator's administrator; functions get their role's keys
 
 
+# stack.json: how to reach a stack.
 class StackState(TypedDict):
-    """stack.json: how to reach a stack."""
-
     endpoint: str
     region: str
     outputs: NotRequired[dict[str, str]]  # once it is deployed
@@ -57,20 +57,17 @@ def environment(name: str, endpoint: str, region: str = REGION) -> dict[str, str
 
 def is_running(name: str) -> bool:
     """True if the emulator of the local stack `name` runs."""
-    try:
-        with (folder(name) / "lock").open("rb") as lock:
-            return not locked(lock.fileno())
-    except FileNotFoundError:
-        return False
+    with contextlib.suppress(FileNotFoundError), (folder(name) / "lock").open("rb") as lock:
+        return not try_lock(lock.fileno())
+    return False
 
 
-def locked(descriptor: int) -> bool:
+def try_lock(descriptor: int) -> bool:
     """Lock an open file; False if another process holds the lock."""
-    try:
+    with contextlib.suppress(BlockingIOError):
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        return True
+    return False
 
 
 def read(name: str) -> StackState:

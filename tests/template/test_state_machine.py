@@ -133,7 +133,7 @@ def forget_jsonata(machine: dict[str, Any]) -> None:
         (dangle_in_catch, "OptimizeImage: leads to Nowhere"),
         (dangle_in_branch, "StartAt: leads to Nowhere"),
         (orphan, "Forgotten: nothing leads here"),
-        (endless, "NotifySuccess: no way from here comes to an end"),
+        (endless, "NotifySuccess: no path from here reaches an end"),
         (stop_short, "NotifySuccess: neither Next nor End"),
         (choose_nothing, "ImageValid?: a Choice without Default"),
         (use_jsonpath, "ValidateImage: ResultPath is a JSONPath field"),

@@ -63,6 +63,28 @@ def test_without_an_environment_the_program_says_what_to_run(tmp_path: Path) -> 
     assert run.stderr == f"darkroom: not installed yet: run `make -C '{checkout}' install`\n"
 
 
+def test_make_clean_works_without_an_environment(tmp_path: Path) -> None:
+    for name in ("Makefile", "install.mk", "bin/darkroom"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / ".darkroom" / "ended").mkdir(parents=True)
+    (tmp_path / ".darkroom" / "ended" / "lock").touch()
+    assert sh("make clean", tmp_path).returncode == 0
+    assert not (tmp_path / ".darkroom").exists()
+
+
+@pytest.mark.parametrize(
+    "line", ["demo --photos ~/a --out ~/b", "report ~/b --photos ~/a", "upload ~/a", "invoke X --event ~/a"]
+)
+def test_a_home_folder_that_the_shell_left_is_expanded(
+    line: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    args = vars(cli._parser(line.split()).parse_args(line.split()))
+    values = [value for name in ("photos", "out", "event") if (value := args.get(name))] + args.get("paths", [])
+    assert {path.parent for path in values} == {tmp_path}
+
+
 def imports(folder: Path = ROOT / "darkroom") -> dict[str, set[str]]:
     """The imports among the package's modules, those within functions and for the type check included."""
     trees = {module_name(path, folder): ast.parse(path.read_text(encoding="utf-8")) for path in folder.rglob("*.py")}

@@ -111,6 +111,11 @@ def test_on_aws_it_uploads_to_a_folder_of_its_own(play: FakePipeline, photos: Pa
     assert summary(tmp_path / "out")["jobs"][0]["source"] == "cats/tom & jerry.png"
 
 
+def test_on_this_computer_another_stack_is_refused(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="leave out --stack, or add --aws"):
+        demo.run(argparse.Namespace(photos=photos, out=tmp_path / "out", aws=False, stack="mine"))
+
+
 def test_a_second_demo_replaces_the_first_and_nothing_else(play: FakePipeline, photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     run(photos, out)
@@ -133,7 +138,7 @@ def test_a_demo_replaces_the_files_of_an_interrupted_one(
 
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr(demo, "write_report", interrupted)
+        patch.setattr(demo, "write_contact_sheet", interrupted)
         with pytest.raises(KeyboardInterrupt):
             run(photos, out)
     assert (out / "processed").exists()

@@ -9,11 +9,13 @@ import pytest
 
 from darkroom.commands import jobs, watch
 from darkroom.stack import Stack
-from darkroom.terminal import printable, size
+from darkroom.terminal import printable, printable_lines, size, story
 from tests.unit.fake_pipeline import FakePipeline, playing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from contracts import Failure, Record
 
 
 @pytest.fixture
@@ -23,6 +25,8 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePipeline]:
         monkeypatch.setattr(Stack, "open", lambda *_args, **_options: play.stack)
         play.record("raw/good.jpg", "v1", "SUCCEEDED", result={"renditions": 13, "bytes_in": 2000, "bytes_out": 900})
         play.record("raw/bad.jpg", "v1", "REJECTED", code="CORRUPT", reason="Export it again.")
+        play.record("raw/old.jpg", "v1", "SUPERSEDED")
+        play.record("raw/old.jpg", "v2", "DELETED")
         failure = {"state": "OptimizeImage", "code": "Lambda.Unknown", "reason": "It broke."}
         play.record("raw/good.jpg", "v2", "QUEUED", last_failure=failure)
         yield play
@@ -34,11 +38,13 @@ def shown(capsys: pytest.CaptureFixture[str], key: str | None = None, status: st
     return capsys.readouterr().out
 
 
-def test_without_a_key_it_shows_what_needs_attention(play: FakePipeline, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_key_it_shows_no_history(play: FakePipeline, capsys: pytest.CaptureFixture[str]) -> None:
     text = shown(capsys)
     assert "CORRUPT: Export it again." in text
     assert "last attempt failed in OptimizeImage: Lambda.Unknown: It broke." in text
-    assert "SUCCEEDED" not in text
+    for status in ("SUCCEEDED", "SUPERSEDED", "DELETED"):
+        assert status not in text
+    assert "SUPERSEDED" in shown(capsys, status="SUPERSEDED")
 
 
 def test_by_status(play: FakePipeline, capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,6 +77,12 @@ def test_watching_all_follows_a_job_out_of_the_index(play: FakePipeline) -> None
     assert next(changes)["status"] == "SUCCEEDED"
 
 
+def test_a_run_that_was_lost_outside_of_any_state_names_none() -> None:
+    failure: Failure = {"state": None, "code": "RUN_LOST", "reason": "It ended."}
+    record: Record = {"source_key": "raw/a.jpg", "item": "job#v", "status": "QUEUED", "last_failure": failure}
+    assert story(record) == "last attempt failed: RUN_LOST: It ended."
+
+
 @pytest.mark.parametrize(
     ("count", "text"),
     [(0, "0 B"), (999, "999 B"), (1000, "1.00 kB"), (41_349, "41.3 kB"), (999_600, "1.00 MB"), (123_456_789, "123 MB")],
@@ -81,3 +93,7 @@ def test_sizes(count: int, text: str) -> None:
 
 def test_a_name_cannot_control_the_terminal() -> None:
     assert printable("a\x1b[2Jb\u202ec\n.jpg") == "a\ufffd[2Jb\ufffdc\ufffd.jpg"
+
+
+def test_a_log_keeps_its_line_breaks_and_controls_nothing() -> None:
+    assert printable_lines("a\tb\x9b2J\r\n\u202ec\n") == "a       b\ufffd2J\n\ufffdc"

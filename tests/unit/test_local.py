@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +145,18 @@ def test_a_local_client_ignores_the_users_profile(monkeypatch: pytest.MonkeyPatc
     assert client.meta.region_name == "eu-central-1"
 
 
+@pytest.mark.parametrize("name", ["a" * 128, "tools"])
+def test_on_aws_a_stack_may_have_any_name_that_cloudformation_allows(name: str) -> None:
+    assert Stack(name, {}, "eu-central-1").client("sqs").meta.region_name == "eu-central-1"
+
+
+def test_threads_share_one_client() -> None:
+    local = Stack("threads", {}, "us-east-1", "https://127.0.0.1:4001")
+    with ThreadPoolExecutor(8) as pool:
+        clients = list(pool.map(lambda _: local.client("sns"), range(8)))
+    assert len({id(client) for client in clients}) == 1
+
+
 def test_a_child_process_of_a_local_stack_sees_no_profile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "production")
     environment = Stack("x", {}, "us-east-1", "https://127.0.0.1:4001").environment()
@@ -186,6 +203,78 @@ def test_a_failed_start_shows_the_end_of_the_log_and_leaves_nothing(
     with pytest.raises(CommandError, match=r"did not start(?s:.*)cannot bind: no luck"):
         emulator.start("x")
     assert not state.is_running("x")
+
+
+@pytest.fixture
+def idle(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program in the place of the emulator, which only runs. Returns .darkroom/."""
+    program = folder / "ministack"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(emulator, "PROGRAM", program)
+    monkeypatch.setattr(emulator, "_wait_until_healthy", lambda *_: None)
+    return folder
+
+
+@contextlib.contextmanager
+def locked_elsewhere(path: Path) -> Iterator[None]:
+    with path.open("ab") as lock:
+        assert state.try_lock(lock.fileno())
+        yield
+
+
+def test_a_stack_that_another_process_runs_or_starts_is_left_alone(idle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (idle / "own" / "tmp").mkdir(parents=True)
+    names = ("stack.json", "certificate.pem", "key.pem", "emulator.log")
+    (idle / "own" / "lock").write_text("1234")
+    not_yet = iter([False, False])  # it takes the lock just after this process has looked
+    monkeypatch.setattr(state, "is_running", lambda _: next(not_yet, True))
+    for name in names:
+        (idle / "own" / name).write_text("of the other process")
+    monkeypatch.setattr(deploy, "_check_recipes", lambda: None)
+    monkeypatch.setattr(os, "killpg", lambda *_: pytest.fail("it ends the other process"))
+    with (
+        locked_elsewhere(idle / "own" / "lock"),
+        pytest.raises(CommandError, match="is in use: end it with"),
+        deploy.running("own"),
+    ):
+        pytest.fail("it runs")
+    assert {(idle / "own" / name).read_text() for name in names} == {"of the other process"}
+    assert (idle / "own" / "tmp").exists()
+
+
+def test_only_the_stack_that_this_process_started_is_ended(idle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    emulator.start("own")
+    group = int((idle / "own" / "lock").read_text())
+    os.killpg(group, signal.SIGKILL)  # as `down` in another process, which then starts its own
+    while state.is_running("own"):
+        time.sleep(0.01)
+    (idle / "own" / "lock").write_text("1234")
+    (idle / "own" / "stack.json").write_text("of the other process")
+    monkeypatch.setattr(os, "killpg", lambda *_: pytest.fail("it ends the other process"))
+    with locked_elsewhere(idle / "own" / "lock"):
+        assert not emulator.stop("own")
+    assert (idle / "own" / "stack.json").exists()
+
+
+def test_the_id_of_an_earlier_stack_is_removed_before_a_new_one_starts(
+    idle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (idle / "own").mkdir()
+    (idle / "own" / "lock").write_text("1234")
+    ids: list[str] = []
+    popen = subprocess.Popen
+
+    def start(*args: Any, **options: Any) -> Any:
+        ids.append((idle / "own" / "lock").read_text())
+        return popen(*args, **options)
+
+    monkeypatch.setattr(emulator.subprocess, "Popen", start)
+    emulator.start("own")
+    ids.append((idle / "own" / "lock").read_text())
+    assert ids == ["", str(emulator._started["own"].pid)]
+    assert emulator.stop("own")
+    assert not state.is_running("own")
 
 
 def test_an_expected_failure_is_one_sentence_and_exit_code_1(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

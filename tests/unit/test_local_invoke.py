@@ -11,9 +11,12 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from darkroom.commands import invoke
+from darkroom import records
+from darkroom.commands import invoke, watch
 from darkroom.project import CommandError
 from darkroom.stack import Stack
+from pipeline.manifest import SCHEMA_VERSION
+from tests.unit.fake_pipeline import playing
 
 
 @pytest.fixture
@@ -81,6 +84,28 @@ def test_on_aws_nothing_is_uploaded(tmp_path: Path, s3: Any) -> None:
     with pytest.raises(CommandError, match=r"raw/a\.jpg, which is not in my-source: upload it first"):
         read(tmp_path, {"bucket": "darkroom-source", "key": "raw/a.jpg"}, deployed)
     assert s3.list_objects_v2(Bucket="my-source")["KeyCount"] == 0
+
+
+def test_only_the_samples_whole_bucket_name_is_replaced(tmp_path: Path) -> None:
+    names = ["darkroom-source-aabbccddeeff", "my-darkroom-source", "arn:aws:s3:::darkroom-source/raw/a.jpg"]
+    assert read(tmp_path, names) == [*names[:2], "arn:aws:s3:::my-source/raw/a.jpg"]
+
+
+def test_text_that_only_looks_like_json_stays(tmp_path: Path) -> None:
+    event = {"reason": "{not JSON", "Records": [{"body": "{not JSON"}, {"body": "no JSON either"}]}
+    assert read(tmp_path, event) == event
+
+
+def test_the_record_that_is_written_can_be_watched_and_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with playing() as play:
+        source = {"bucket": "darkroom-source", "key": "raw/a.jpg", "version_id": "v", "etag": "e", "size": 1}
+        recipe = {"name": "default", "hash": "0" * 16}
+        job: Any = {"job_id": "j", "execution_name": "j-1-1", "round": 1, "attempt": 1, "source": source}
+        records.put_open(play.stack, job | {"recipe": recipe})
+        change = next(watch.changes_of(play.stack, ["raw/a.jpg"]))
+        assert watch.line(change).plain[10:] == "PROCESSING  raw/a.jpg"
+        assert change["schema_version"] == SCHEMA_VERSION
+        assert records.with_status(play.stack, "PROCESSING", 1) == [change]
 
 
 def test_for_an_unknown_function_the_error_names_the_choices() -> None:

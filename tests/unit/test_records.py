@@ -5,14 +5,20 @@ from __future__ import annotations
 from typing import get_args
 
 import contracts
-from darkroom import records
+from darkroom import records, uploads
 from pipeline import keys
+from trigger import notices
 
 
 def test_keys_agree_with_the_functions() -> None:
     assert records.SOURCE_PREFIX == keys.SOURCE_PREFIX
     assert records.record_item("v 1") == keys.record("v 1")
     assert records.version_of({"source_key": "raw/a.jpg", "item": keys.record("v 1")}) == "v 1"
+
+
+def test_litter_agrees_with_the_trigger() -> None:
+    # Both also skip other names: hidden files here, and there what macOS writes beside a file.
+    assert {name for name in notices.LITTER if not name.startswith(".")} == uploads.LITTER
 
 
 def test_statuses_agree_with_the_contract() -> None:

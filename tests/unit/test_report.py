@@ -6,14 +6,15 @@ import argparse
 import json
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from contracts import SourceFormat
 from darkroom import contact_sheet
 from darkroom.commands import report
-from darkroom.contact_sheet import write_report
+from darkroom.contact_sheet import write_contact_sheet
 from darkroom.project import CommandError
 from darkroom.summary import read_summary
 
@@ -72,7 +73,7 @@ def page(out: Path, photos: Path, *jobs: dict[str, Any]) -> tuple[Links, str]:
     good = sum(1 for job in jobs if job["manifest"])
     summary = {"uploaded": len(jobs), "succeeded": good, "rejected": len(jobs) - good, "failed": 0, "seconds": 3}
     out.mkdir(exist_ok=True)
-    html = write_report(out, photos, summary | {"jobs": list(jobs)}).read_text(encoding="utf-8")
+    html = write_contact_sheet(out, photos, summary | {"jobs": list(jobs)}).read_text(encoding="utf-8")
     links = Links()
     links.feed(html)
     return links, html
@@ -118,6 +119,13 @@ def test_a_rendition_stands_for_a_source_that_browsers_do_not_show(tmp_path: Pat
     previews = [links.images[0], links.images[3], links.images[6]]
     assert previews == ["processed/scan.tif/small.webp", "../photo.jpg", "processed/gone.jpg/small.webp"]
     assert "../scan.tif" in links.links, "the link still leads to the original"
+
+
+def test_every_source_format_has_a_label(tmp_path: Path) -> None:
+    for kind in get_args(SourceFormat):
+        links, _ = page(tmp_path / kind, tmp_path, develop(tmp_path / kind, "a", kind))
+        label = "WebP" if kind == "webp" else kind.upper()
+        assert f"4000 \N{MULTIPLICATION SIGN} 2000 \N{EN SPACE} {label} 10.0 kB" in links.text
 
 
 def test_the_page_loads_nothing_from_a_network_and_has_no_scripts(tmp_path: Path) -> None:

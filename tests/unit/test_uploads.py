@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from darkroom import uploads as uploads_module
+from darkroom.commands import upload as upload_command
 from darkroom.uploads import Upload, fetch_set, find_files, local_path, upload_and_follow, uploads_from
 from tests.unit.fake_pipeline import FakePipeline, playing
 
@@ -129,3 +130,19 @@ def test_hidden_and_system_files_are_skipped_and_counted(tmp_path: Path) -> None
 def test_no_key_leads_out_of_the_folder(tmp_path: Path, key: str) -> None:
     with pytest.raises(ValueError, match="no path below a folder"):
         local_path(tmp_path, key)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "key"),
+    [
+        ("", "raw/a.jpg"),
+        ("/", "raw/a.jpg"),
+        ("raw/", "raw/a.jpg"),
+        ("products", "raw/products/a.jpg"),
+        ("/products/new/", "raw/products/new/a.jpg"),
+        ("raw/products", "raw/products/a.jpg"),
+    ],
+)
+def test_a_prefix_may_be_typed_with_or_without_raw(tmp_path: Path, prefix: str, key: str) -> None:
+    (tmp_path / "a.jpg").touch()
+    assert [upload.key for upload in upload_command.planned([tmp_path / "a.jpg"], prefix)] == [key]
