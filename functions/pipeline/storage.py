@@ -102,5 +102,5 @@ def delete(bucket: str, keys: Iterable[str]) -> None:
             Bucket=bucket,
             Delete={"Objects": [{"Key": key} for key in pending[start : start + 1000]], "Quiet": True},
         )
-        for error in answer.get("Errors", [])[:1]:
-            raise RuntimeError(f"could not remove {error.get('Key')}: {error.get('Code')} {error.get('Message')}")
+        if errors := answer.get("Errors"):
+            raise RuntimeError(f"could not remove {len(errors)} objects, the first of them: {errors[0]}")

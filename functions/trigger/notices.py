@@ -23,7 +23,7 @@ class Notice:
     """Says that something about `key` may have changed; the truth is in S3."""
 
     key: str
-    removed: bool  # if the source is gone: it was deleted, and has not just expired
+    removed: bool  # tells a source that was deleted from one that has expired
     version_id: str | None
     sequencer: str | None
     sent_at: float  # epoch seconds, of the message: one sent after a job FAILED opens a new round

@@ -139,3 +139,10 @@ def test_a_source_that_vanishes_while_it_is_read_never_fails(cloud: Any, workflo
     assert deliver(message(record(KEY, version))) == []
     assert statuses(cloud) == ["DELETED"]
     assert cloud.published() == []
+
+
+def test_a_removal_that_s3_refuses_is_an_error(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = {"Errors": [{"Key": "processed/a", "Code": "AccessDenied", "Message": "no"}]}
+    monkeypatch.setattr(storage.s3, "delete_objects", lambda **_: refused)
+    with pytest.raises(RuntimeError, match=r"could not remove 1 .*processed/a.*AccessDenied"):
+        storage.delete("darkroom-output", ["processed/a", "processed/b"])
