@@ -135,6 +135,7 @@ class Job(TypedDict):
     round: int  # from 1: a redrive or a changed recipe opens another
     attempt: int  # within the round, from 1; 0 for a version whose set stood already
     max_attempts: int
+    deadline: int  # epoch seconds after which OptimizeImage must not begin: the lease could end before it does
     source: Source
     recipe: RecipeRef
 
@@ -151,11 +152,17 @@ class Refusal(TypedDict):
     reason: str  # one sentence for the uploader, in ASCII
 
 
+# By what a source was refused: the refusal counts for this recipe and this memory, and for no other.
+class Judge(TypedDict):
+    recipe: str  # its hash
+    memory: int  # MB that ValidateFunction has
+
+
 # Why an attempt failed.
 class Failure(TypedDict):
     code: str  # the error's name
     reason: str
-    state: str | None  # None: the run ended outside of any state
+    state: str | None  # None: the run ended outside of any state; StartExecution: it was not started
     at: NotRequired[str]  # moment
 
 
@@ -179,6 +186,7 @@ class Rejected(TypedDict):
     valid: Literal[False]
     status: Literal["REJECTED"]
     rejection: Refusal
+    judge: Judge
 
 
 # The outcome of an attempt that finished its set.
@@ -195,6 +203,15 @@ class Failed(TypedDict):
 
 
 Outcome = Succeeded | Rejected | Failed
+
+
+# What is told about an attempt without a set. It is recorded before it is published, and the first one counts.
+class Decision(TypedDict):
+    status: Literal["REJECTED", "FAILED"]
+    code: str
+    reason: str
+    judge: NotRequired[Judge]  # of REJECTED
+    last_failure: NotRequired[Failure]  # of FAILED
 
 
 # What ValidateImage is handed.
@@ -245,9 +262,10 @@ class Record(TypedDict, total=False):
     finished_at: str
     code: str  # of REJECTED and FAILED
     reason: str
+    judge: Judge  # of REJECTED
+    decision: Decision  # while it is PROCESSING: what is being told
     last_failure: Failure
     result: Result
-    heirs: set[str]  # version ids that share this version's set
     expires_at: int  # epoch seconds: the table's TTL
 
 
@@ -269,9 +287,12 @@ class Placeholder(TypedDict):
     color: str  # the dominant one, "#rrggbb"
 
 
-# The source in a manifest.
-class ManifestSource(Source, ImageFacts):
-    pass
+# The source in a manifest, which is public: without the bucket's name.
+class ManifestSource(ImageFacts):
+    key: str
+    version_id: str
+    etag: str
+    size: int  # bytes
 
 
 # processed/<path>/manifest.json: the set of one source.
@@ -287,4 +308,4 @@ class Manifest(TypedDict):
     renditions: list[Rendition]
     srcset: dict[Format, str]  # the value of a srcset attribute, per format
     picture: str  # a <picture> element
-    obsolete: list[str]  # keys of earlier sets that this one does not have, removed after it was written
+    digest: str  # SHA-256 of all other fields

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
-from pipeline import jobs, outcomes, storage
+from pipeline import jobs, manifest, outcomes, outputs
 
 if TYPE_CHECKING:
     from contracts import Closed, Failure, Job, NotifyEvent, Outcome
 
-SUCCESS_TOPIC = os.environ["SUCCESS_TOPIC_ARN"]
-ERROR_TOPIC = os.environ["ERROR_TOPIC_ARN"]
-OUTPUT_BUCKET = os.environ["OUTPUT_BUCKET"]
 logger = Logger()
 
 
@@ -35,14 +31,14 @@ def lambda_handler(event: NotifyEvent, _context: object) -> Closed:
 
 
 def _close(job: Job, outcome: Outcome) -> Closed:
-    if outcome["status"] == "SUCCEEDED":
-        result = outcome["result"]
-        manifest = storage.get_manifest(OUTPUT_BUCKET, result["manifest_key"])
-        if manifest is None:
-            raise FileNotFoundError(f"{result['manifest_key']} is not there, although it was written")
-        return {"status": outcomes.succeed(job, result, manifest, SUCCESS_TOPIC)}
     if outcome["status"] == "REJECTED":
-        return {"status": outcomes.reject(job, outcome["rejection"], ERROR_TOPIC), **outcome["rejection"]}
+        return {"status": outcomes.reject(job, outcome["rejection"], outcome["judge"]), **outcome["rejection"]}
+    # A manifest is written last: where it stands the attempt has succeeded, whatever broke after it.
+    finished = outputs.standing(job["source"]["key"]).manifest
+    if finished and manifest.is_made_by(finished, job):
+        return {"status": outcomes.succeed(job, finished)}
+    if outcome["status"] == "SUCCEEDED":
+        raise FileNotFoundError(f"{outcome['result']['manifest_key']} is not there, although it was written")
     code, reason = outcomes.describe(outcome["error"])
     failure: Failure = {"code": code, "reason": reason, "state": outcome["state"]}
-    return {"status": outcomes.fail(job, failure, ERROR_TOPIC), "code": code, "reason": reason}
+    return {"status": outcomes.fail(job, failure), "code": code, "reason": reason}

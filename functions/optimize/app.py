@@ -1,4 +1,4 @@
-"""OptimizeImage: encode each output once, write the manifest last, then remove what the set no longer has."""
+"""OptimizeImage: encode each output once, and write the manifest last."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 from aws_lambda_powertools import Logger
 
 from engine import encoding, placeholder
-from pipeline import clock, keys, manifest, recipes, storage
+from pipeline import clock, jobs, manifest, outputs, recipes, storage
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from contracts import Manifest, OptimizeEvent, Recipe, Result
 
-OUTPUT_BUCKET = os.environ["OUTPUT_BUCKET"]
 PUBLIC_BASE_URL = os.environ["PUBLIC_BASE_URL"]
 # Lambda gives a function one processor per 1769 MB of memory.
 MB_PER_PROCESSOR = 1769
@@ -28,37 +27,36 @@ logger = Logger()
 
 @logger.inject_lambda_context(clear_state=True)
 def lambda_handler(event: OptimizeEvent, context: LambdaContext) -> Result:
-    """Finish the job's set from the intermediates of both branches."""
+    """Finish the job's set from the intermediates of both branches.
+
+    Raises NotOwnerError or ChangedError, with nothing of the standing manifest changed, if another attempt took over.
+    """
     job = event["job"]
     logger.append_keys(job_id=job["job_id"])
     work = [intermediate["key"] for intermediate in event["intermediates"] if intermediate["key"]]
-    key = keys.manifest(job["source"]["key"])
-    standing = storage.get_manifest(OUTPUT_BUCKET, key)
-    attempt = (job["job_id"], job["round"], job["attempt"])
-    if standing and attempt == (standing["job_id"], standing["round"], standing["attempt"]):
-        finished = standing  # by an earlier call of this attempt, whose answer was lost
-    else:
-        threads = max(1, int(context.memory_limit_in_mb) // MB_PER_PROCESSOR)
-        with TemporaryDirectory() as folder:
-            images = encoding.Unpacked(*(storage.download(OUTPUT_BUCKET, key, Path(folder)) for key in work))
-            finished = _finish(event, images, standing, threads)
-        storage.put_manifest(OUTPUT_BUCKET, key, finished)
-    storage.delete(OUTPUT_BUCKET, [*finished["obsolete"], *work])
+    jobs.check_owner(job)
+    standing = outputs.standing(job["source"]["key"])
+    threads = max(1, int(context.memory_limit_in_mb) // MB_PER_PROCESSOR)
+    with TemporaryDirectory() as folder:
+        images = encoding.Unpacked(*(storage.download(outputs.BUCKET, key, Path(folder)) for key in work))
+        finished = _finish(event, images, threads)
+    outputs.write(finished, instead_of=standing.etag)
+    storage.delete(outputs.BUCKET, work)
     result = manifest.result(finished)
     logger.info("set finished", **result)
     return result
 
 
-def _finish(event: OptimizeEvent, images: encoding.Unpacked, previous: Manifest | None, threads: int) -> Manifest:
+def _finish(event: OptimizeEvent, images: encoding.Unpacked, threads: int) -> Manifest:
     """Write the encoded outputs, each as soon as it is encoded, and return the manifest that lists them."""
     job, image, recipe = event["job"], event["image"], event["recipe"]
     entries = []
-    outputs = recipes.outputs(recipe)
+    wanted = recipes.outputs(recipe)
     # Closing the generator cancels the encodes that are still queued if a write fails.
-    with closing(encoding.encode_all(images, outputs, recipe, image.get("rights"), threads)) as encoded:
+    with closing(encoding.encode_all(images, wanted, recipe, image.get("rights"), threads)) as encoded:
         for name, format_, data in encoded:
             entry = manifest.rendition(job["source"]["key"], name, format_, images.sizes[name], data)
-            storage.put(OUTPUT_BUCKET, entry["key"], data, entry["content_type"])
+            storage.put(outputs.BUCKET, entry["key"], data, entry["content_type"])
             entries.append(entry)
     return manifest.build(
         job=job,
@@ -68,7 +66,6 @@ def _finish(event: OptimizeEvent, images: encoding.Unpacked, previous: Manifest 
         renditions=entries,
         created_at=clock.now(),
         public_base_url=PUBLIC_BASE_URL,
-        previous=previous,
     )
 
 

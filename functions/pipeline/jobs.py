@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from botocore.exceptions import ClientError
     from types_boto3_dynamodb import DynamoDBClient
 
-    from contracts import Job, Record, Result, SourceVersion, Status
+    from contracts import Decision, Job, Record, Result, Source, SourceVersion, Status
 
 TABLE = os.environ["JOBS_TABLE"]
 SCHEMA_VERSION = 1
 OPEN = {"QUEUED", "PROCESSING"}
-# SUPERSEDED and DELETED records are history only: the table's TTL removes them.
-KEEP_RETIRED_SECONDS = 90 * 86400
+# Records of versions without a set, and of sets that were replaced, are history only: the table's TTL removes them.
+KEEP_SECONDS = 90 * 86400
 
 # Short timeouts: LEASE_SECONDS assumes that these calls end soon.
 _config = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
@@ -56,27 +56,44 @@ def get(key: str, version_id: str) -> Record | None:
     return cast("Record", unmarshal(answer["Item"])) if "Item" in answer else None
 
 
+def of(record: Record, max_attempts: int) -> Job:
+    """The job of a record's last attempt, to tell how that ended."""
+    source = cast("Source", record["source"])
+    source["size"] = int(source["size"])
+    return {
+        "job_id": record["job_id"],
+        "execution_name": record["execution_name"],
+        "round": int(record["round"]),
+        "attempt": int(record["attempt"]),
+        "max_attempts": max_attempts,
+        "deadline": 0,
+        "source": source,
+        "recipe": record["recipe"],
+    }
+
+
+def check_owner(job: Job) -> None:
+    """Raises NotOwnerError unless this attempt is the one that the trigger waits for. Call it before a set is written.
+
+    A run that is brought back from the console, or began too late, is not: its successor may be writing.
+    """
+    record = get(job["source"]["key"], job["source"]["version_id"])
+    owner = record and record["status"] == "PROCESSING" and record["execution_name"] == job["execution_name"]
+    if not owner or time.time() > job["deadline"]:
+        raise NotOwnerError(f"{job['execution_name']} may not write: another attempt may have taken over")
+
+
 def begin(job: Job, previous: Record | None) -> None:
     """Record that an attempt is about to start. Raises NotOwnerError if the record has changed since `previous`."""
     _replace(job, previous, {"status": "PROCESSING", "attention": "PROCESSING"})
 
 
-def adopt(job: Job, previous: Record | None, maker: str, result: Result) -> None:
+def adopt(job: Job, previous: Record | None, result: Result) -> None:
     """Record a version as SUCCEEDED without a run: the standing set was made from the same bytes by the same recipe.
 
-    `maker` is the version that the set was made from. Its record keeps this one as an heir: both retire with the set.
     Raises NotOwnerError if the record has changed since `previous`.
     """
-    heir = job["source"]["version_id"]
-    with suppress(dynamodb.exceptions.ConditionalCheckFailedException):  # the maker has no record: nothing to end
-        dynamodb.update_item(
-            TableName=TABLE,
-            Key=_key(job["source"]["key"], maker),
-            UpdateExpression="ADD heirs :heir",
-            ConditionExpression="attribute_exists(job_id)",
-            ExpressionAttributeValues={":heir": {"SS": [heir]}},
-        )
-    _replace(job, previous, {"status": "SUCCEEDED", "result": result, "finished_at": clock.now()})
+    _replace(job, previous, {"status": "SUCCEEDED", "result": result, "finished_at": clock.now(), **_expiring()})
 
 
 def _replace(job: Job, previous: Record | None, facts: Mapping[str, Any]) -> None:
@@ -85,7 +102,7 @@ def _replace(job: Job, previous: Record | None, facts: Mapping[str, Any]) -> Non
         "source_key": job["source"]["key"],
         "item": keys.record(job["source"]["version_id"]),
         "schema_version": SCHEMA_VERSION,
-        **{name: value for name, value in job.items() if name != "max_attempts"},
+        **{name: value for name, value in job.items() if name not in ("max_attempts", "deadline")},
         "queued_at": started,
         "started_at": started,
         "updated_at": started,
@@ -118,24 +135,52 @@ def put_if(item: Mapping[str, Any], condition: str, values: Mapping[str, Any]) -
     return None
 
 
+def decide(job: Job, decision: Decision) -> Decision:
+    """Record what is about to be told about an attempt; returns what was decided first, if anything was.
+
+    Raises NotOwnerError if the attempt is closed, or another has taken over.
+    """
+    try:
+        answer = dynamodb.update_item(
+            TableName=TABLE,
+            Key=_key(job["source"]["key"], job["source"]["version_id"]),
+            UpdateExpression="SET decision = if_not_exists(decision, :decision)",
+            ConditionExpression="execution_name = :owner AND #status = :processing",
+            ExpressionAttributeNames={"#status": "status"},
+            ExpressionAttributeValues=marshal(
+                {":decision": decision, ":owner": job["execution_name"], ":processing": "PROCESSING"}
+            ),
+            ReturnValues="ALL_NEW",
+        )
+    except dynamodb.exceptions.ConditionalCheckFailedException as error:
+        raise NotOwnerError(job["execution_name"]) from error
+    return cast("Decision", unmarshal(answer["Attributes"])["decision"])
+
+
 def close(job: Job, status: Status, **facts: Any) -> None:
     """Record how the attempt ended: a final status, or QUEUED to try again. A repeated call does no harm.
 
-    `facts` are further fields of the record. Raises NotOwnerError if another attempt has taken over.
+    `facts` are further fields of the record. Raises NotOwnerError if another attempt has taken over, or if something
+    else was decided.
     """
     moment = clock.now()
     changes = {"status": status, "updated_at": moment, **facts}
     if status not in OPEN:
         changes["finished_at"] = moment
+    if status == "REJECTED":
+        changes |= _expiring()
     if status != "SUCCEEDED":
         changes["attention"] = status
+    condition = "execution_name = :owner AND #status IN (:processing, :queued)"
+    if status == "QUEUED":
+        condition += " AND attribute_not_exists(decision)"
     try:
         _update(
             job["source"],
             changes,
-            condition="execution_name = :owner AND #status IN (:processing, :queued)",
+            condition=condition,
             values={":owner": job["execution_name"], ":processing": "PROCESSING", ":queued": "QUEUED"},
-            remove="attention" if status == "SUCCEEDED" else "",
+            remove=["decision", *(["attention"] if status == "SUCCEEDED" else [])],
         )
     except dynamodb.exceptions.ConditionalCheckFailedException as error:
         standing = _standing(error)
@@ -143,29 +188,38 @@ def close(job: Job, status: Status, **facts: Any) -> None:
             raise NotOwnerError(job["execution_name"]) from error
 
 
-def retire(version: SourceVersion, status: Status, *, finished: bool = False) -> None:
+def retire(version: SourceVersion, status: Status, *, finished: bool = False) -> bool:
     """Record that a version is SUPERSEDED (it did not succeed, and is no longer the newest) or DELETED.
 
     Writes a record if the version never had one, so that each upload can be accounted for. FAILED records are retired
     too: redrive then leaves them alone. REJECTED records stay unchanged; so do SUCCEEDED ones, unless `finished`.
+    Returns whether the record is closed now: one that is PROCESSING is its run's to close.
     """
     moment = clock.now()
-    replaceable = [*sorted(OPEN), "FAILED", *(["SUCCEEDED"] if finished else [])]
+    replaceable = ["QUEUED", "FAILED", *(["SUCCEEDED"] if finished else [])]
     placeholders = {f":s{index}": value for index, value in enumerate(replaceable)}
-    with suppress(dynamodb.exceptions.ConditionalCheckFailedException):
+    changes = {"status": status, "attention": status, "updated_at": moment, "finished_at": moment, **_expiring()}
+    try:
         _update(
             version,
-            {
-                "status": status,
-                "attention": status,
-                "updated_at": moment,
-                "finished_at": moment,
-                "expires_at": int(time.time()) + KEEP_RETIRED_SECONDS,
-            },
+            changes,
             condition=f"attribute_not_exists(#status) OR #status IN ({', '.join(placeholders)})",
             values=placeholders,
             defaults={"schema_version": SCHEMA_VERSION, "job_id": keys.job_id(version), "source": version},
         )
+    except dynamodb.exceptions.ConditionalCheckFailedException as error:
+        return _standing(error)["status"] not in OPEN
+    return True
+
+
+def expire(version: SourceVersion) -> None:
+    """Let the record of a version whose set was replaced expire."""
+    with suppress(dynamodb.exceptions.ConditionalCheckFailedException):
+        _update(version, _expiring(), condition="#status = :succeeded", values={":succeeded": "SUCCEEDED"})
+
+
+def _expiring() -> dict[str, int]:
+    return {"expires_at": int(time.time()) + KEEP_SECONDS}
 
 
 def _standing(error: ClientError) -> dict[str, Any]:
@@ -185,18 +239,18 @@ def _update(
     condition: str,
     values: Mapping[str, Any],
     defaults: Mapping[str, Any] | None = None,
-    remove: str = "",
+    remove: Sequence[str] = (),
 ) -> None:
-    """One conditional UpdateItem: set `changes`, set those `defaults` that are absent, remove the field `remove`."""
+    """One conditional UpdateItem: set `changes`, set those `defaults` that are absent, remove the fields `remove`."""
     written = {**changes, **(defaults or {})}
     sets = [f"#{name} = :{name}" for name in changes]
     sets += [f"#{name} = if_not_exists(#{name}, :{name})" for name in defaults or {}]
     dynamodb.update_item(
         TableName=TABLE,
         Key=_key(version["key"], version["version_id"]),
-        UpdateExpression="SET " + ", ".join(sets) + (f" REMOVE #{remove}" if remove else ""),
+        UpdateExpression="SET " + ", ".join(sets) + (" REMOVE #" + ", #".join(remove) if remove else ""),
         ConditionExpression=condition,
-        ExpressionAttributeNames={f"#{name}": name for name in [*written, *([remove] if remove else [])]},
+        ExpressionAttributeNames={f"#{name}": name for name in ["status", *written, *remove]},
         ExpressionAttributeValues=marshal({**{f":{name}": value for name, value in written.items()}, **values}),
         ReturnValuesOnConditionCheckFailure="ALL_OLD",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,16 +13,30 @@ SOURCE_PREFIX = "raw/"
 EXTENSIONS = {"avif": "avif", "webp": "webp", "jpeg": "jpg", "png": "png"}
 LEASE = "lease"  # the sort key of a source key's lease in JobsTable
 LONGEST = 1024  # bytes of UTF-8 that S3 allows
+MANIFEST = "manifest.json"
+_RENDITION = re.compile(rf"[a-z0-9_-]{{1,40}}\.({'|'.join(EXTENSIONS.values())})")
 
 
 def output(source_key: str, rendition: str, format_: str) -> str:
     """processed/<path>/<rendition>.<extension> for raw/<path>."""
-    return f"{_folder(source_key)}/{rendition}.{EXTENSIONS[format_]}"
+    return f"{folder(source_key)}{rendition}.{EXTENSIONS[format_]}"
 
 
 def manifest(source_key: str) -> str:
     """processed/<path>/manifest.json for raw/<path>."""
-    return f"{_folder(source_key)}/manifest.json"
+    return folder(source_key) + MANIFEST
+
+
+def folder(source_key: str) -> str:
+    """processed/<path>/ for raw/<path>. What lies in it, but not in folders below it, belongs to this source alone."""
+    if not source_key.startswith(SOURCE_PREFIX):
+        raise ValueError(f"not a source key: {source_key!r}")
+    return f"processed/{source_key.removeprefix(SOURCE_PREFIX)}/"
+
+
+def is_rendition(key: str) -> bool:
+    """Whether a file in a source's folder has a name that a rendition can have."""
+    return bool(_RENDITION.fullmatch(key.rpartition("/")[2]))
 
 
 def work(job: Job, name: str) -> str:
@@ -48,9 +63,3 @@ def execution(job_id: str, round_: int, attempt: int) -> str:
 def record(version_id: str) -> str:
     """The sort key of a source version's record in JobsTable."""
     return f"job#{version_id}"
-
-
-def _folder(source_key: str) -> str:
-    if not source_key.startswith(SOURCE_PREFIX):
-        raise ValueError(f"not a source key: {source_key!r}")
-    return "processed/" + source_key.removeprefix(SOURCE_PREFIX)

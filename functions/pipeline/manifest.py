@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
 from engine.rejection import reject
@@ -22,6 +23,10 @@ _FALLBACKS: list[Format]
 _FALLBACKS = ["jpeg", "png", "webp", "avif"]
 
 
+class ForeignError(Exception):
+    """A file in a manifest's place that Darkroom did not write for this source, or not so."""
+
+
 def check_key(source_key: str, recipe: Recipe) -> None:
     """Raises Rejection for a source whose outputs could not be stored. Any other key is used exactly as it is."""
     outputs = [keys.output(source_key, name, format_) for name, format_ in recipes.outputs(recipe)]
@@ -29,11 +34,6 @@ def check_key(source_key: str, recipe: Recipe) -> None:
     if longest > keys.LONGEST:
         problem = f"it is {longest - keys.LONGEST:,} bytes too long for its renditions to be stored"
         raise reject("UNSUPPORTED_KEY", problem=problem)
-
-
-def set_keys(manifest: Manifest) -> list[str]:
-    """The keys of a manifest's renditions, and of the obsolete files that it lists."""
-    return [*(rendition["key"] for rendition in manifest["renditions"]), *manifest["obsolete"]]
 
 
 def rendition(source_key: str, name: str, format_: Format, size: tuple[int, int], data: bytes) -> Rendition:
@@ -59,31 +59,57 @@ def build(
     renditions: Iterable[Rendition],
     created_at: str,
     public_base_url: str = "",
-    previous: Manifest | None = None,
 ) -> Manifest:
-    """The manifest of a finished set, in place of `previous`. `renditions` may come in any order."""
+    """The manifest of a finished set. `renditions` may come in any order."""
     order = {output: position for position, output in enumerate(recipes.outputs(recipe))}
     entries = sorted(renditions, key=lambda entry: order[entry["name"], entry["format"]])
-    current = {entry["key"] for entry in entries}
-    responsive = _responsive(entries, recipe)
-    srcset = {
-        format_: ", ".join(f"{_url(entry['key'], public_base_url)} {entry['width']}w" for entry in same)
-        for format_, same in responsive.items()
-    }
-    return {
+    source = {name: value for name, value in job["source"].items() if name in ("key", "version_id", "etag", "size")}
+    document = {
         "schema_version": SCHEMA_VERSION,
         "job_id": job["job_id"],
         "round": job["round"],
         "attempt": job["attempt"],
         "created_at": created_at,
-        "source": {**job["source"], **image},
+        "source": {**source, **image},
         "recipe": {"name": recipe["name"], "hash": recipe["hash"]},
         "placeholder": placeholder,
         "renditions": entries,
-        "srcset": srcset,
-        "picture": _picture(responsive, srcset, public_base_url),
-        "obsolete": sorted(set(set_keys(previous)) - current) if previous else [],
     }
+    return addressed(cast("Manifest", document), recipe, public_base_url)
+
+
+def addressed(document: Manifest, recipe: Recipe, public_base_url: str) -> Manifest:
+    """A manifest made by `recipe`, with its URLs under this base."""
+    responsive = _responsive(document["renditions"], recipe)
+    srcset = {
+        format_: ", ".join(f"{_url(entry['key'], public_base_url)} {entry['width']}w" for entry in same)
+        for format_, same in responsive.items()
+    }
+    return sealed({**document, "srcset": srcset, "picture": _picture(responsive, srcset, public_base_url)})
+
+
+def sealed(document: Manifest) -> Manifest:
+    """A manifest with the digest of all its other fields: an edit by hand shows."""
+    return {**document, "digest": _digest(document)}
+
+
+def read(body: bytes, source_key: str) -> Manifest:
+    """The manifest in a file. Raises ForeignError if it is not one that Darkroom wrote for this source."""
+    try:
+        document: Manifest = json.loads(body)
+        if document["source"]["key"] != source_key:
+            raise ForeignError("it is about another source")
+        if document["digest"] != _digest(document):
+            raise ForeignError("it was changed after Darkroom wrote it")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ForeignError(f"it is damaged ({type(error).__name__})") from error
+    return document
+
+
+def is_made_by(document: Manifest | None, job: Job) -> bool:
+    """Whether this attempt made the set."""
+    attempt = (job["job_id"], job["round"], job["attempt"])
+    return document is not None and attempt == (document["job_id"], document["round"], document["attempt"])
 
 
 def result(manifest: Manifest) -> Result:
@@ -94,6 +120,11 @@ def result(manifest: Manifest) -> Result:
         "bytes_in": manifest["source"]["size"],
         "bytes_out": sum(rendition["bytes"] for rendition in manifest["renditions"]),
     }
+
+
+def _digest(document: Manifest) -> str:
+    rest = {name: value for name, value in document.items() if name != "digest"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _responsive(entries: list[Rendition], recipe: Recipe) -> dict[Format, list[Rendition]]:

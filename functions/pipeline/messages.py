@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from contracts import Failure, Job, Manifest, Refusal, Result
 
 STACK = os.environ["STACK_NAME"]
+SUCCESS_TOPIC = os.environ["SUCCESS_TOPIC_ARN"]
+ERROR_TOPIC = os.environ["ERROR_TOPIC_ARN"]
 sns: SNSClient = boto3.client("sns", config=Config(retries={"mode": "standard", "total_max_attempts": 3}))
 
 SUBJECT_LIMIT = 100
@@ -26,7 +28,7 @@ MANIFEST_LIMIT = 100_000
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]+")
 
 
-def succeeded(job: Job, result: Result, manifest: Manifest, topic_arn: str) -> None:
+def succeeded(job: Job, result: Result, manifest: Manifest) -> None:
     """Say that a set is finished; the message carries its manifest, unless that is too large."""
     text = (
         f"{one_line(job['source']['key'])} is ready: {result['renditions']} renditions, "
@@ -34,19 +36,16 @@ def succeeded(job: Job, result: Result, manifest: Manifest, topic_arn: str) -> N
         f"Manifest: {one_line(result['manifest_key'])}\n"
     )
     carried = manifest if len(json.dumps(manifest)) <= MANIFEST_LIMIT else None
-    _publish(job, topic_arn, "SUCCEEDED", text, {"result": result, "manifest": carried})
+    _publish(job, SUCCESS_TOPIC, "SUCCEEDED", text, {"result": result, "manifest": carried})
 
 
-def rejected(job: Job, rejection: Refusal, topic_arn: str) -> None:
+def rejected(job: Job, rejection: Refusal) -> None:
     """Say that an upload was refused, and why."""
-    text = (
-        f"{one_line(job['source']['key'])} was not accepted.\n{rejection['reason']}\n"
-        "If an earlier version has a set, that is still there.\n"
-    )
-    _publish(job, topic_arn, "REJECTED", text, {**rejection})
+    text = f"{one_line(job['source']['key'])} was not accepted.\n{rejection['reason']}\n{_instead(job)}\n"
+    _publish(job, ERROR_TOPIC, "REJECTED", text, {**rejection})
 
 
-def failed(job: Job, failure: Failure, topic_arn: str) -> None:
+def failed(job: Job, failure: Failure) -> None:
     """Say that a job was given up, and how to bring it back."""
     text = (
         f"{one_line(job['source']['key'])} could not be processed in {job['attempt']} attempts.\n"
@@ -56,13 +55,20 @@ def failed(job: Job, failure: Failure, topic_arn: str) -> None:
         "Its message is in the dead-letter queue. Fix the cause. Then, in Darkroom's folder, bring it back with:\n"
         f"  bin/darkroom --aws --stack {STACK} redrive\n"
     )
-    _publish(job, topic_arn, "FAILED", text, {name: failure[name] for name in ("code", "reason", "state")})
+    _publish(job, ERROR_TOPIC, "FAILED", text, {name: failure[name] for name in ("code", "reason", "state")})
 
 
 def one_line(text: str) -> str:
     """Text without control characters, line breaks, lone surrogates and bidirectional overrides: SNS, SQS and logs
     refuse some of these, and a line break could forge a line of a mail."""
     return _UNPRINTABLE.sub(" ", text).strip()
+
+
+def _instead(job: Job) -> str:
+    """What is published for a key whose newest version was refused."""
+    if job["source"]["version_id"] == "null":
+        return "What was published for it before stays: the bucket keeps no earlier version."
+    return "The newest earlier version that can be accepted is published in its place. If there is none, nothing is."
 
 
 def _publish(job: Job, topic_arn: str, status: str, text: str, facts: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """How an attempt ends: publish its message, then close its record.
 
-In this order, so that a message may come twice (with the same job_id, round and attempt) but is never missing.
+In this order, so that a message may come twice (with the same job_id, round and attempt) but is never missing. What an
+attempt is told as is settled before: by its manifest, or else by a decision in its record.
 """
 
 from __future__ import annotations
@@ -9,38 +10,64 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pipeline import clock, jobs, messages
+from pipeline import clock, jobs, manifest, messages
 
 if TYPE_CHECKING:
-    from contracts import Failure, Job, Manifest, Refusal, Result, Status
+    from contracts import Decision, Failure, Job, Judge, Manifest, Record, Refusal, Status
 
 REASON_LIMIT = 1_000
+# States of which a failed run has written no output, and no function can write one any more.
+_BEFORE_OUTPUTS = {"StartExecution", "ValidateImage", "ResizeImage", "ApplyFilters"}
 
 
-def succeed(job: Job, result: Result, manifest: Manifest, topic_arn: str) -> Status:
+def succeed(job: Job, finished: Manifest) -> Status:
     """Publish the finished set and close the job as SUCCEEDED."""
-    messages.succeeded(job, result, manifest, topic_arn)
-    jobs.close(job, "SUCCEEDED", result=result, recipe=manifest["recipe"])
+    result = manifest.result(finished)
+    messages.succeeded(job, result, finished)
+    jobs.close(job, "SUCCEEDED", result=result, recipe=finished["recipe"])
     return "SUCCEEDED"
 
 
-def reject(job: Job, rejection: Refusal, topic_arn: str) -> Status:
+def reject(job: Job, rejection: Refusal, judge: Judge) -> Status:
     """Publish the refusal and close the job as REJECTED."""
-    messages.rejected(job, rejection, topic_arn)
-    jobs.close(job, "REJECTED", **rejection)
-    return "REJECTED"
+    decision: Decision = {
+        "status": "REJECTED",
+        "code": rejection["code"],
+        "reason": rejection["reason"],
+        "judge": judge,
+    }
+    return tell(job, jobs.decide(job, decision))
 
 
-def fail(job: Job, failure: Failure, topic_arn: str) -> Status:
-    """Close a failed attempt: as QUEUED while attempts are left, else publish it and close the job as FAILED."""
-    last_failure = failure | {"at": clock.now()}
-    # A deleted source is not a failure: the job is queued again, and the trigger retires it.
-    if job["attempt"] < job["max_attempts"] or failure["code"] == "SourceGoneError":
-        jobs.close(job, "QUEUED", last_failure=last_failure)
+def fail(job: Job, failure: Failure) -> Status:
+    """Close a failed attempt: as QUEUED while something is left to try or to wait for, else tell that it FAILED."""
+    failure = {**failure, "at": clock.now()}
+    # A deleted source is not a failure, and after OptimizeImage the set may still be finished: the trigger looks again.
+    gone = failure["code"] == "SourceGoneError"
+    if job["attempt"] < job["max_attempts"] or gone or may_write(failure):
+        jobs.close(job, "QUEUED", last_failure=failure)
         return "QUEUED"
-    messages.failed(job, failure, topic_arn)
-    jobs.close(job, "FAILED", code=failure["code"], reason=failure["reason"], last_failure=last_failure)
-    return "FAILED"
+    return tell(job, jobs.decide(job, _failed(failure)))
+
+
+def give_up(record: Record, max_attempts: int) -> None:
+    """Tell that the job FAILED, after its last attempt was closed as QUEUED and has settled."""
+    tell(jobs.of(record, max_attempts), _failed(record["last_failure"]))
+
+
+def tell(job: Job, decision: Decision) -> Status:
+    """Publish a decision and close the job accordingly."""
+    if decision["status"] == "REJECTED":
+        messages.rejected(job, {"code": decision["code"], "reason": decision["reason"]})
+    else:
+        messages.failed(job, decision["last_failure"])
+    jobs.close(job, **decision)
+    return decision["status"]
+
+
+def may_write(failure: Failure) -> bool:
+    """Whether the failed attempt may have written outputs, or a function of it may still do so."""
+    return failure["state"] not in _BEFORE_OUTPUTS
 
 
 def describe(error: Mapping[str, str]) -> tuple[str, str]:
@@ -53,3 +80,7 @@ def describe(error: Mapping[str, str]) -> tuple[str, str]:
     except (ValueError, AttributeError):
         pass
     return name, messages.one_line(cause)[:REASON_LIMIT] or "no reason was given"
+
+
+def _failed(failure: Failure) -> Decision:
+    return {"status": "FAILED", "code": failure["code"], "reason": failure["reason"], "last_failure": failure}

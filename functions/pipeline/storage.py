@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -16,12 +15,14 @@ from botocore.exceptions import ClientError
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-    from contracts import Manifest, Source
+    from contracts import Source
 
 s3: S3Client = boto3.client("s3", config=Config(retries={"mode": "standard", "total_max_attempts": 3}))
 
 # Error codes for a key or a version that does not exist, or that is a delete marker (405).
 ABSENT = {"404", "NoSuchKey", "NoSuchVersion", "405", "MethodNotAllowed"}
+# A write or a read on condition met another object than expected, or none.
+_CONDITION_FAILED = {"412", "PreconditionFailed", "ConditionalRequestConflict", "404", "NoSuchKey"}
 
 # Characters that XML, the language of DeleteObjects, cannot carry unchanged.
 _NOT_FOR_XML = re.compile(r"[\x00-\x1f\ufffe\uffff]")
@@ -31,7 +32,20 @@ CACHE_CONTROL = "public, max-age=300"
 
 
 class SourceGoneError(Exception):
-    """The source version of a job no longer exists. Nothing is retried: the trigger looks again and decides."""
+    """The source version of a job is gone, or has other bytes. Nothing is retried: the trigger looks again."""
+
+
+class ChangedError(Exception):
+    """The object is no longer the one that the caller read: nothing was written."""
+
+
+def versions(bucket: str, key: str) -> Iterator[Source]:
+    """The versions of a source, the newest first, down to its last delete marker. Only the older ones are listed."""
+    newest = head(bucket, key)
+    source = newest
+    while source:
+        yield source
+        source = _older(source)
 
 
 def head(bucket: str, key: str) -> Source | None:
@@ -42,21 +56,30 @@ def head(bucket: str, key: str) -> Source | None:
         if error.response["Error"]["Code"] in ABSENT:
             return None
         raise
-    return {
-        "bucket": bucket,
-        "key": key,
-        "version_id": answer.get("VersionId", "null"),
-        "etag": answer["ETag"].strip('"'),
-        "size": answer["ContentLength"],
-    }
+    return _source(bucket, key, {"VersionId": "null", "Size": answer["ContentLength"], **answer})
+
+
+def delete_marker(bucket: str, key: str) -> str | None:
+    """The version id of the delete marker that hides a source. None if there is none on top, or nothing at all."""
+    answer = s3.list_object_versions(Bucket=bucket, Prefix=key, MaxKeys=1)
+    markers = answer.get("DeleteMarkers", [])
+    return markers[0]["VersionId"] if markers and markers[0]["Key"] == key else None
+
+
+def is_lowest(bucket: str, key: str) -> bool:
+    """Whether the newest version of a source is all that the bucket has of it."""
+    listed = s3.list_object_versions(Bucket=bucket, Prefix=key, MaxKeys=2)
+    return [each["Key"] for each in [*listed.get("Versions", []), *listed.get("DeleteMarkers", [])]].count(key) == 1
 
 
 def read_source(source: Source, limit: int) -> bytes:
-    """At most `limit` + 1 bytes of this very version of the source. Raises SourceGoneError if it is gone."""
+    """At most `limit` + 1 bytes of this very version of the source. Raises SourceGoneError if it is gone or changed."""
+    # In a bucket without versions, an overwrite has the same version id ("null"): its ETag tells.
+    etag = f'"{source["etag"]}"'
     try:
-        answer = s3.get_object(Bucket=source["bucket"], Key=source["key"], VersionId=source["version_id"])
+        answer = s3.get_object(Bucket=source["bucket"], Key=source["key"], VersionId=source["version_id"], IfMatch=etag)
     except ClientError as error:
-        if error.response["Error"]["Code"] in ABSENT:
+        if error.response["Error"]["Code"] in ABSENT | _CONDITION_FAILED:
             raise SourceGoneError(f"version {source['version_id']} is no longer in the bucket") from error
         raise
     return answer["Body"].read(limit + 1)
@@ -70,15 +93,15 @@ def download(bucket: str, key: str, folder: Path) -> Path:
     return file
 
 
-def get_manifest(bucket: str, key: str) -> Manifest | None:
-    """The manifest under this key, or None if there is none."""
+def get(bucket: str, key: str) -> tuple[bytes, str] | None:
+    """An object's bytes and its ETag, or None if there is none."""
     try:
-        document: Manifest = json.load(s3.get_object(Bucket=bucket, Key=key)["Body"])
+        answer = s3.get_object(Bucket=bucket, Key=key)
     except ClientError as error:
         if error.response["Error"]["Code"] in ABSENT:
             return None
         raise
-    return document
+    return answer["Body"].read(), answer["ETag"]
 
 
 def put(bucket: str, key: str, body: bytes, content_type: str = "application/octet-stream") -> None:
@@ -86,9 +109,25 @@ def put(bucket: str, key: str, body: bytes, content_type: str = "application/oct
     s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type, CacheControl=CACHE_CONTROL)
 
 
-def put_manifest(bucket: str, key: str, manifest: Manifest) -> None:
-    """Write a manifest as readable JSON in UTF-8."""
-    put(bucket, key, json.dumps(manifest, ensure_ascii=False, indent=2).encode(), "application/json")
+def replace(bucket: str, key: str, body: bytes, etag: str | None, content_type: str) -> None:
+    """Write an object in place of the one that has this ETag, or of none. Raises ChangedError if another is there."""
+    condition: Any = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
+    try:
+        s3.put_object(
+            Bucket=bucket, Key=key, Body=body, ContentType=content_type, CacheControl=CACHE_CONTROL, **condition
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _CONDITION_FAILED:
+            raise
+        there = get(bucket, key)
+        if there is None or there[0] != body:  # else our own write: only its answer was lost
+            raise ChangedError(f"{key} was changed by somebody else") from error
+
+
+def files(bucket: str, folder: str) -> dict[str, int]:
+    """The sizes in bytes of the objects in a folder, by key, without those in folders below it."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=folder, Delimiter="/")
+    return {each["Key"]: each["Size"] for page in pages for each in page.get("Contents", [])}
 
 
 def delete(bucket: str, keys: Iterable[str]) -> None:
@@ -104,3 +143,27 @@ def delete(bucket: str, keys: Iterable[str]) -> None:
         )
         if errors := answer.get("Errors"):
             raise RuntimeError(f"could not remove {len(errors)} objects, the first of them: {errors[0]}")
+
+
+def _older(source: Source) -> Source | None:
+    """The version just below one, or None if there is none or a delete marker lies between."""
+    # One entry a page: the answer has versions and delete markers in separate lists, without their common order.
+    answer = s3.list_object_versions(
+        Bucket=source["bucket"],
+        Prefix=source["key"],
+        KeyMarker=source["key"],
+        VersionIdMarker=source["version_id"],
+        MaxKeys=1,
+    )
+    below = answer.get("Versions", [])
+    return _source(source["bucket"], source["key"], below[0]) if below and below[0]["Key"] == source["key"] else None
+
+
+def _source(bucket: str, key: str, version: Any) -> Source:
+    return {
+        "bucket": bucket,
+        "key": key,
+        "version_id": version["VersionId"],
+        "etag": version["ETag"].strip('"'),
+        "size": version["Size"],
+    }

@@ -15,7 +15,7 @@ from aws_lambda_powertools import Logger
 
 from pipeline import messages
 from trigger import heartbeat, notices
-from trigger.reconcile import BACKOFF_SECONDS, DONE, Verdict, reconcile
+from trigger.reconcile import BACKOFF_SECONDS, DONE, Later, Park, Verdict, reconcile
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -51,7 +51,7 @@ def _verdicts(batch: list[notices.Message], deadline: float) -> list[Verdict]:
             for notice in notices.read(message, SOURCE_BUCKET):
                 about[notice.key].append((index, notice))
         except notices.UnreadableError as error:
-            verdicts[index].append(Verdict("park", reason=str(error)))
+            verdicts[index].append(Park(str(error)))
     with ThreadPoolExecutor(max_workers=max(len(about), 1)) as threads:
         receives = {key: max(batch[index].receives for index, _ in found) for key, found in about.items()}
         tasks = {
@@ -67,39 +67,45 @@ def _verdicts(batch: list[notices.Message], deadline: float) -> list[Verdict]:
 def _guarded(key: str, about: list[notices.Notice], deadline: float, receives: int) -> Verdict:
     """Reconcile a key. A fault delays this key only: its messages come back, until the queue's maxReceiveCount."""
     try:
-        return reconcile(key, about, deadline)
+        return reconcile(key, about, deadline, receives)
     except Exception as error:
         logger.exception("not reconciled", source_key=key)
         seconds = BACKOFF_SECONDS[min(receives, len(BACKOFF_SECONDS)) - 1]
-        return Verdict("later", seconds, f"{type(error).__name__}: {error}")
+        return Later(seconds, f"{type(error).__name__}: {error}")
 
 
 def _of_message(verdicts: list[Verdict]) -> Verdict:
     """The verdict on a message about several keys: done when all are, and later rather than parked."""
-    order = {"later": 0, "park": 1, "done": 2}
-    return min(verdicts, key=lambda verdict: (order[verdict.kind], -verdict.seconds), default=DONE)
+    later = [verdict for verdict in verdicts if isinstance(verdict, Later)]
+    if later:
+        return max(later, key=lambda verdict: verdict.seconds)
+    return next((verdict for verdict in verdicts if isinstance(verdict, Park)), DONE)
 
 
 def _settle(message: notices.Message, verdict: Verdict) -> bool:
     """Act on the verdict. Returns whether the message may leave the queue."""
-    if verdict.kind == "done":
+    if not isinstance(verdict, Later | Park):
         return True
-    logger.warning("message not done", verdict=verdict.kind, seconds=verdict.seconds, reason=verdict.reason)
+    logger.warning("message not done", verdict=verdict)
     if not message.receipt:
         raise NotReconciledError(verdict.reason)
-    if verdict.kind == "later":
+    if isinstance(verdict, Later):
         heartbeat.come_back_in(message, verdict.seconds)
         return False
-    return _park(message, verdict.reason)
+    return _park(message, verdict)
 
 
-def _park(message: notices.Message, reason: str) -> bool:
+def _park(message: notices.Message, verdict: Park) -> bool:
     """Send a message to the dead-letter queue at once. If that fails it stays, until the queue's maxReceiveCount."""
     try:
         heartbeat.sqs.send_message(
             QueueUrl=DEAD_LETTER_QUEUE,
             MessageBody=message.body,
-            MessageAttributes={"reason": {"DataType": "String", "StringValue": messages.one_line(reason)[:1000]}},
+            MessageAttributes={
+                name: {"DataType": "String", "StringValue": messages.one_line(value)[:1000]}
+                for name, value in (("reason", verdict.reason), ("failed_at", verdict.failed_at))
+                if value
+            },
         )
     except heartbeat.FAULTS:
         logger.exception("message not parked")

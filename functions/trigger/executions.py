@@ -33,12 +33,11 @@ sfn: SFNClient = boto3.client("stepfunctions", config=_once if EXPRESS else _ret
 
 
 class CutOffError(Exception):
-    """The run ended without closing its record or, if not `started`, AWS refused to start it."""
+    """The run ended without closing its record or, in the state StartExecution, AWS refused to start it."""
 
-    def __init__(self, code: str, reason: str, *, started: bool) -> None:
+    def __init__(self, code: str, reason: str, state: str | None = None) -> None:
         super().__init__(f"{code}: {reason}")
-        self.failure: Failure = {"code": code, "reason": reason, "state": None}
-        self.started = started
+        self.failure: Failure = {"code": code, "reason": reason, "state": state}
 
 
 class UnknownError(Exception):
@@ -68,7 +67,7 @@ def _run_sync(job: Job) -> Record:
     if not _is_open(record, job):
         return record
     reason = ended.get("error") or ended.get("cause") or "the record was not closed"
-    raise CutOffError(f"EXECUTION_{ended['status']}", reason, started=True)
+    raise CutOffError(f"EXECUTION_{ended['status']}", reason)
 
 
 def _run_and_poll(job: Job) -> Record:
@@ -93,7 +92,7 @@ def _run_and_poll(job: Job) -> Record:
             record = _record(job)  # the run may have closed it between the two looks
             if not _is_open(record, job):
                 return record
-            raise CutOffError(f"EXECUTION_{status}", "the run ended without closing its record", started=True)
+            raise CutOffError(f"EXECUTION_{status}", "the run ended without closing its record")
     raise UnknownError(f"{job['execution_name']} was still running after {WAIT_SECONDS:.0f} s")
 
 
@@ -114,7 +113,7 @@ def _refused(error: ClientError) -> bool:
 
 
 def _not_started(error: ClientError) -> CutOffError:
-    return CutOffError(error.response["Error"]["Code"], error.response["Error"]["Message"], started=False)
+    return CutOffError(error.response["Error"]["Code"], error.response["Error"]["Message"], "StartExecution")
 
 
 def _record(job: Job) -> Record:

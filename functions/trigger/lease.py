@@ -1,9 +1,9 @@
 """One writer per source key: a lease is an item in JobsTable beside the key's records.
 
-It names its holder (`holder`), the attempt that was started (`version_id`, `execution_name`), until when that attempt
-can write (`held_until`, epoch seconds), and whether the outputs may be a mix of two versions (`torn`). It is taken and
-changed by conditional writes only, before anything is started or removed. A holder that has lost it learns so at its
-next write, and stops.
+It names its holder (`holder`), until when nobody else may act (`held_until`, epoch seconds), the last attempt whose job
+is not done with (`version_id`, `execution_name`), and whether the outputs may be a mix of two versions (`torn`). It is
+taken and changed by conditional writes only, before anything is started or removed. A holder that has lost it learns so
+at its next write, and stops.
 """
 
 from __future__ import annotations
@@ -14,18 +14,23 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypedDict, cast
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
-from pipeline import jobs, keys
+from pipeline import clock, jobs, keys, outcomes
 
-# The calls that start an attempt, its longest run, and the slowest function, which can outlive the run: so long a
-# forgotten run may write.
+if TYPE_CHECKING:
+    from contracts import Record
+
+# The calls that start an attempt, its longest run, and what a function that nobody waits for may write after it.
 LEASE_SECONDS = float(os.environ["LEASE_SECONDS"])
+# OptimizeImage's longest life: its initialization, its timeout, and a last request on its way.
+SETTLE_SECONDS = float(os.environ["SETTLE_SECONDS"])
+# By so much two clocks may differ.
+SKEW_SECONDS = 5.0
 # Enough to look at the source. Before a run or a removal, the holder renews the lease.
 LOOK_SECONDS = 20.0
-POLL_SECONDS = 0.5
 # A holder that is silent for so long after its run closed the record counts as dead.
-GRACE_SECONDS = 5.0
+GRACE_SECONDS = 10.0
 
 
 class LeaseItem(TypedDict, total=False):
@@ -41,11 +46,11 @@ class LeaseItem(TypedDict, total=False):
 
 
 class BusyError(Exception):
-    """Another invocation holds the lease for longer than this one can wait. Ask again in `seconds`."""
+    """Another invocation holds the lease."""
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"another invocation works on the key; asking again in {seconds:.0f} s")
-        self.seconds = seconds
+    def __init__(self, until: float) -> None:
+        super().__init__("another invocation works on the key")
+        self.until = until  # epoch seconds
 
 
 class LostError(Exception):
@@ -58,35 +63,56 @@ class Lease:
 
     key: str
     holder: str
-    unfinished: str | None = None  # version of a job that is open or FAILED, ours or an earlier holder's
-    torn: bool = False  # a run or a removal did not finish: the outputs may be a mix of two versions
-    keep: bool = False  # let the lease expire instead of releasing it: a run may still write
+    version_id: str | None = None  # whose job is open or FAILED: ours or an earlier holder's
+    execution_name: str | None = None  # of that job's attempt, until its end is accounted for
+    torn: bool = False  # an attempt or a removal did not finish: the outputs may be a mix of two versions
+    kept: bool = False  # not to be released: a function may still write
 
-    def renew(self, version_id: str, execution_name: str) -> None:
-        """Hold the lease for as long as this attempt can write. Call it before the attempt is started."""
-        self.unfinished, self.torn = version_id, True
-        self._write(time.time() + LEASE_SECONDS, execution_name)
+    def running(self, version_id: str, execution_name: str) -> int:
+        """Hold the lease for as long as this attempt can write. Call it before the attempt is started.
 
-    def tear(self) -> None:
+        Returns the epoch second after which OptimizeImage must not begin.
+        """
+        self.version_id, self.execution_name = version_id, execution_name
+        until = time.time() + LEASE_SECONDS
+        self.kept = True  # until we know that the run has ended it may write, whatever happens here
+        self._write(until)
+        return int(until - SETTLE_SECONDS - SKEW_SECONDS)
+
+    def removing(self) -> None:
         """Hold the lease for as long as this invocation can remove anything. Call it before a removal."""
-        self.torn = True
-        self._write(time.time() + LEASE_SECONDS, None)
+        self.torn = self.kept = True
+        self._write(time.time() + LEASE_SECONDS)
 
-    def settle(self, seconds: float) -> None:
-        """Hold the lease for `seconds` beyond this invocation: a run that was cut off may still write."""
-        self._write(time.time() + seconds, None)
-        self.keep = True
+    def settled(self, record: Record) -> None:
+        """Note that the attempt failed. While its functions may still write, nobody else gets the lease."""
+        self.execution_name, self.kept = None, outcomes.may_write(record["last_failure"])
+        if self.kept:
+            self.torn = True
+            self._write(time.time() + SETTLE_SECONDS)
 
-    def finish(self) -> None:
+    def parked(self) -> None:
+        """Note that the version FAILED, after its last attempt had settled.
+
+        The lease remembers it: a later holder closes its record when the version is no longer the newest.
+        """
+        self.execution_name, self.kept = None, False
+
+    def refused(self) -> None:
+        """Note that the version was refused, before anything was written."""
+        self.version_id, self.execution_name, self.kept = None, None, False
+
+    def finished(self) -> None:
         """Note that the outputs are in line: the next holder has nothing to clean up."""
-        self.unfinished, self.torn = None, False
+        self.refused()
+        self.torn = False
 
     def release(self) -> None:
         """Give up the lease. It stays as an item only if the next holder has something to clean up."""
-        if self.keep:
+        if self.kept:
             return
         try:
-            if self.unfinished is None and not self.torn:
+            if self.version_id is None and not self.torn:
                 jobs.dynamodb.delete_item(
                     TableName=jobs.TABLE,
                     Key=jobs.marshal({"source_key": self.key, "item": keys.LEASE}),
@@ -94,81 +120,68 @@ class Lease:
                     ExpressionAttributeValues=jobs.marshal({":me": self.holder}),
                 )
             else:
-                self._write(0, None)
+                self._write(0)
         except (LostError, jobs.dynamodb.exceptions.ConditionalCheckFailedException):
             return
 
-    def _write(self, until: float, execution_name: str | None) -> None:
-        if _put(self, until, execution_name, "holder = :me", {":me": self.holder}) is not None:
+    def _write(self, until: float) -> None:
+        if _put(self, until, "holder = :me", {":me": self.holder}) is not None:
             raise LostError(self.key)
 
 
 @contextmanager
-def hold(key: str, deadline: float) -> Iterator[Lease]:
-    """Hold the key's lease for a `with` block. Raises BusyError if another invocation still holds it at `deadline`."""
-    lease = _acquire(key, deadline)
+def hold(key: str) -> Iterator[Lease]:
+    """Hold the key's lease for a `with` block. Raises BusyError if another invocation holds it."""
+    lease = _acquire(key)
     try:
         yield lease
     finally:
         lease.release()
 
 
-def _acquire(key: str, deadline: float) -> Lease:
+def _acquire(key: str) -> Lease:
     lease = Lease(key, uuid.uuid4().hex)
-    closed_since: tuple[str, float] | None = None
-    while True:
-        found = _put(lease, time.time() + LOOK_SECONDS, None, "attribute_not_exists(holder)", {})
-        if found is None or found["holder"] == lease.holder:  # the latter: our own write, after a lost answer
-            return lease
-        if found["held_until"] <= time.time() or _silent(found, closed_since):
-            if taken := _take_over(lease.holder, found):
-                return taken
-            continue
-        closed_since = _closed(found, closed_since)
-        if time.time() + POLL_SECONDS > deadline:
-            raise BusyError(max(float(found["held_until"]) - time.time(), 1.0))
-        time.sleep(POLL_SECONDS)
+    found = _put(lease, time.time() + LOOK_SECONDS, "attribute_not_exists(holder)", {})
+    if found is None or found["holder"] == lease.holder:  # the latter: our own write, after a lost answer
+        return lease
+    if found["held_until"] > time.time() and not _silent(found):
+        raise BusyError(float(found["held_until"]))
+    return _take_over(lease.holder, found)
 
 
-def _take_over(holder: str, found: LeaseItem) -> Lease | None:
-    taken = Lease(found["source_key"], holder, found.get("version_id"), found.get("torn", False))
-    theirs = {":them": found["holder"], ":until": found["held_until"]}
-    lost = _put(taken, time.time() + LOOK_SECONDS, None, "holder = :them AND held_until = :until", theirs)
-    return taken if lost is None or lost.get("holder") == holder else None
-
-
-def _closed(found: LeaseItem, before: tuple[str, float] | None) -> tuple[str, float] | None:
-    """(execution name, time.time()) since when the holder's run is seen closed: closing the record is its last act."""
-    name = found.get("execution_name")
-    if name is None:
-        return None
-    if before and before[0] == name:
-        return before
-    record = jobs.get(found["source_key"], found["version_id"])
-    over = record is not None and record.get("execution_name") == name and record["status"] != "PROCESSING"
-    return (name, time.time()) if over else None
-
-
-def _silent(found: LeaseItem, closed_since: tuple[str, float] | None) -> bool:
-    return (
-        closed_since is not None
-        and closed_since[0] == found.get("execution_name")
-        and time.time() - closed_since[1] >= GRACE_SECONDS
+def _take_over(holder: str, found: LeaseItem) -> Lease:
+    left = Lease(
+        found["source_key"], holder, found.get("version_id"), found.get("execution_name"), found.get("torn", False)
     )
+    theirs = {":them": found["holder"], ":until": found["held_until"]}
+    lost = _put(left, time.time() + LOOK_SECONDS, "holder = :them AND held_until = :until", theirs)
+    if lost is not None and lost.get("holder") != holder:
+        raise BusyError(float(lost.get("held_until", 0)))
+    return left
 
 
-def _put(
-    lease: Lease, until: float, execution_name: str | None, condition: str, values: dict[str, Any]
-) -> LeaseItem | None:
+def _silent(found: LeaseItem) -> bool:
+    """Whether the holder counts as dead: its run closed the record long ago, and none of its functions can write."""
+    if "execution_name" not in found:
+        return False
+    record = jobs.get(found["source_key"], found["version_id"])
+    if record is None or record.get("execution_name") != found["execution_name"] or record["status"] == "PROCESSING":
+        return False
+    failed = record["status"] not in ("SUCCEEDED", "REJECTED", "FAILED")  # FAILED is told after it has settled
+    settles = failed and "last_failure" in record and outcomes.may_write(record["last_failure"])
+    return clock.epoch(record["updated_at"]) + (SETTLE_SECONDS if settles else 0) + GRACE_SECONDS < time.time()
+
+
+def _put(lease: Lease, until: float, condition: str, values: dict[str, Any]) -> LeaseItem | None:
     """Write the lease if the condition holds. Returns None then, else the item in its place."""
     item = {
         "source_key": lease.key,
         "item": keys.LEASE,
         "holder": lease.holder,
         "held_until": int(until),
-        "version_id": lease.unfinished,
+        "version_id": lease.version_id,
+        "execution_name": lease.execution_name,
         "torn": lease.torn or None,
-        "execution_name": execution_name,
     }
     present = {name: value for name, value in item.items() if value is not None}
     return cast("LeaseItem | None", jobs.put_if(present, condition, values))

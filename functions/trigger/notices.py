@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote_plus
 
-from pipeline import keys
+from pipeline import clock, keys
 
 # Files that desktops leave in every folder: no photos, and no reason for a message.
 LITTER = {".ds_store", "thumbs.db", "desktop.ini"}
+# How `darkroom redrive` names the cause of its messages.
+_ASKED: dict[str, Literal["redrive", "force"]]
+_ASKED = {"Redrive": "redrive", "Force": "force"}
 
 
 class UnreadableError(Exception):
@@ -24,6 +27,7 @@ class Notice:
 
     key: str
     removed: bool  # tells a source that was deleted from one that has expired
+    asked: Literal["redrive", "force"] | None  # by an operator; None: by S3
     version_id: str | None
     sequencer: str | None
     sent_at: float  # epoch seconds, of the message: one sent after a job FAILED opens a new round
@@ -37,7 +41,7 @@ class Message:
     id: str = ""
     receipt: str = ""
     receives: int = 1
-    sent_at: float = field(default_factory=time.time)
+    sent_at: float = field(default_factory=time.time)  # or the moment of the failure that it answers, if that is later
 
 
 def messages(event: dict[str, Any]) -> list[Message]:
@@ -51,7 +55,7 @@ def messages(event: dict[str, Any]) -> list[Message]:
             id=record["messageId"],
             receipt=record["receiptHandle"],
             receives=int(record["attributes"]["ApproximateReceiveCount"]),
-            sent_at=int(record["attributes"]["SentTimestamp"]) / 1000,
+            sent_at=max(int(record["attributes"]["SentTimestamp"]) / 1000, _answers(record)),
         )
         for record in records
     ]
@@ -71,6 +75,12 @@ def read(message: Message, bucket: str) -> list[Notice]:
     return [notice for notice in notices if is_source(notice.key)]
 
 
+def _answers(record: dict[str, Any]) -> float:
+    """When the job FAILED that a dead letter was about. The letter keeps this attribute when somebody moves it back."""
+    failed_at = record.get("messageAttributes", {}).get("failed_at")
+    return clock.epoch(failed_at["stringValue"]) if failed_at else 0.0
+
+
 def is_source(key: str) -> bool:
     """Whether a key can be a source: under raw/, and neither a folder marker nor desktop litter."""
     name = key.rsplit("/", 1)[-1]
@@ -84,9 +94,11 @@ def _notice(record: dict[str, Any], message: Message, bucket: str) -> Notice:
         raise UnreadableError(f"about the bucket {about['bucket']['name']}, not {bucket}")
     key = unquote_plus(about["object"]["key"], errors="strict")  # encoded once by S3, so decoded once
     key.encode()  # JSON can hold half a character (a lone surrogate), a key cannot
+    kind, _, cause = record["eventName"].removeprefix("s3:").partition(":")
     return Notice(
         key=key,
-        removed=record["eventName"].removeprefix("s3:").startswith("ObjectRemoved:"),
+        removed=kind == "ObjectRemoved",
+        asked=_ASKED.get(cause),
         version_id=about["object"].get("versionId"),
         sequencer=about["object"].get("sequencer"),
         sent_at=message.sent_at,

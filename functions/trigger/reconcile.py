@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from aws_lambda_powertools import Logger
 
-from pipeline import clock, jobs, keys, manifest, outcomes, recipes, storage
+from pipeline import clock, jobs, keys, manifest, outcomes, outputs, recipes, storage
 from trigger import executions, lease
 
 if TYPE_CHECKING:
-    from contracts import Failure, Job, Manifest, Recipe, Record, Source, SourceVersion
+    from contracts import Failure, Job, Judge, Manifest, ManifestSource, Recipe, Record, Source, SourceVersion, Status
     from trigger.notices import Notice
 
 SOURCE_BUCKET = os.environ["SOURCE_BUCKET"]
-OUTPUT_BUCKET = os.environ["OUTPUT_BUCKET"]
-ERROR_TOPIC = os.environ["ERROR_TOPIC_ARN"]
+PUBLIC_BASE_URL = os.environ["PUBLIC_BASE_URL"]
 MAX_ATTEMPTS = int(os.environ["MAX_ATTEMPTS"])
+VALIDATE_MEMORY_MB = int(os.environ["VALIDATE_MEMORY_MB"])
 BACKOFF_SECONDS = [float(seconds) for seconds in os.environ["BACKOFF_SECONDS"].split(",")]
-# The slowest function can go on writing for so long after its execution was cut off.
-SETTLE_SECONDS = float(os.environ["SETTLE_SECONDS"])
 
-# When to ask again while another invocation works on the key: seldom enough that maxReceiveCount outlasts any run.
-BUSY_SECONDS = 60.0
+# When to look again while another invocation works on the key: soon at first, and seldom enough that the queue's
+# receives outlast any run.
+BUSY_SECONDS = (5.0, 10.0, 20.0, 40.0, 60.0)
 LOST_RUN: Failure
 LOST_RUN = {"code": "RUN_LOST", "reason": "the trigger or the execution was killed before it ended", "state": None}
 
@@ -34,12 +34,29 @@ logger = Logger()
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What to do with the messages about a key: delete them, let them come back later, or park them as dead letters."""
+class Done:
+    """The messages may leave the queue."""
 
-    kind: Literal["done", "later", "park"]
-    seconds: float = 0.0
-    reason: str = ""
+
+@dataclass(frozen=True)
+class Later:
+    """The messages come back in `seconds`."""
+
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Park:
+    """The messages go to the dead-letter queue: their job FAILED, at this moment, or they cannot be read."""
+
+    reason: str
+    failed_at: str | None = None
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The version is not acceptable: the one below it is wanted."""
 
 
 @dataclass(frozen=True)
@@ -50,187 +67,336 @@ class Start:
     attempt: int
 
 
-DONE = Verdict("done")
+@dataclass(frozen=True)
+class GiveUp:
+    """All attempts have failed."""
 
 
-def reconcile(key: str, notices: list[Notice], deadline: float) -> Verdict:
-    """Hold the key's lease and do what its source demands. No run is started that could outlast `deadline`."""
+Verdict = Done | Later | Park  # on messages
+DONE = Done()
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look at a key, under its lease."""
+
+    held: lease.Lease
+    notices: list[Notice]
+    deadline: float  # epoch seconds: no run is started that could outlast it
+    versions: list[str]  # looked at so far, the newest first
+
+    @property
+    def sent_at(self) -> float:
+        """When the youngest of the messages was sent, in epoch seconds."""
+        return max(notice.sent_at for notice in self.notices)
+
+    @property
+    def forced_at(self) -> float:
+        """When somebody last asked to make the set again, whatever stands. 0 if nobody did."""
+        return max((notice.sent_at for notice in self.notices if notice.asked == "force"), default=0.0)
+
+
+def reconcile(key: str, notices: list[Notice], deadline: float, receives: int) -> Verdict:
+    """Hold the key's lease and do what its source demands.
+
+    `deadline`: epoch seconds that no run may outlast; `receives`: how often the messages have come so far.
+    """
     try:
-        with lease.hold(key, deadline - executions.WAIT_SECONDS) as held:
-            return _reconcile(held, notices, deadline)
+        with lease.hold(key) as held:
+            return _reconcile(Look(held, notices, deadline, []))
     except lease.BusyError as busy:
-        return Verdict("later", min(busy.seconds, BUSY_SECONDS), str(busy))
+        seconds = min(_nth(BUSY_SECONDS, receives), max(busy.until - time.time(), 0) + 1)
+        return _while_busy(key, notices, Later(seconds, str(busy)))
     except (lease.LostError, jobs.NotOwnerError) as lost:
-        return Verdict("later", BACKOFF_SECONDS[0], f"another invocation took over: {lost}")
+        return Later(BACKOFF_SECONDS[0], f"another invocation took over: {lost}")
 
 
-def decide(record: Record | None, recipe_hash: str, sent_at: float) -> Start | Literal["nothing", "park", "give up"]:
-    """What the newest version of a source needs, if its set does not stand.
+def _reconcile(look: Look) -> Verdict:
+    """Wanted is the newest version above the last delete marker that is not refused. Without one there is no set."""
+    held = look.held
+    verdict: Verdict = DONE
+    _account_for_last_attempt(held)
+    left_open = held.version_id
+    for source in storage.versions(SOURCE_BUCKET, held.key):
+        look.versions.append(source["version_id"])
+        found = _bring_in_line(look, source)
+        if isinstance(found, Refused):
+            continue
+        if isinstance(found, Park):
+            verdict = found
+            if held.torn:  # a version that cannot be made must not leave a mix behind
+                continue
+        elif isinstance(found, Later):
+            verdict = found
+        break
+    else:
+        if _must_go(look):
+            _remove_set(held)
+    _retire_others(look, left_open)
+    if isinstance(verdict, Park):
+        held.version_id = look.versions[0]
+    return verdict
 
-    `record`: its job record; `sent_at`: when the youngest of the messages was sent. Two things open a new round: a
-    changed recipe, and a message that was sent after the job FAILED (a redrive, or one sent by hand).
+
+def _bring_in_line(look: Look, source: Source) -> Verdict | Refused:
+    """Make the set of this version, unless it stands or the version is not to be made (now)."""
+    recipe = recipes.route(RECIPES, source["key"])
+    judge: Judge = {"recipe": recipe["hash"], "memory": VALIDATE_MEMORY_MB}
+    record = jobs.get(source["key"], source["version_id"])
+    step = decide(record, source, judge, look, time.time())
+    if isinstance(step, Refused):
+        return step
+    standing = outputs.standing(source["key"])
+    forced = look.forced_at > _started(record)
+    if not forced and _stands(look.held, source, recipe, standing):
+        _adopt(source, recipe, record, standing)
+        look.held.finished()
+        return DONE
+    if isinstance(step, GiveUp):
+        assert record is not None  # decide gives up on nothing else
+        outcomes.give_up(record, MAX_ATTEMPTS)
+        return _parked(look.held, _record(source["key"], source["version_id"]))
+    if not isinstance(step, Start):
+        return step
+    if look.deadline - time.time() < executions.WAIT_SECONDS:
+        return Later(0, "not enough time left in this invocation for a run")
+    return _run(look, _job(source, recipe, step, look.notices), record, standing)
+
+
+def decide(
+    record: Record | None, source: Source, judge: Judge, look: Look, now: float
+) -> Verdict | Refused | Start | GiveUp:
+    """What a version needs, if its set does not stand.
+
+    `record`: its job record; `now`: epoch seconds. A new round is opened by other bytes under the same version id, by a
+    changed recipe, and by an operator: with force, or with a message sent after the job FAILED.
     """
     if record is None or "round" not in record:
         return Start(1, 1)
     again = Start(int(record["round"]) + 1, 1)
-    if record["recipe"]["hash"] != recipe_hash:
+    if look.forced_at > _started(record) or not _same_bytes(cast("Source", record["source"]), source):
         return again
-    if record["status"] in jobs.OPEN:  # PROCESSING under our lease: a run whose trigger did not see its end
-        attempts = int(record["attempt"])
-        return Start(int(record["round"]), attempts + 1) if attempts < MAX_ATTEMPTS else "give up"
     if record["status"] == "REJECTED":
-        return "nothing"
-    if record["status"] == "FAILED":
-        return again if sent_at > clock.epoch(record["finished_at"]) else "park"
-    return again  # SUCCEEDED, but its set is gone; SUPERSEDED or DELETED, and the newest version again
+        return Refused() if record.get("judge") == judge else again
+    if record["recipe"]["hash"] != judge["recipe"]:
+        return again
+    if record["status"] == "QUEUED":
+        attempt, failure = int(record["attempt"]), record["last_failure"]
+        if attempt >= MAX_ATTEMPTS:
+            return GiveUp()
+        seconds = clock.epoch(failure["at"]) + _nth(BACKOFF_SECONDS, attempt) - now
+        return Later(seconds, _in_words(failure)) if seconds > 0 else Start(int(record["round"]), attempt + 1)
+    if record["status"] == "FAILED" and look.sent_at < clock.epoch(record["finished_at"]):
+        return _park(record)
+    return again  # brought back; or SUCCEEDED, but its set is gone; or SUPERSEDED or DELETED, and wanted again
 
 
-def _reconcile(held: lease.Lease, notices: list[Notice], deadline: float) -> Verdict:
-    source = storage.head(SOURCE_BUCKET, held.key)
-    while True:
-        _account(held, source, notices)
-        if source is None:
-            # Without such a notice the source expired, and its set stays.
-            if any(notice.removed for notice in notices):
-                _remove_set(held)
-            return DONE
-        verdict, ran = _bring_in_line(held, source, notices, deadline)
-        if not ran or held.keep:  # a run that may still write must not get a successor
-            return verdict
-        before, source = source, storage.head(SOURCE_BUCKET, held.key)
-        if source is not None and source["version_id"] == before["version_id"]:
-            return verdict
-
-
-def _bring_in_line(held: lease.Lease, source: Source, notices: list[Notice], deadline: float) -> tuple[Verdict, bool]:
-    """The verdict on the messages, and whether a run took place (the source may have changed meanwhile)."""
-    recipe = recipes.route(RECIPES, held.key)
-    record = jobs.get(held.key, source["version_id"])
-    finished = _standing(held, source, recipe, record)
-    if finished:
-        _adopt(source, recipe, record, finished, notices)
-        return DONE, False
-    step = decide(record, recipe["hash"], max(notice.sent_at for notice in notices))
-    if record and record["status"] == "PROCESSING":
-        record["last_failure"] = LOST_RUN | {"at": clock.now()}
-    if step == "nothing":
-        return DONE, False
-    if step == "park":
-        held.unfinished = source["version_id"]
-        return _parked(record), False
-    if step == "give up":
-        assert record is not None  # decide gives up on nothing else
-        last = Start(int(record["round"]), int(record["attempt"]))
-        outcomes.fail(_job(source, recipe, last, notices), LOST_RUN, ERROR_TOPIC)
-        held.unfinished = source["version_id"]
-        return _parked(jobs.get(held.key, source["version_id"])), False
-    if deadline - time.time() < executions.WAIT_SECONDS:
-        return Verdict("later", 0, "not enough time left in this invocation for a run"), False
-    return _run(held, _job(source, recipe, step, notices), record), True
-
-
-def _standing(held: lease.Lease, source: Source, recipe: Recipe, record: Record | None) -> Manifest | None:
-    """The manifest of the standing set, if that is whole and was made from the same bytes by this recipe."""
-    if held.torn or (record and record["status"] in {*jobs.OPEN, "REJECTED", "FAILED"}):
-        return None
-    finished = _manifest(held.key)
-    if finished is None or finished["recipe"]["hash"] != recipe["hash"]:
-        return None
-    maker = finished["source"]
-    return finished if (maker["etag"], maker["size"]) == (source["etag"], source["size"]) else None
-
-
-def _adopt(source: Source, recipe: Recipe, record: Record | None, finished: Manifest, notices: list[Notice]) -> None:
-    """Record that the version's set stands, if the record does not say so: it was made from another version."""
-    if record and record["status"] == "SUCCEEDED" and record["recipe"]["hash"] == recipe["hash"]:
-        return
-    job = _job(source, recipe, Start(int(record.get("round", 0) if record else 0) + 1, 0), notices)
-    jobs.adopt(job, record, finished["source"]["version_id"], manifest.result(finished))
-    logger.info("same bytes: the set stands already", job_id=job["job_id"])
-
-
-def _manifest(key: str) -> Manifest | None:
-    """The manifest that stands for a key. None if there is none, or can be none because its key would be too long."""
-    name = keys.manifest(key)
-    return storage.get_manifest(OUTPUT_BUCKET, name) if keys.fits(name) else None
-
-
-def _run(held: lease.Lease, job: Job, record: Record | None) -> Verdict:
-    torn_before = held.torn
-    held.renew(job["source"]["version_id"], job["execution_name"])
+def _run(look: Look, job: Job, record: Record | None, standing: outputs.Standing) -> Verdict | Refused:
+    """Run an attempt, and account for how it ended."""
+    held, source = look.held, job["source"]
+    if held.version_id and held.version_id not in look.versions:
+        _retire(held.key, held.version_id, "SUPERSEDED")  # the lease remembers one version
+    job["deadline"] = held.running(source["version_id"], job["execution_name"])
     jobs.begin(job, record)
     facts: dict[str, Any] = {"job_id": job["job_id"], "execution_name": job["execution_name"]}
     logger.info("attempt started", **facts)
-    held.keep = True  # until we know that the run has ended, it may write, whatever happens here
     try:
         record = executions.run(job)
-        held.keep = False
     except executions.UnknownError as unknown:
         logger.warning("end of attempt unknown", reason=str(unknown), **facts)
-        return Verdict("later", lease.LEASE_SECONDS, str(unknown))
+        return Later(lease.LEASE_SECONDS, str(unknown))
     except executions.CutOffError as cut:
         logger.warning("attempt cut off", reason=str(cut), **facts)
-        if cut.started:
-            held.settle(SETTLE_SECONDS)
-        else:
-            held.keep = False
-        outcomes.fail(job, cut.failure, ERROR_TOPIC)
-        record = jobs.get(held.key, job["source"]["version_id"])
-    record = cast("Record", record or {})
-    if record["status"] == "REJECTED":  # before anything was written
-        held.unfinished, held.torn = None, torn_before
-    return _verdict(held, record)
-
-
-def _verdict(held: lease.Lease, record: Record) -> Verdict:
-    """The verdict on the messages after a run, by how the run closed its record."""
-    if record["status"] == "QUEUED":
-        failure = record["last_failure"]
-        seconds = BACKOFF_SECONDS[min(int(record["attempt"]), len(BACKOFF_SECONDS)) - 1]
-        seconds = max(seconds, SETTLE_SECONDS if held.keep else 0)
-        return Verdict("later", seconds, f"{failure['code']}: {failure['reason']}")
+        record = _close(_record(held.key, source["version_id"]), cut.failure)
     if record["status"] == "SUCCEEDED":
-        held.finish()
-    return _parked(record) if record["status"] == "FAILED" else DONE
+        return _succeeded(held, job, record, standing)
+    if record["status"] == "REJECTED":
+        held.refused()
+        if record["judge"] == {"recipe": job["recipe"]["hash"], "memory": VALIDATE_MEMORY_MB}:
+            return Refused()
+        return Later(BACKOFF_SECONDS[0], "refused by a ValidateFunction that another deployment made")
+    if record["status"] == "FAILED":
+        return _parked(held, record)
+    held.settled(record)
+    settling = lease.SETTLE_SECONDS if held.kept else 0
+    last = int(record["attempt"]) >= MAX_ATTEMPTS
+    backoff = 0 if last else _nth(BACKOFF_SECONDS, int(record["attempt"]))
+    return Later(max(backoff, settling), _in_words(record["last_failure"]))
 
 
-def _parked(record: Record | None) -> Verdict:
-    record = record or cast("Record", {})
-    return Verdict("park", reason=f"job {record.get('job_id')} FAILED: {record.get('code')}: {record.get('reason')}")
+def _account_for_last_attempt(held: lease.Lease) -> None:
+    """Close what an earlier holder left open, and learn what its attempt wrote. Nothing of it can write any more."""
+    record = jobs.get(held.key, held.version_id) if held.version_id else None
+    if record is None or "round" not in record:
+        return
+    if record["status"] in jobs.OPEN:
+        record = _close(record, LOST_RUN)
+    elif record["execution_name"] != held.execution_name:
+        return
+    held.execution_name = None
+    if record["status"] == "SUCCEEDED":
+        held.finished()
+    elif record["status"] == "REJECTED":
+        held.refused()
+    else:
+        held.torn = held.torn or outcomes.may_write(record["last_failure"])
 
 
-def _account(held: lease.Lease, source: Source | None, notices: list[Notice]) -> None:
-    """Retire the records of versions that are gone, or no longer the newest: they get no run."""
-    unfinished = jobs.get(held.key, held.unfinished) if held.unfinished else None
-    if unfinished and unfinished["status"] == "SUCCEEDED":
-        held.finish()  # its trigger died before it could note that
-    newest = source["version_id"] if source else None
-    noticed = {notice.version_id for notice in notices if not notice.removed}
-    for version_id in noticed | {held.unfinished}:
-        if version_id and version_id != newest:
-            version: SourceVersion = {"bucket": SOURCE_BUCKET, "key": held.key, "version_id": version_id}
-            jobs.retire(version, "SUPERSEDED" if source else "DELETED")
-    if held.unfinished != newest:
-        held.unfinished = None
+def _close(record: Record, failure: Failure) -> Record:
+    """Close an attempt whose run did not: by its manifest, by what was decided about it, or else as failed."""
+    job = jobs.of(record, MAX_ATTEMPTS)
+    finished = outputs.standing(record["source_key"]).manifest
+    if finished and manifest.is_made_by(finished, job):
+        outcomes.succeed(job, finished)
+    elif "decision" in record:
+        outcomes.tell(job, record["decision"])
+    elif record["status"] == "PROCESSING":
+        outcomes.fail(job, failure)
+    return _record(record["source_key"], record["source"]["version_id"])
+
+
+def _succeeded(held: lease.Lease, job: Job, record: Record, before: outputs.Standing) -> Verdict:
+    """Clear away what the new set does not have."""
+    if record["recipe"]["hash"] != job["recipe"]["hash"]:
+        held.finished()
+        return Later(BACKOFF_SECONDS[0], "made by another recipe: a deployment is under way")
+    recipe = recipes.route(RECIPES, held.key)
+    made = {keys.output(held.key, name, format_) for name, format_ in recipes.outputs(recipe)}
+    if held.torn or (before.etag and (before.manifest is None or outputs.lists(before.manifest).keys() - made)):
+        _clear(held, made)
+    if before.manifest and before.manifest["source"]["version_id"] != job["source"]["version_id"]:
+        jobs.expire(_version(held.key, before.manifest["source"]["version_id"]))
+    held.finished()
+    return DONE
+
+
+def _stands(held: lease.Lease, source: Source, recipe: Recipe, standing: outputs.Standing) -> bool:
+    """Whether the set is whole, of the same bytes and this recipe. Clears away what does not belong to it."""
+    document = standing.manifest
+    if held.torn or document is None or document["recipe"]["hash"] != recipe["hash"]:
+        return False
+    if not _same_bytes(document["source"], source):
+        return False
+    listed = outputs.lists(document)
+    whole = listed.items() <= _clear(held, listed.keys()).items()
+    held.torn = not whole
+    return whole
+
+
+def _clear(held: lease.Lease, made: Collection[str]) -> dict[str, int]:
+    """Remove the key's files that are not of the set that was made; returns the sizes of all files by key."""
+    files = outputs.files(held.key)
+    if left_over := files.keys() - made - {keys.manifest(held.key)}:
+        held.removing()
+        storage.delete(outputs.BUCKET, left_over)
+        held.kept = False
+    return files
+
+
+def _adopt(source: Source, recipe: Recipe, record: Record | None, standing: outputs.Standing) -> None:
+    """Record that the version's set stands, if the record does not say so; renew the URLs in its manifest."""
+    document = cast("Manifest", standing.manifest)
+    addressed = manifest.addressed(document, recipe, PUBLIC_BASE_URL)
+    if addressed != document:
+        outputs.write(addressed, instead_of=standing.etag)
+        logger.info("the manifest's URLs were renewed", source_key=source["key"])
+    if record and record["status"] == "SUCCEEDED" and record["recipe"]["hash"] == recipe["hash"]:
+        return
+    job = _job(source, recipe, Start(int(record.get("round", 0) if record else 0) + 1, 0), [])
+    jobs.adopt(job, record, manifest.result(document))
+    logger.info("same bytes: the set stands already", job_id=job["job_id"])
+
+
+def _must_go(look: Look) -> bool:
+    """Whether the set must go, now that no version can be made."""
+    if look.held.torn:
+        return True
+    if look.versions:  # all refused; where the bucket keeps no versions, a set that stands may stay
+        return look.versions != ["null"] or not storage.is_lowest(SOURCE_BUCKET, look.held.key)
+    removals = [notice for notice in look.notices if notice.removed]
+    if any(notice.asked for notice in removals):
+        return True
+    # An original that expired keeps its set: nobody was told of its delete marker.
+    marker = storage.delete_marker(SOURCE_BUCKET, look.held.key) if removals else None
+    return any(marker in (None, notice.version_id) for notice in removals)
 
 
 def _remove_set(held: lease.Lease) -> None:
-    """Remove the key's set: what its manifest lists, and what a run without a manifest may have left."""
-    held.tear()
-    finished = _manifest(held.key)
-    recipe = recipes.route(RECIPES, held.key)
-    expected = [keys.output(held.key, name, kind) for name, kind in recipes.outputs(recipe)]
-    doomed = [*filter(keys.fits, expected), *(manifest.set_keys(finished) if finished else [])]
-    storage.delete(OUTPUT_BUCKET, doomed)
-    if finished:
-        maker = finished["source"]
-        record = jobs.get(held.key, maker["version_id"])
-        for version_id in {maker["version_id"], *(record.get("heirs", ()) if record else ())}:
-            version: SourceVersion = {"bucket": SOURCE_BUCKET, "key": held.key, "version_id": version_id}
-            jobs.retire(version, "DELETED", finished=True)
-        storage.delete(OUTPUT_BUCKET, [keys.manifest(held.key)])  # last: a removal that was cut off is taken up again
-    held.finish()
-    logger.info("set removed", source_key=held.key)
+    """Remove all that any run has made of the key."""
+    name = keys.manifest(held.key)
+    files = outputs.files(held.key)
+    if files:
+        held.removing()
+        finished = outputs.standing(held.key).manifest
+        storage.delete(outputs.BUCKET, files.keys() - {name})
+        if finished:
+            _retire(held.key, finished["source"]["version_id"], "DELETED", finished=True)
+        storage.delete(outputs.BUCKET, [name])  # last: a removal that was cut off is taken up again
+        logger.info("set removed", source_key=held.key)
+    held.finished()
+
+
+def _retire_others(look: Look, left_open: str | None) -> None:
+    """Close the records of versions that are gone, or that newer ones have replaced: they get no run."""
+    noticed = {notice.version_id for notice in look.notices if not notice.removed}
+    for version_id in (noticed | {left_open}) - {None, *look.versions}:
+        _retire(look.held.key, cast("str", version_id), "SUPERSEDED" if look.versions else "DELETED")
+    if look.held.version_id == left_open and left_open not in look.versions:
+        look.held.version_id = None
+
+
+def _while_busy(key: str, notices: list[Notice], later: Later) -> Verdict:
+    """Messages about versions that are no longer the newest are done when their records are closed: it has its own."""
+    newest = storage.head(SOURCE_BUCKET, key)
+    record = jobs.get(key, newest["version_id"]) if newest else None
+    if newest is None or (record and record["status"] in ("REJECTED", "FAILED")):
+        return later  # an older version may be wanted
+    if any(notice.removed or notice.asked or notice.version_id in (None, newest["version_id"]) for notice in notices):
+        return later
+    closed = [_retire(key, cast("str", notice.version_id), "SUPERSEDED") for notice in notices]
+    return DONE if all(closed) else later
+
+
+def _retire(key: str, version_id: str, status: Status, *, finished: bool = False) -> bool:
+    return jobs.retire(_version(key, version_id), status, finished=finished)
+
+
+def _version(key: str, version_id: str) -> SourceVersion:
+    return {"bucket": SOURCE_BUCKET, "key": key, "version_id": version_id}
+
+
+def _parked(held: lease.Lease, record: Record) -> Park:
+    held.parked()
+    return _park(record)
+
+
+def _park(record: Record) -> Park:
+    return Park(f"job {record['job_id']} FAILED: {record['code']}: {record['reason']}", record["finished_at"])
+
+
+def _record(key: str, version_id: str) -> Record:
+    record = jobs.get(key, version_id)
+    if record is None:
+        raise jobs.NotOwnerError(f"the record of {version_id} is gone")
+    return record
+
+
+def _same_bytes(one: Source | ManifestSource, other: Source) -> bool:
+    return (one["etag"], one["size"]) == (other["etag"], other["size"])
+
+
+def _started(record: Record | None) -> float:
+    """When the version's last attempt was started, in epoch seconds; 0 if none was."""
+    return clock.epoch(record["started_at"]) if record and "started_at" in record else 0.0
+
+
+def _in_words(failure: Failure) -> str:
+    return f"{failure['code']}: {failure['reason']}"
+
+
+def _nth(seconds: Sequence[float], number: int) -> float:
+    """The number-th of these times, from 1; beyond them the last one."""
+    return seconds[min(number, len(seconds)) - 1]
 
 
 def _job(source: Source, recipe: Recipe, start: Start, notices: list[Notice]) -> Job:
@@ -245,6 +411,7 @@ def _job(source: Source, recipe: Recipe, start: Start, notices: list[Notice]) ->
         "round": start.round,
         "attempt": start.attempt,
         "max_attempts": MAX_ATTEMPTS,
+        "deadline": 0,  # known when the lease is held for the run
         "source": source,
         "recipe": {"name": recipe["name"], "hash": recipe["hash"]},
     }

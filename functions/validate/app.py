@@ -14,7 +14,7 @@ from pipeline import manifest, recipes, storage
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from contracts import Accepted, JobEvent, Limits, Refusal, Rejected
+    from contracts import Accepted, JobEvent, Judge, Limits, Refusal, Rejected
 
 RECIPES = recipes.load()
 # Share of the function's memory that one upload may use: a decoder's need is only estimated.
@@ -31,17 +31,19 @@ def lambda_handler(event: JobEvent, context: LambdaContext) -> Accepted | Reject
     logger.append_keys(job_id=job["job_id"])
     source = job["source"]
     recipe = recipes.route(RECIPES, source["key"])
+    memory = int(context.memory_limit_in_mb)
     try:
         manifest.check_key(source["key"], recipe)
         check_bytes(source["size"], recipe["limits"])
         data = storage.read_source(source, recipe["limits"]["bytes"])
-        usable = int(MEMORY_PART * int(context.memory_limit_in_mb))
+        usable = int(MEMORY_PART * memory)
         most = usable - RESERVED_MIB  # the later functions have as much memory as this one
         limits: Limits = {**recipe["limits"], "memory": min(recipe["limits"]["memory"] or most, most)}
         image = sandbox.inspect(data, recipe, limits, usable)
     except Rejection as rejection:
         refusal: Refusal = {"code": rejection.code, "reason": rejection.reason}
         logger.info("refused", **refusal)
-        return {"valid": False, "status": "REJECTED", "rejection": refusal}
+        judge: Judge = {"recipe": recipe["hash"], "memory": memory}
+        return {"valid": False, "status": "REJECTED", "rejection": refusal, "judge": judge}
     logger.info("accepted", image=image)
     return {"valid": True, "image": image, "recipe": recipe}

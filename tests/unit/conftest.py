@@ -27,6 +27,7 @@ os.environ |= {
     "SETTLE_SECONDS": "5",
     "HEARTBEAT_SECONDS": "20",
     "BACKOFF_SECONDS": "30,120,480",
+    "VALIDATE_MEMORY_MB": "1769",
 }
 for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
     os.environ.pop(name, None)

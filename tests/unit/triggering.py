@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote_plus
 
-from pipeline import jobs, keys, outcomes, storage
+from pipeline import clock, jobs, manifest, outcomes, outputs, recipes
 from trigger import app
 
 KEY = "raw/cats/tom.jpg"
@@ -68,29 +68,39 @@ class Workflow:
         return closed
 
     def succeed(self, job: dict[str, Any]) -> None:
+        outcomes.succeed(job, self.finish(job))
+
+    def finish(self, job: dict[str, Any]) -> dict[str, Any]:
+        """Write the job's set; returns its manifest."""
         key = job["source"]["key"]
-        rendition = keys.output(key, "large", "jpeg")
         body = f"set of {job['source']['version_id']}".encode()
-        self.cloud.s3.put_object(Bucket="darkroom-output", Key=rendition, Body=body)
-        manifest = {
-            **{name: job[name] for name in ("job_id", "round", "attempt", "source", "recipe")},
-            "renditions": [{"key": rendition, "bytes": len(body)}],
-            "obsolete": [],
-        }
-        storage.put_manifest("darkroom-output", keys.manifest(key), manifest)
-        jobs.close(job, "SUCCEEDED", result={"renditions": 1})
+        recipe = recipes.route(recipes.load(), key)
+        entries = []
+        for name, format_ in recipes.outputs(recipe):
+            entries.append(manifest.rendition(key, name, format_, (100, 75), body))
+            self.cloud.s3.put_object(Bucket="darkroom-output", Key=entries[-1]["key"], Body=body)
+        finished = manifest.build(
+            job=job,
+            image={},
+            recipe={**recipe, **job["recipe"]},
+            placeholder={"blurhash": "L00000fQfQfQ", "color": "#ffffff"},
+            renditions=entries,
+            created_at=clock.now(),
+        )
+        outputs.write(finished, outputs.standing(key).etag)
+        return finished
 
-    def reject(self, job: dict[str, Any]) -> None:
-        jobs.close(job, "REJECTED", code="CORRUPT", reason="cut short")
+    def reject(self, job: dict[str, Any], judge: dict[str, Any] | None = None) -> None:
+        refusal = {"code": "CORRUPT", "reason": "cut short"}
+        outcomes.reject(job, refusal, judge or {"recipe": job["recipe"]["hash"], "memory": 1769})
 
-    def fail(self, job: dict[str, Any], code: str = "Broken") -> None:
-        failure = {"code": code, "reason": "it broke", "state": "OptimizeImage"}
-        outcomes.fail(job, failure, "arn:aws:sns:us-east-1:123456789012:errors")
+    def fail(self, job: dict[str, Any], code: str = "Broken", state: str = "ResizeImage") -> None:
+        outcomes.fail(job, {"code": code, "reason": "it broke", "state": state})
 
     def fail_halfway(self, job: dict[str, Any]) -> None:
         """Fail in the midst of writing the set."""
         self.cloud.s3.put_object(Bucket="darkroom-output", Key=f"{FOLDER}/large.jpg", Body=b"half of a set")
-        self.fail(job)
+        self.fail(job, state="OptimizeImage")
 
 
 def stored_set(cloud: Any) -> str:
