@@ -59,11 +59,14 @@ def head(bucket: str, key: str) -> Source | None:
     return _source(bucket, key, {"VersionId": "null", "Size": answer["ContentLength"], **answer})
 
 
-def delete_marker(bucket: str, key: str) -> str | None:
-    """The version id of the delete marker that hides a source. None if there is none on top, or nothing at all."""
-    answer = s3.list_object_versions(Bucket=bucket, Prefix=key, MaxKeys=1)
-    markers = answer.get("DeleteMarkers", [])
-    return markers[0]["VersionId"] if markers and markers[0]["Key"] == key else None
+def hidden(bucket: str, key: str) -> tuple[str | None, str | None]:
+    """The version ids of the delete marker that hides a source, and of what it hides; None for what is not there."""
+    listed = s3.list_object_versions(Bucket=bucket, Prefix=key, MaxKeys=2)
+    markers, versions = (
+        [each["VersionId"] for each in entries if each["Key"] == key]
+        for entries in (listed.get("DeleteMarkers", []), listed.get("Versions", []))
+    )
+    return next(iter(markers), None), next(iter(versions), None)
 
 
 def is_lowest(bucket: str, key: str) -> bool:

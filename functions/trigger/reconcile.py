@@ -130,8 +130,7 @@ def _reconcile(look: Look) -> Verdict:
             verdict = found
         break
     else:
-        if _must_go(look):
-            _remove_set(held)
+        _without_a_version(look)
     _retire_others(look, left_open)
     if isinstance(verdict, Park):
         held.version_id = look.versions[0]
@@ -307,18 +306,22 @@ def _adopt(source: Source, recipe: Recipe, record: Record | None, standing: outp
     logger.info("same bytes: the set stands already", job_id=job["job_id"])
 
 
-def _must_go(look: Look) -> bool:
-    """Whether the set must go, now that no version can be made."""
-    if look.held.torn:
-        return True
-    if look.versions:  # all refused; where the bucket keeps no versions, a set that stands may stay
-        return look.versions != ["null"] or not storage.is_lowest(SOURCE_BUCKET, look.held.key)
-    removals = [notice for notice in look.notices if notice.removed]
-    if any(notice.asked for notice in removals):
-        return True
-    # An original that expired keeps its set: nobody was told of its delete marker.
-    marker = storage.delete_marker(SOURCE_BUCKET, look.held.key) if removals else None
-    return any(marker in (None, notice.version_id) for notice in removals)
+def _without_a_version(look: Look) -> None:
+    """No version can be made, so the set goes. It stays, if it is whole, where nobody wanted it gone."""
+    held, below = look.held, None
+    if look.versions == ["null"] and not held.torn and storage.is_lowest(SOURCE_BUCKET, held.key):
+        return  # refused, in a bucket that keeps no earlier version
+    if not look.versions:
+        removals = [notice for notice in look.notices if notice.removed]
+        if not removals and not held.torn:
+            return  # expired
+        marker, below = storage.hidden(SOURCE_BUCKET, held.key)
+        asked = any(notice.asked or marker in (None, notice.version_id) for notice in removals)
+        if not asked and not held.torn:
+            return  # expired: the notice is about something else than the delete marker that hides the source
+    _remove_set(held)
+    if below:
+        _retire(held.key, below, "DELETED", finished=True)
 
 
 def _remove_set(held: lease.Lease) -> None:

@@ -133,6 +133,15 @@ def cloud() -> Iterator[Cloud]:
 
 
 @pytest.fixture
+def without_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No time passes between attempts, and nothing is written by a function that nobody waits for."""
+    from trigger import lease, reconcile
+
+    monkeypatch.setattr(lease, "SETTLE_SECONDS", -1)
+    monkeypatch.setattr(reconcile, "BACKOFF_SECONDS", [-1])
+
+
+@pytest.fixture
 def workflow(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Workflow:
     """The state machine that the trigger starts, played by the test."""
     from tests.unit.triggering import Workflow

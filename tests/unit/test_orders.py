@@ -52,7 +52,7 @@ class History:
 @pytest.mark.parametrize("bodies", [[b"1", b"2", b"3"], [b"1", b"2", b"1"], [b"1", b"1", b"1"]], ids=str)
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_the_outputs_are_those_of_the_newest_version_in_the_end(
-    cloud: Any, workflow: Workflow, order: tuple[str, ...], bodies: list[bytes], seed: int
+    cloud: Any, workflow: Workflow, without_waits: None, order: tuple[str, ...], bodies: list[bytes], seed: int
 ) -> None:
     chance = random.Random(f"{seed} {order}")
     history = History(cloud, order, bodies)
