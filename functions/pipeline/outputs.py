@@ -48,7 +48,8 @@ def write(document: Manifest, instead_of: str | None) -> None:
 
 def files(source_key: str) -> dict[str, int]:
     """The sizes in bytes of all files that any run has made of a source, by key."""
-    found = storage.files(BUCKET, keys.folder(source_key))
+    folder = keys.folder(source_key)
+    found = storage.files(BUCKET, folder) if keys.fits(folder) else {}
     return {key: size for key, size in found.items() if keys.is_rendition(key) or key == keys.manifest(source_key)}
 
 
