@@ -33,12 +33,18 @@ for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
     os.environ.pop(name, None)
 
 import json  # noqa: E402 - moto and the functions read the environment when they are imported
-from collections.abc import Iterator  # noqa: E402
+import threading  # noqa: E402
+import time  # noqa: E402
+from collections.abc import Callable, Iterator  # noqa: E402
 from typing import TYPE_CHECKING, Any  # noqa: E402
+from urllib.parse import quote  # noqa: E402
 
 import boto3  # noqa: E402
 import pytest  # noqa: E402
 from moto import mock_aws  # noqa: E402
+from moto.core.botocore_stubber import BotocoreStubber  # noqa: E402
+from moto.core.responses import ActionResult  # noqa: E402
+from moto.s3.responses import S3Response  # noqa: E402
 
 if TYPE_CHECKING:
     from tests.unit.triggering import Workflow
@@ -125,11 +131,50 @@ class Cloud:
         return list(answer.get("Messages", []))
 
 
+_list_object_versions, _process_request = S3Response.list_object_versions, BotocoreStubber.process_request
+_one_at_a_time = threading.Lock()
+
+
+def _with_encoded_keys(response: Any) -> Any:
+    """Moto's ListObjectVersions, with keys that XML cannot carry encoded, as S3 does it and as boto3 asks for it."""
+    serialized = response.serialized
+
+    def encoded(answer: ActionResult) -> Any:
+        result: Any = answer.result
+        for entry in [*result["Versions"], *result["DeleteMarkers"]]:
+            entry["Key"] = quote(entry["Key"])
+        changed = {name: quote(result[name]) for name in ("Prefix", "KeyMarker", "NextKeyMarker") if name in result}
+        return serialized(ActionResult(result | changed | {"EncodingType": "url"}))
+
+    response.serialized = encoded
+    return _list_object_versions(response)
+
+
+def _serially(stubber: BotocoreStubber, request: Any) -> Any:
+    """Moto's answer to a request. Its S3 breaks if another thread changes what it lists."""
+    with _one_at_a_time:
+        return _process_request(stubber, request)
+
+
 @pytest.fixture
-def cloud() -> Iterator[Cloud]:
+def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     """Empty buckets, table, queues and topics."""
+    monkeypatch.setattr(BotocoreStubber, "process_request", _serially)
+    monkeypatch.setattr(S3Response, "list_object_versions", _with_encoded_keys)
     with mock_aws():
         yield Cloud()
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Lets seconds pass. The functions' clock stands still between two calls."""
+    now = [time.time()]
+
+    def passing(seconds: float) -> None:
+        now[0] += seconds
+
+    monkeypatch.setattr(time, "time", lambda: now[0])
+    return passing
 
 
 @pytest.fixture

@@ -105,8 +105,8 @@ def test_a_start_whose_answer_was_lost_is_ours(records: Records, aws: Stubber) -
 
 def test_a_start_that_was_refused_never_ran(records: Records, aws: Stubber) -> None:
     aws.add_client_error("start_execution", "ExecutionLimitExceeded", "too many", http_status_code=400)
-    cut = cut_off()
-    assert (cut.started, cut.failure["code"], cut.failure["reason"]) == (False, "ExecutionLimitExceeded", "too many")
+    expected = {"code": "ExecutionLimitExceeded", "reason": "too many", "state": "StartExecution"}
+    assert cut_off().failure == expected
 
 
 @pytest.mark.parametrize("status", ["ABORTED", "TIMED_OUT", "FAILED"])
@@ -114,8 +114,8 @@ def test_a_run_that_ended_without_closing_its_record_was_cut_off(records: Record
     records.statuses = ["PROCESSING"]
     aws.add_response("start_execution", START)
     aws.add_response("describe_execution", described(status))
-    cut = cut_off()
-    assert (cut.started, cut.failure["code"]) == (True, f"EXECUTION_{status}")
+    failure = cut_off().failure
+    assert (failure["code"], failure["state"]) == (f"EXECUTION_{status}", None)
 
 
 def test_a_record_that_was_closed_between_two_looks_counts(records: Records, aws: Stubber) -> None:
@@ -169,8 +169,7 @@ def test_express_answers_when_the_run_has_ended(records: Records, aws: Stubber, 
 def test_express_that_did_not_close_its_record_was_cut_off(records: Records, aws: Stubber, express: None) -> None:
     records.statuses = ["PROCESSING"]
     aws.add_response("start_sync_execution", ended("TIMED_OUT", error="States.Timeout"))
-    cut = cut_off()
-    assert (cut.started, cut.failure["code"], cut.failure["reason"]) == (True, "EXECUTION_TIMED_OUT", "States.Timeout")
+    assert cut_off().failure == {"code": "EXECUTION_TIMED_OUT", "reason": "States.Timeout", "state": None}
 
 
 def test_express_without_an_answer_is_unknown(
@@ -192,4 +191,4 @@ def test_express_without_an_answer_is_unknown(
 
 def test_express_that_was_refused_never_ran(records: Records, aws: Stubber, express: None) -> None:
     aws.add_client_error("start_sync_execution", "AccessDeniedException", http_status_code=400)
-    assert cut_off().started is False
+    assert cut_off().failure["state"] == "StartExecution"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib
 import io
 import json
+from hashlib import md5
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from PIL import Image
 
 from tests.unit.invoking import CONTEXT, call
@@ -17,6 +19,7 @@ from tests.unit.invoking import CONTEXT, call
 ROOT = Path(__file__).parents[2]
 KEY = "raw/samples/photo.jpg"
 FOLDER = "processed/samples/photo.jpg"
+JUDGE = {"recipe": "0123456789abcdef", "memory": 1769}
 
 
 def photo(size: tuple[int, int] = (400, 300), color: str = "#806040", kind: str = "JPEG") -> bytes:
@@ -35,20 +38,33 @@ def sample(name: str) -> dict[str, Any]:
 def job(cloud: Any, body: bytes, key: str = KEY, **changes: Any) -> dict[str, Any]:
     """The sample events' job, for a source that is uploaded now."""
     made = sample("validate")["job"]
-    source = {"key": key, "version_id": cloud.upload(key, body), "size": len(body)}
+    source = {"key": key, "version_id": cloud.upload(key, body), "size": len(body), "etag": md5(body).hexdigest()}
     return made | {"source": made["source"] | source} | changes
+
+
+def begun(the_job: dict[str, Any]) -> dict[str, Any]:
+    """The job, as the trigger has recorded it before it starts the run."""
+    from pipeline import jobs
+
+    jobs.begin(the_job, None)
+    return the_job
+
+
+def parts(the_job: dict[str, Any]) -> dict[str, Any]:
+    """The states up to OptimizeImage: its event."""
+    valid = call("validate", {"job": the_job})
+    assert valid["valid"], valid
+    facts = {"job": the_job, "image": valid["image"], "recipe": valid["recipe"]}
+    return facts | {"intermediates": [call("resize", facts), call("filters", facts)]}
 
 
 def process(the_job: dict[str, Any]) -> dict[str, Any]:
     """The states up to OptimizeImage, whose answer it returns."""
-    valid = call("validate", {"job": the_job})
-    assert valid["valid"], valid
-    facts = {"job": the_job, "image": valid["image"], "recipe": valid["recipe"]}
-    return call("optimize", facts | {"intermediates": [call("resize", facts), call("filters", facts)]})
+    return call("optimize", parts(the_job))
 
 
 def test_a_photo_becomes_the_default_set(cloud: Any) -> None:
-    result = process(job(cloud, photo()))
+    result = process(begun(job(cloud, photo())))
     manifest = json.loads(cloud.output(result["manifest_key"]))
     assert cloud.outputs(FOLDER) == {rendition["key"] for rendition in manifest["renditions"]} | {
         f"{FOLDER}/manifest.json"
@@ -67,7 +83,7 @@ def test_a_photo_becomes_the_default_set(cloud: Any) -> None:
 
 
 def test_the_sample_events_have_the_shapes_of_the_real_ones(cloud: Any) -> None:
-    the_job = job(cloud, photo((1600, 1200)))
+    the_job = begun(job(cloud, photo((1600, 1200))))
     valid = call("validate", {"job": the_job})
     facts = {"job": the_job, "recipe": valid["recipe"]}
     intermediates = [call("resize", facts), call("filters", facts)]
@@ -89,7 +105,7 @@ def test_a_recipe_may_keep_artist_and_copyright(cloud: Any, monkeypatch: pytest.
     for keep in (False, True):
         app = importlib.import_module("validate.app")
         monkeypatch.setitem(app.RECIPES["recipes"]["default"], "keep_copyright", keep)
-        result = process(job(cloud, body.getvalue()))
+        result = process(begun(job(cloud, body.getvalue())))
         manifest = json.loads(cloud.output(result["manifest_key"]))
         assert manifest["source"].get("rights") == ({"copyright": "Zoe & Co"} if keep else None)
         for made in manifest["renditions"]:
@@ -102,61 +118,34 @@ def test_a_recipe_may_keep_artist_and_copyright(cloud: Any, monkeypatch: pytest.
 
 
 def test_the_memory_of_the_function_bounds_a_source(cloud: Any) -> None:
+    from pipeline import recipes
+
     the_job = job(cloud, photo((1600, 1200), kind="PNG"))
     handler = importlib.import_module("validate.app").lambda_handler
     small = SimpleNamespace(**{**vars(CONTEXT), "memory_limit_in_mb": "290"})
-    assert handler({"job": the_job}, small)["rejection"]["code"] == "TOO_MANY_PIXELS"
+    refused = handler({"job": the_job}, small)
+    assert refused["rejection"]["code"] == "TOO_MANY_PIXELS"
+    assert refused["judge"] == {"recipe": recipes.route(recipes.load(), KEY)["hash"], "memory": 290}
     assert handler({"job": the_job}, CONTEXT)["valid"]
 
 
 def test_a_state_that_runs_twice_gives_the_same(cloud: Any) -> None:
-    the_job = job(cloud, photo())
-    valid = call("validate", {"job": the_job})
-    facts = {"job": the_job, "image": valid["image"], "recipe": valid["recipe"]}
-    parts = [call("resize", facts), call("filters", facts)]
-    assert parts == [call("resize", facts), call("filters", facts)]
-    first = call("optimize", facts | {"intermediates": parts})
-    before = cloud.output(first["manifest_key"])
-    assert call("optimize", facts | {"intermediates": parts}) == first  # although the intermediates are gone
-    assert cloud.output(first["manifest_key"]) == before
-
-
-def test_files_that_the_new_set_does_not_have_are_removed(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    process(job(cloud, photo()))
-    from pipeline import recipes
-
-    route = recipes.route
-
-    def without_avif(document: dict[str, Any], key: str) -> dict[str, Any]:
-        return route(document, key) | {"formats": ["webp", "jpeg"], "hash": "another"}
-
-    monkeypatch.setattr(recipes, "route", without_avif)
-    stranger = f"{FOLDER}/large.avif.txt"
-    cloud.s3.put_object(Bucket="darkroom-output", Key=stranger, Body=b"")
-    result = process(job(cloud, photo(), attempt=1, round=2))
-    manifest = json.loads(cloud.output(result["manifest_key"]))
-    assert {key.rsplit(".", 1)[1] for key in cloud.outputs(FOLDER)} == {"webp", "jpg", "json", "txt"}
-    assert sorted(manifest["obsolete"]) == [
-        f"{FOLDER}/{name}.avif" for name in ("large", "medium", "small", "thumbnail")
-    ]
-
-
-def test_a_set_whose_clean_up_was_cut_off_is_cleaned_up_by_the_next(cloud: Any) -> None:
-    first = process(job(cloud, photo()))
-    manifest = json.loads(cloud.output(first["manifest_key"]))
-    left = f"{FOLDER}/old.gif"
-    cloud.s3.put_object(Bucket="darkroom-output", Key=left, Body=b"")
-    document = json.dumps(manifest | {"obsolete": [left]})
-    cloud.s3.put_object(Bucket="darkroom-output", Key=first["manifest_key"], Body=document.encode())
-    process(job(cloud, photo(), attempt=2))
-    assert left not in cloud.outputs(FOLDER)
+    the_job = begun(job(cloud, photo()))
+    event = parts(the_job)
+    assert event == parts(the_job)
+    finished = call("optimize", event)
+    before = cloud.output(finished["manifest_key"])
+    with pytest.raises(ClientError):  # its intermediates are gone
+        call("optimize", event)
+    assert cloud.output(finished["manifest_key"]) == before
+    assert call("notify", {"job": the_job, "outcome": failure(state="OptimizeImage")}) == {"status": "SUCCEEDED"}
 
 
 @pytest.mark.parametrize(
     "key", ["raw/summer 100% fun + größe.jpg", "raw/%2B/写真.png", "raw/a//b/../c.jpg", "raw/\"<&>'.jpg"]
 )
 def test_keys_come_through_exactly(cloud: Any, key: str) -> None:
-    result = process(job(cloud, photo((64, 48)), key))
+    result = process(begun(job(cloud, photo((64, 48)), key)))
     assert result["manifest_key"] == f"processed/{key.removeprefix('raw/')}/manifest.json"
     assert cloud.output(result["manifest_key"])
 
@@ -196,20 +185,13 @@ def test_a_version_that_is_gone_raises_source_gone(cloud: Any) -> None:
 # ------------------------------------------------------------------ notify
 
 
-def begun(cloud: Any, the_job: dict[str, Any]) -> dict[str, Any]:
-    from pipeline import jobs
-
-    jobs.begin(the_job, None)
-    return the_job
-
-
 def only_record(cloud: Any) -> dict[str, Any]:
     (found,) = cloud.records(KEY)
     return dict(found)
 
 
 def test_success_is_published_with_the_manifest_and_closes_the_job(cloud: Any) -> None:
-    the_job = begun(cloud, job(cloud, photo()))
+    the_job = begun(job(cloud, photo()))
     event = {"job": the_job, "outcome": {"status": "SUCCEEDED", "result": process(the_job)}}
     assert call("notify", event)["status"] == "SUCCEEDED"
     (message,) = cloud.published()
@@ -228,16 +210,16 @@ def test_success_is_published_with_the_manifest_and_closes_the_job(cloud: Any) -
 
 
 def test_a_second_call_publishes_nothing(cloud: Any) -> None:
-    the_job = begun(cloud, job(cloud, photo()))
+    the_job = begun(job(cloud, photo()))
     event = {"job": the_job, "outcome": {"status": "SUCCEEDED", "result": process(the_job)}}
     assert call("notify", event)["status"] == call("notify", event)["status"] == "SUCCEEDED"
     assert len(cloud.published()) == 1
 
 
 def test_a_refusal_is_published_with_its_code(cloud: Any) -> None:
-    the_job = begun(cloud, job(cloud, b"x"))
+    the_job = begun(job(cloud, b"x"))
     rejection = {"code": "CORRUPT", "reason": "The file is cut short. Export it again."}
-    answer = call("notify", {"job": the_job, "outcome": {"status": "REJECTED", "rejection": rejection}})
+    answer = call("notify", {"job": the_job, "outcome": refusal(**rejection)})
     assert answer == {"status": "REJECTED", **rejection}
     (message,) = cloud.published()
     assert message["Subject"] == f"Darkroom REJECTED CORRUPT: {KEY}"
@@ -248,15 +230,23 @@ def test_a_refusal_is_published_with_its_code(cloud: Any) -> None:
         *rejection.values(),
         "REJECTED",
     )
+    assert record["judge"] == JUDGE
 
 
-def failure(name: str = "Runtime.ExitError", message: str = "exit status 1") -> dict[str, Any]:
+def refusal(code: str = "CORRUPT", reason: str = "No.") -> dict[str, Any]:
+    rejection = {"code": code, "reason": reason}
+    return {"valid": False, "status": "REJECTED", "rejection": rejection, "judge": JUDGE}
+
+
+def failure(
+    name: str = "Runtime.ExitError", message: str = "exit status 1", state: str = "ResizeImage"
+) -> dict[str, Any]:
     error = {"Error": name, "Cause": json.dumps({"errorType": name, "errorMessage": message})}
-    return {"status": "FAILED", "state": "ResizeImage", "error": error}
+    return {"status": "FAILED", "state": state, "error": error}
 
 
 def test_a_failed_attempt_is_queued_again_without_a_message(cloud: Any) -> None:
-    the_job = begun(cloud, job(cloud, b"x"))
+    the_job = begun(job(cloud, b"x"))
     assert call("notify", {"job": the_job, "outcome": failure()})["status"] == "QUEUED"
     record = only_record(cloud)
     assert (record["status"], record["last_failure"]["code"], record["last_failure"]["state"]) == (
@@ -268,7 +258,7 @@ def test_a_failed_attempt_is_queued_again_without_a_message(cloud: Any) -> None:
 
 
 def test_the_last_failed_attempt_is_published_with_its_state(cloud: Any) -> None:
-    the_job = begun(cloud, job(cloud, b"x", attempt=4))
+    the_job = begun(job(cloud, b"x", attempt=4))
     assert call("notify", {"job": the_job, "outcome": failure()})["status"] == "FAILED"
     (message,) = cloud.published()
     body = message["body"]
@@ -279,7 +269,7 @@ def test_the_last_failed_attempt_is_published_with_its_state(cloud: Any) -> None
 def test_an_attempt_that_lost_its_job_neither_publishes_nor_closes(cloud: Any) -> None:
     from pipeline import jobs
 
-    the_job = begun(cloud, job(cloud, b"x"))
+    the_job = begun(job(cloud, b"x"))
     jobs.begin(the_job | {"attempt": 2, "execution_name": "the next one"}, only_record(cloud))
     with pytest.raises(jobs.NotOwnerError):
         call("notify", {"job": the_job, "outcome": failure()})
@@ -288,13 +278,7 @@ def test_an_attempt_that_lost_its_job_neither_publishes_nor_closes(cloud: Any) -
 
 @pytest.mark.parametrize("key", ["raw/" + "ü" * 400 + "/tom.jpg", "raw/line\nbreak\x00.jpg", "raw/" + "y" * 900])
 def test_subjects_are_what_sns_accepts(cloud: Any, key: str) -> None:
-    from pipeline import jobs
-
-    the_job = job(cloud, b"x", key)
-    jobs.begin(the_job, None)
-    call(
-        "notify", {"job": the_job, "outcome": {"status": "REJECTED", "rejection": {"code": "CORRUPT", "reason": "No."}}}
-    )
+    call("notify", {"job": begun(job(cloud, b"x", key)), "outcome": refusal()})
     (message,) = cloud.published()
     subject = message["Subject"]
     assert subject.isascii()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -16,8 +17,8 @@ from pipeline import keys, manifest, recipes
 
 SCHEMA = json.loads((recipes.FUNCTIONS / "manifest.schema.json").read_text())
 SIZES = {"thumbnail": (240, 240), "small": (640, 480), "medium": (1024, 768), "large": (1600, 1200)}
-SOURCE = {
-    "bucket": "b", "version_id": "v", "etag": "e", "size": 5, "sequencer": "0A",
+SOURCE = {"bucket": "b", "version_id": "v", "etag": "e", "size": 5, "sequencer": "0A"}
+IMAGE = {
     "format": "jpeg", "width": 4000, "height": 3000, "orientation": 1, "frames": 1, "has_alpha": False, "mode": "RGB",
 }  # fmt: skip
 HARD_KEY = "raw/a b/100% +ü'\"<&>,#?;=@~%20.jpg"
@@ -37,7 +38,7 @@ def build(
     ]
     return manifest.build(
         job={"job_id": "0" * 24, "round": 1, "attempt": 1, "source": {**SOURCE, "key": key}},
-        image={},
+        image=IMAGE,
         recipe=recipe,
         placeholder={"blurhash": "L00000fQfQfQ", "color": "#ffffff"},
         renditions=entries,
@@ -155,14 +156,78 @@ def test_without_jpeg_the_fallback_is_png() -> None:
     assert made["srcset"]["png"].count("w, ") == 1
 
 
-def test_obsolete_lists_files_that_only_the_previous_set_has(recipe: Recipe) -> None:
-    before = build(recipe)
-    before["renditions"] = [
-        *before["renditions"],
-        {**before["renditions"][0], "key": "processed/cats/tom.jpg/huge.jpg"},
-    ]
-    before["obsolete"] = ["processed/cats/tom.jpg/older.jpg"]
-    after = build(recipe, previous=before)
-    assert after["obsolete"] == ["processed/cats/tom.jpg/huge.jpg", "processed/cats/tom.jpg/older.jpg"]
-    assert set(manifest.set_keys(after)) == set(manifest.set_keys(before))
-    assert build(recipe)["obsolete"] == []
+def test_the_source_is_told_without_its_bucket(recipe: Recipe) -> None:
+    told = {"key": "raw/cats/tom.jpg", **{name: SOURCE[name] for name in ("version_id", "etag", "size")}}
+    assert build(recipe)["source"] == told | IMAGE
+
+
+def test_other_urls_change_nothing_but_the_urls(recipe: Recipe) -> None:
+    made, base = build(recipe, HARD_KEY), "https://cdn.example"
+    moved = manifest.addressed(made, recipe, base)
+    assert moved == build(recipe, HARD_KEY, public_base_url=base)
+    assert {name for name in made if made[name] != moved[name]} == {"srcset", "picture", "digest"}
+    assert manifest.addressed(moved, recipe, base) == moved
+
+
+def stored(document: Any) -> bytes:
+    return json.dumps(document, ensure_ascii=False, indent=2).encode()
+
+
+@pytest.mark.parametrize("key", ["raw/cats/tom.jpg", HARD_KEY])
+def test_a_manifest_is_read_as_it_was_written(recipe: Recipe, key: str) -> None:
+    made = build(recipe, key)
+    assert manifest.read(stored(made), key) == made
+
+
+def changes(document: Any) -> Iterator[Any]:
+    """The document with one of its values changed, or one field more or less, in every place."""
+    if isinstance(document, dict):
+        yield {**document, "added": 1}
+        for name, value in document.items():
+            yield {other: each for other, each in document.items() if other != name}
+            yield from ({**document, name: changed} for changed in changes(value))
+    elif isinstance(document, list):
+        yield [*document, *document[:1]]
+        yield document[1:]
+        yield from ([changed, *document[1:]] for changed in changes(document[0]))
+    else:
+        yield document + ("x" if isinstance(document, str) else 1)
+
+
+def test_an_edit_by_hand_of_any_field_shows(recipe: Recipe) -> None:
+    made = json.loads(json.dumps(build(recipe)))
+    edits = [edit for edit in changes(made) if edit != made]
+    assert len(edits) > 60
+    for edit in edits:
+        with pytest.raises(manifest.ForeignError):
+            manifest.read(stored(edit), "raw/cats/tom.jpg")
+
+
+def test_a_manifest_of_another_key_is_foreign(recipe: Recipe) -> None:
+    with pytest.raises(manifest.ForeignError, match="another source"):
+        manifest.read(stored(build(recipe, "raw/cats/tim.jpg")), "raw/cats/tom.jpg")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"[]", b"null", b"{}", b'{"source": 1}', b'{"source": {"key": "raw/x"}}', b"\xff", b"[" * 100_000],
+)
+def test_a_damaged_manifest_is_foreign(body: bytes) -> None:
+    with pytest.raises(manifest.ForeignError, match="damaged"):
+        manifest.read(body, "raw/x")
+
+
+def test_a_truncated_manifest_is_foreign(recipe: Recipe) -> None:
+    body = stored(build(recipe))
+    for length in range(0, len(body), 97):
+        with pytest.raises(manifest.ForeignError):
+            manifest.read(body[:length], "raw/cats/tom.jpg")
+
+
+def test_an_attempt_knows_the_manifest_that_it_made(recipe: Recipe) -> None:
+    made = build(recipe)
+    job = {"job_id": "0" * 24, "round": 1, "attempt": 1}
+    assert manifest.is_made_by(made, job)
+    for other in ({"job_id": "1" * 24}, {"round": 2}, {"attempt": 2}):
+        assert not manifest.is_made_by(made, job | other)
+    assert not manifest.is_made_by(None, job)

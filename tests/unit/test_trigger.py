@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -42,10 +43,13 @@ def test_a_fault_of_one_key_does_not_fail_the_others(
     assert workflow.hidden[-1] == 120
 
 
-def test_a_bare_event_is_reconciled_or_raises_the_reason(cloud: Any, workflow: Workflow) -> None:
+def test_a_bare_event_is_reconciled_or_raises_the_reason(
+    cloud: Any, workflow: Workflow, later: Callable[[float], None]
+) -> None:
     bare = {"Records": [record(KEY, cloud.upload(KEY)) | {"eventSource": "aws:s3"}]}
     workflow.script = [workflow.fail]
     with pytest.raises(app.NotReconciledError, match="it broke"):
         app.lambda_handler(bare, CONTEXT)
+    later(30)
     assert app.lambda_handler(bare, CONTEXT) == {"batchItemFailures": []}
     assert statuses(cloud) == ["SUCCEEDED"]
