@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 # of the scaled image comes on top.
 DECODER_BYTES_PER_PIXEL: dict[SourceFormat, float]
 DECODER_BYTES_PER_PIXEL = {"jpeg": 0.7, "png": 9, "webp": 16.5, "gif": 9, "avif": 10, "heic": 10, "tiff": 9}
-# The same for a JPEG with several scans: the decoder keeps all of its coefficients.
-PROGRESSIVE_BYTES_PER_PIXEL = 3.3
+# What the decoder of a JPEG takes on top for each coefficient, if it keeps them all: that of several scans does.
+COEFFICIENT_BYTES = 2
 # Pixels on the longest side of a rendition. An AVIF can be encoded up to 65,536, but libavif does not open it.
 LONGEST_SIDES: dict[Format, int]
 LONGEST_SIDES = {"webp": 16_383, "avif": 32_768, "jpeg": 65_500, "png": 2**31 - 1}

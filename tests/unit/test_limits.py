@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from engine import containers, decoding, encoding, resizing
-from engine.limits import DECODER_BYTES_PER_PIXEL, LONGEST_SIDES, check_renditions, check_size
+from engine.limits import COEFFICIENT_BYTES, DECODER_BYTES_PER_PIXEL, LONGEST_SIDES, check_renditions, check_size
 from engine.rejection import FORMATS, Rejection
 from pipeline import recipes
 from tests.hostile.files import gif, gif_frame, plain_tiff, riff
@@ -86,6 +86,34 @@ def test_memory_bounds_pixels_by_the_decoders_need() -> None:
     assert not rejection_code(data(image, "JPEG", progressive=True), memory=16)
     assert rejection_code(data(image, "PNG"), memory=16) == "TOO_MANY_PIXELS"
     assert rejection_code(data(image, "WEBP"), memory=16) == "TOO_MANY_PIXELS"
+
+
+@pytest.mark.parametrize(
+    ("mode", "subsampling", "coefficients"),
+    [("L", -1, 1), ("RGB", "4:2:0", 1.5), ("RGB", "4:2:2", 2), ("RGB", "4:4:4", 3), ("CMYK", -1, 4)],
+)
+def test_memory_accounts_for_the_coefficients_of_a_progressive_jpeg(
+    mode: str, subsampling: Any, coefficients: float
+) -> None:
+    baseline, progressive = (
+        data(Image.new(mode, (64, 64)), "JPEG", subsampling=subsampling, progressive=each) for each in (False, True)
+    )
+    kept = COEFFICIENT_BYTES * coefficients
+    one_scan = progressive[: progressive.index(b"\xff\xc4", progressive.index(b"\xff\xda"))] + b"\xff\xd9"
+    alone = containers.walk("jpeg", baseline, LIMITS)[1]
+    assert alone == DECODER_BYTES_PER_PIXEL["jpeg"]
+    for content in (progressive, one_scan):
+        assert containers.walk("jpeg", content, LIMITS)[1] == pytest.approx(alone + kept)
+
+
+def test_a_progressive_jpeg_is_refused_for_its_memory_before_it_is_decoded() -> None:
+    content = data(Image.new("CMYK", (1000, 1000)), "JPEG", progressive=True)
+    limits, sizes = {**LIMITS, "memory": 16}, {"s": {"width": 100}}
+    assert decoding.inspect(content, limits, sizes)["width"] == 1000
+    content = data(Image.new("CMYK", (1500, 1500)), "JPEG", progressive=True)
+    with pytest.raises(Rejection, match="for the memory that decoding takes") as caught:
+        decoding.inspect(content, limits, sizes)
+    assert caught.value.code == "TOO_MANY_PIXELS"
 
 
 def test_memory_accounts_for_scaling_a_jpeg_down() -> None:
