@@ -25,6 +25,8 @@ FINAL: tuple[Status, ...] = ("SUCCEEDED", "REJECTED", "FAILED", "SUPERSEDED", "D
 # What the sparse index by_status lists.
 INDEXED = (*OPEN, *(status for status in FINAL if status != "SUCCEEDED"))
 
+LONGEST_KEY = 1024  # bytes: S3 has no longer ones, and answers 400 about them
+
 RecordKey = tuple[str, str]  # (source_key, item), the primary key of JobsTable
 
 
@@ -53,7 +55,7 @@ def read(stack: Stack, key: RecordKey) -> Record:
 def newest(stack: Stack, key: str) -> Record | None:
     """The record of a source's newest version, as `read` returns it; None if there is no source."""
     s3: S3Client = stack.client("s3")
-    if len(key.encode()) > 1024:  # S3 answers 400
+    if len(key.encode()) > LONGEST_KEY:
         return None
     try:
         version = s3.head_object(Bucket=stack.outputs["SourceBucketName"], Key=key).get("VersionId", "null")
@@ -62,6 +64,21 @@ def newest(stack: Stack, key: str) -> Record | None:
             return None
         raise
     return read(stack, (key, record_item(version)))
+
+
+def known(stack: Stack, key: str) -> bool:
+    """Whether JobsTable has any item of a source key."""
+    if len(key.encode()) > LONGEST_KEY:
+        return False
+    dynamodb: DynamoDBClient = stack.client("dynamodb")
+    answer = dynamodb.query(
+        TableName=stack.outputs["JobsTableName"],
+        KeyConditionExpression="source_key = :key",
+        ExpressionAttributeValues={":key": {"S": key}},
+        Limit=1,
+        ConsistentRead=True,
+    )
+    return bool(answer["Items"])
 
 
 def fetch(stack: Stack, keys: Iterable[RecordKey]) -> dict[RecordKey, Record]:

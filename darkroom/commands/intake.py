@@ -60,6 +60,12 @@ def is_paused(stack: Stack) -> bool:
     return _mapping(stack)["State"] in (PAUSED, "Disabling")
 
 
+def is_idle(stack: Stack) -> bool:
+    """True if the upload queue is empty: nothing waits, nothing is in flight."""
+    queue = _queue(stack)
+    return all(queue[f"ApproximateNumberOfMessages{which}"] == "0" for which in ("", "NotVisible"))
+
+
 def switch(stack: Stack, *, on: bool) -> tuple[bool, Mapping[str, Any]]:
     """Start or stop the intake and wait for that: True if it changed, and the mapping. Raises CommandError."""
     client: LambdaClient = stack.client("lambda")

@@ -2,7 +2,9 @@
 
 The events in events/ name the buckets `darkroom-source` and `darkroom-output`; the stack's own take their place. A
 source that an event names gets its real version, etag and size. On a local stack, a missing source is generated and
-uploaded first, and earlier states' output is made: the intermediates of OptimizeFunction, NotifyFunction's open record.
+uploaded first. The pipeline takes it up like any upload: the function runs once that job is over, or it would meet the
+lease and the record of the running one. Earlier states' output is made too: the intermediates of OptimizeFunction,
+NotifyFunction's open record.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import contextlib
 import json
 import re
 import sys
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus
@@ -20,11 +23,14 @@ from urllib.parse import unquote_plus
 from botocore.exceptions import ClientError
 
 from darkroom import records, samples
+from darkroom.commands import intake
 from darkroom.project import ROOT, CommandError, typed_path
 from darkroom.stack import Stack
 from darkroom.terminal import printable_lines
 
 SOURCE, OUTPUT = "darkroom-source", "darkroom-output"
+PATIENCE_SECONDS = 30.0  # of a generated photo's own job, which takes a few
+POLL_SECONDS = 0.25
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -133,4 +139,19 @@ def _source(stack: Stack, key: str) -> tuple[str, str, int]:
             raise CommandError(f"the event is about {key}, which is not in {bucket}: upload it first") from None
         s3.put_object(Bucket=bucket, Key=key, Body=samples.photo(1600, 1200, seed=1), ContentType="image/jpeg")
         head = s3.head_object(Bucket=bucket, Key=key)
+        _await_its_job(stack, key, head.get("VersionId", "null"))
     return head.get("VersionId", "null"), head["ETag"].strip('"'), head["ContentLength"]
+
+
+def _await_its_job(stack: Stack, key: str, version: str) -> None:
+    """Wait until the pipeline has finished with an upload; not if it takes none, and not for ever if it is broken."""
+    if intake.is_paused(stack):
+        return
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        record = records.read(stack, (key, records.record_item(version)))
+        # The record is closed before the trigger lets go of the key; its message is deleted after that.
+        if record.get("status") in records.FINAL and intake.is_idle(stack):
+            return
+        time.sleep(POLL_SECONDS)
+    print(f"{key} was uploaded, but its own job has not ended: it may be in the way.", file=sys.stderr)

@@ -1,8 +1,8 @@
 """Bring back failed work: dead letters, FAILED jobs, and open jobs that have stopped moving.
 
-The trigger only needs a message that names the key: it looks at the source as it is now, and a message sent after a job
-FAILED opens a new round. So a dead letter goes back unchanged, and a job without one gets a new message. An extra
-message does no harm.
+The trigger only needs a message that names the key: it looks at the source as it is now. So a dead letter's body goes
+back unchanged, and a job without one gets a new message. A message about a FAILED job says in its attribute `failed_at`
+which failure it knows of, which opens a new round. An extra message does no harm.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from darkroom.terminal import ago, counted, printable, status_text, table
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
+    from types_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
     from contracts import Record
 
@@ -41,13 +42,18 @@ STUCK_HOURS = 1.0
 ROWS = 50
 BODY_LIMIT = 2000
 
-# The origins of a message; NAMED: the KEY on the command line.
-LETTER, FAILED, STUCK, NAMED = "dead letter", "status", "age", "name"
+# Events that only this command sends, beside those of S3: look at the source again; make its set again, whatever
+# stands; the source is gone.
+AGAIN, FORCE, REMOVED = "ObjectCreated:Redrive", "ObjectCreated:Force", "ObjectRemoved:Redrive"
+
+# The origins of a message; NAMED: the KEY on the command line; GONE: the same, without a source.
+LETTER, FAILED, STUCK, NAMED, GONE = "dead letter", "status", "age", "name", "absence"
 NOUNS = {
     LETTER: ("dead letter", "dead letters"),
     FAILED: ("FAILED job without a dead letter", "FAILED jobs without a dead letter"),
     STUCK: ("stuck job", "stuck jobs"),
     NAMED: ("source by name", "sources by name"),
+    GONE: ("source that is gone", "sources that are gone"),
 }
 
 Version = tuple[str, str | None]  # source key, version id
@@ -76,13 +82,18 @@ class Letter:
 
 @dataclass
 class Message:
-    """A message to send, the dead letters that it replaces, and the job's record as it is now."""
+    """A message to send, the records that it is about, as they are now, and the dead letters that it replaces."""
 
     origin: str
     body: str
-    record: Record | None
+    jobs: list[Record]
     letters: list[Letter] = field(default_factory=list)
     error: str = ""
+
+    @property
+    def failed_at(self) -> str:
+        """When the last of its FAILED jobs failed; empty if none is FAILED."""
+        return max((record.get("finished_at", "") for record in self.jobs if _failed(record)), default="")
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -95,6 +106,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     which.add_argument("key", nargs="?", metavar="KEY", help="only this source, whatever its job's status")
     which.add_argument("--code", help="only jobs that FAILED with this code, such as Sandbox.Timedout")
     which.add_argument("--unreadable", action="store_true", help="only show the dead letters that cannot be read")
+    parser.add_argument("--force", action="store_true", help="with KEY: make its set again, whatever stands")
     parser.add_argument("--delete", action="store_true", help="with --unreadable: delete the dead letters shown")
     parser.add_argument("--dry-run", action="store_true", help="show what would be brought back, and change nothing")
     hours = f"a QUEUED or PROCESSING job is stuck after HOURS without a change (default {STUCK_HOURS:g})"
@@ -106,6 +118,8 @@ def run(args: argparse.Namespace) -> int:
     """Send the messages and print a table of them; 1 if one could not be sent."""
     if args.delete and not args.unreadable:
         raise CommandError("--delete goes with --unreadable only: readable dead letters are brought back")
+    if args.force and not args.key:
+        raise CommandError("--force goes with KEY only: it makes the set of one source again")
     stack = Stack.open(args.stack, aws=args.aws)
     program = command(args.stack, aws=args.aws)
     with dead_letters(stack) as letters:
@@ -117,10 +131,16 @@ def run(args: argparse.Namespace) -> int:
                 if unreadable:
                     print("They were deleted.")
             return 0
-        messages, obsolete = plan(stack, letters, key=args.key, code=args.code, stuck_hours=args.stuck)
+        if args.key:
+            messages, obsolete = plan_one(stack, letters, source_key(args.key), force=args.force), 0
+        else:
+            messages, obsolete = plan(stack, letters, code=args.code, stuck_hours=args.stuck)
         if not args.dry_run:
             _parallel(lambda message: _send(stack, message), messages)
     _report(messages, dry_run=args.dry_run)
+    if any(message.origin == GONE for message in messages):
+        verb = "would be" if args.dry_run else "is"
+        print(f"The source is gone, deleted or expired by a lifecycle rule: either way, its set {verb} removed.")
     if obsolete:
         print(f"Left alone: {counted(obsolete, 'FAILED job', 'FAILED jobs')} of versions that are overwritten or gone.")
     if unreadable:
@@ -131,40 +151,58 @@ def run(args: argparse.Namespace) -> int:
     return 1 if any(message.error for message in messages) else 0
 
 
-def plan(
-    stack: Stack, letters: Iterable[Letter], *, key: str | None, code: str | None, stuck_hours: float
-) -> tuple[list[Message], int]:
+def plan(stack: Stack, letters: Iterable[Letter], *, code: str | None, stuck_hours: float) -> tuple[list[Message], int]:
     """The messages to send, one per job, and the number of FAILED jobs that no message would change."""
-    key = source_key(key) if key else None
-    readable = [letter for letter in letters if letter.notices is not None and (not key or key in letter.keys)]
-    keys = sorted({name for letter in readable for name in letter.keys})
+    returned = _returned(stack, [letter for letter in letters if letter.notices is not None], code)
+    # Versions that a letter names, and the newest version of each key in it.
+    notices = {notice for message in returned for letter in message.letters for notice in letter.notices or ()}
+    accounted = {(name, version) for name, version, _ in notices}
+    accounted |= {_version(record) for message in returned for record in message.jobs}
+    found, obsolete = _jobs(stack, code, stuck_hours)
+    new = {_version(record): (origin, record) for origin, record in found}
+    messages = [
+        Message(origin, _body(stack, AGAIN, *version), [record])
+        for version, (origin, record) in new.items()
+        if version not in accounted
+    ]
+    return [*returned, *messages], obsolete
+
+
+def plan_one(stack: Stack, letters: Iterable[Letter], key: str, *, force: bool) -> list[Message]:
+    """The messages to send about one source. Raises CommandError if there is nothing to bring back."""
+    returned = _returned(stack, [letter for letter in letters if key in letter.keys], None)
+    record = records.newest(stack, key)
+    if record is None:
+        if force:
+            raise CommandError(f"there is no source {printable(key)} to make a set from")
+        if not returned and not records.known(stack, key):
+            raise CommandError(
+                f"there is no source {printable(key)}, no job and no dead letter about it: check the key"
+            )
+        return [*returned, Message(GONE, _body(stack, REMOVED, key), [{"source_key": key, "item": ""}])]
+    if returned and not force:
+        return returned
+    event = FORCE if force else AGAIN
+    return [*returned, Message(NAMED, _body(stack, event, *_version(record)), [record])]
+
+
+def _returned(stack: Stack, letters: list[Letter], code: str | None) -> list[Message]:
+    """The messages that take readable dead letters back. Copies of one event are sent once."""
+    keys = sorted({name for letter in letters for name in letter.keys})
     newest = dict(zip(keys, _parallel(lambda name: records.newest(stack, name), keys), strict=True))
     messages: dict[object, Message] = {}
-    accounted: set[Version] = set()  # versions that a letter names, and the newest version of each key in it
-    for letter in readable:
+    for letter in letters:
         jobs = [record for name in sorted(letter.keys) if (record := newest[name])]
         if code and not any(_failed(record, code) for record in jobs):
             continue
-        # Copies of one event are sent once. A letter that names no source has no copy.
-        message = Message(LETTER, letter.body, jobs[0] if jobs else None)
-        messages.setdefault(letter.notices or letter.id, message).letters.append(letter)
-        accounted |= {(name, version) for name, version, _ in letter.notices or ()}
-        accounted |= {_version(record) for record in jobs}
-    if key and messages:
-        return list(messages.values()), 0
-    jobs_found, obsolete = _jobs(stack, key, code, stuck_hours)
-    for origin, record in jobs_found:
-        if (version := _version(record)) not in accounted:
-            messages[version] = Message(origin, _body(stack, version), record)
-    return list(messages.values()), obsolete
+        # A letter that names no source has no copy, and one that forces a set is no copy of one that does not.
+        event = (letter.notices, FORCE in letter.body) if letter.notices else letter.id
+        messages.setdefault(event, Message(LETTER, letter.body, jobs)).letters.append(letter)
+    return list(messages.values())
 
 
-def _jobs(stack: Stack, key: str | None, code: str | None, stuck_hours: float) -> tuple[list[tuple[str, Record]], int]:
+def _jobs(stack: Stack, code: str | None, stuck_hours: float) -> tuple[list[tuple[str, Record]], int]:
     """Jobs to bring back, as their records are now (the index may lag), and the number of FAILED jobs left alone."""
-    if key:
-        if record := records.newest(stack, key):
-            return [(NAMED, record)], 0
-        raise CommandError(f"there is no source {printable(key)} and no dead letter about it: check the key")
     listed = records.listed(stack, "FAILED")[::-1]
     newest = _parallel(lambda entry: records.newest(stack, entry[0]), listed)
     current = [record for (_, item), record in zip(listed, newest, strict=True) if record and record["item"] == item]
@@ -178,7 +216,7 @@ def _jobs(stack: Stack, key: str | None, code: str | None, stuck_hours: float) -
     return [*failed, *stuck], len(listed) - len(current)
 
 
-def _failed(record: Record, code: str | None) -> bool:
+def _failed(record: Record, code: str | None = None) -> bool:
     return record.get("status") == "FAILED" and code in (None, record.get("code"))
 
 
@@ -254,18 +292,22 @@ def _notice(event: str, item: dict[str, Any]) -> Notice:
     return key, item.get("versionId"), removed
 
 
-def _body(stack: Stack, version: Version) -> str:
+def _body(stack: Stack, event: str, key: str, version: str | None = None) -> str:
     """An S3 notification, as far as the trigger reads it."""
-    item = {"key": quote_plus(version[0], safe="/"), "versionId": version[1]}
+    item = {"key": quote_plus(key, safe="/")} | ({"versionId": version} if version else {})
     s3 = {"bucket": {"name": stack.outputs["SourceBucketName"]}, "object": item}
-    return json.dumps({"Records": [{"eventSource": "darkroom", "eventName": "ObjectCreated:Redrive", "s3": s3}]})
+    return json.dumps({"Records": [{"eventSource": "darkroom", "eventName": event, "s3": s3}]})
 
 
 def _send(stack: Stack, message: Message) -> None:
     """Send, then delete: an interruption in between leaves two messages, never none."""
     sqs: SQSClient = stack.client("sqs")
+    attributes: dict[str, MessageAttributeValueTypeDef] = {}
+    if message.failed_at:
+        attributes["failed_at"] = {"DataType": "String", "StringValue": message.failed_at}
     try:
-        sqs.send_message(QueueUrl=stack.outputs["UploadQueueUrl"], MessageBody=message.body)
+        url = stack.outputs["UploadQueueUrl"]
+        sqs.send_message(QueueUrl=url, MessageBody=message.body, MessageAttributes=attributes)
         _delete(stack, message.letters)
     except (ClientError, BotoCoreError) as error:
         message.error = str(error)
@@ -291,11 +333,11 @@ def _report(messages: list[Message], *, dry_run: bool) -> None:
         return
     shown = table("Source", "Status", "Code", "Changed", "Found by")
     for message in messages[:ROWS]:
-        record: Record = message.record or {"source_key": "-", "item": "-"}
+        record: Record = message.jobs[0] if message.jobs else {"source_key": "-", "item": "-"}
         keys = sorted({key for letter in message.letters for key in letter.keys}) or [record["source_key"]]
         shown.add_row(
             Text(printable(" ".join(keys))),
-            status_text(record.get("status", "no job")),
+            status_text(record.get("status", "gone" if message.origin == GONE else "no job")),
             Text(printable(_code(record))),
             ago(record.get("updated_at")),
             message.origin,

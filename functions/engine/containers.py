@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, cast
 
 from engine.limits import (
+    COEFFICIENT_BYTES,
     DECODER_BYTES_PER_PIXEL,
-    PROGRESSIVE_BYTES_PER_PIXEL,
     check_frames,
     check_size,
     count_parts,
@@ -76,12 +76,14 @@ _JPEG_MARKER_AFTER_SCAN = re.compile(rb"\xff([^\xff\0\xd0-\xd7])", re.DOTALL)
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 # What every decoder reads: baseline, extended and progressive, in Huffman or arithmetic code.
 _JPEG_CODED = frozenset((0xC0, 0xC1, 0xC2, 0xC9, 0xCA))
+_JPEG_PROGRESSIVE = frozenset((0xC2, 0xCA))
 _JPEG_BARE = frozenset(b"\x01\xd0\xd1\xd2\xd3\xd4\xd5\xd6\xd7\xd8")
 
 
 def _walk_jpeg(data: bytes, limits: Limits) -> tuple[int, float]:
     """Count scans and segments up to the end of the first image: what follows (a gain map, a video) is not decoded."""
     scans, most_scans, junk, position = 0, limits["scans"], 0, 2
+    coefficients, progressive = 0.0, False
     pattern = _JPEG_MARKER
     steps = part_counter("jpeg", "segments", limits["chunks"])
     for _ in steps:
@@ -113,8 +115,19 @@ def _walk_jpeg(data: bytes, limits: Limits) -> tuple[int, float]:
                 raise reject("UNSUPPORTED_FORMAT", content=rare, accepted="an ordinary JPEG")
             check_size("jpeg", (width, height), limits)
             most_scans = min(most_scans, _SCANNED_PIXELS // (width * height))
+            coefficients = max(coefficients, _coefficients(data, position + 7))
+            progressive = progressive or code in _JPEG_PROGRESSIVE
         position += max(2, int.from_bytes(data[position : position + 2], "big"))
-    return 1, PROGRESSIVE_BYTES_PER_PIXEL if scans > 1 else DECODER_BYTES_PER_PIXEL["jpeg"]
+    kept = COEFFICIENT_BYTES * coefficients if progressive or scans > 1 else 0
+    return 1, DECODER_BYTES_PER_PIXEL["jpeg"] + kept
+
+
+def _coefficients(data: bytes, position: int) -> float:
+    """Coefficients per pixel of a JPEG, by the sampling factors of its components: 1.5 for most photos, 4 for CMYK."""
+    factors = data[position + 2 : position + 1 + 3 * data[position] : 3]
+    across, down = [factor >> 4 for factor in factors], [factor & 15 for factor in factors]
+    samples = sum(x * y for x, y in zip(across, down, strict=True))
+    return samples / max(1, max(across) * max(down))
 
 
 def _walk_png(data: bytes, limits: Limits) -> tuple[int, float]:

@@ -59,10 +59,23 @@ def inspect(data: bytes, limits: Limits, sizes: Mapping[str, Size] | None = None
             raise reject(
                 "UNSUPPORTED_FORMAT", content="an image of 32 bits per channel", accepted="one of 8 or 16 bits"
             )
+        needed = int(decoder_bytes * width * height)
         if name == "jpeg":
             image.draft("L", (1, 1))  # reads all of the entropy code, as a full decode does, at half the cost
-        image.load()
+        _load(image, needed)
     return facts
+
+
+def _load(image: Image.Image, needed: int) -> None:
+    """Decode an image, which takes about `needed` bytes. Raises MemoryError if it failed for want of them.
+
+    Decoders may call data broken when they run out of memory.
+    """
+    try:
+        image.load()
+    except Exception:
+        bytes(needed)  # freed at once, and never touched
+        raise
 
 
 @contextmanager

@@ -1,4 +1,7 @@
-"""What an upload may hold: bytes, pixels, memory, frames, parts. Each is checked before the work that it bounds."""
+"""What an upload may hold: bytes, pixels, memory, frames, parts. Each is checked before the work that it bounds.
+
+And what its renditions may: a format has an end.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,21 @@ import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from engine.rejection import reject
+from engine import resizing
+from engine.rejection import FORMATS, reject
 
 if TYPE_CHECKING:
-    from contracts import Limits, SourceFormat
+    from contracts import Format, ImageFacts, Limits, Recipe, SourceFormat
 
 # Peak memory of a decoder, in bytes per pixel of the source. A JPEG can be scaled down while it is decoded: the memory
 # of the scaled image comes on top.
 DECODER_BYTES_PER_PIXEL: dict[SourceFormat, float]
 DECODER_BYTES_PER_PIXEL = {"jpeg": 0.7, "png": 9, "webp": 16.5, "gif": 9, "avif": 10, "heic": 10, "tiff": 9}
-# The same for a JPEG with several scans: the decoder keeps all of its coefficients.
-PROGRESSIVE_BYTES_PER_PIXEL = 3.3
+# What the decoder of a JPEG takes on top for each coefficient, if it keeps them all: that of several scans does.
+COEFFICIENT_BYTES = 2
+# Pixels on the longest side of a rendition. An AVIF can be encoded up to 65,536, but libavif does not open it.
+LONGEST_SIDES: dict[Format, int]
+LONGEST_SIDES = {"webp": 16_383, "avif": 32_768, "jpeg": 65_500, "png": 2**31 - 1}
 
 
 def check_bytes(size: int, limits: Limits) -> None:
@@ -42,6 +49,20 @@ def check_size(name: SourceFormat, size: tuple[int, int], limits: Limits, decode
     affordable = int(limits["memory"] * 2**20 / (decoder_bytes or DECODER_BYTES_PER_PIXEL[name]))
     if width * height > affordable:
         raise reject("TOO_MANY_PIXELS", **facts, limit=f"{affordable:,} in all, for the memory that decoding takes")
+
+
+def check_renditions(image: ImageFacts, recipe: Recipe) -> None:
+    """Refuse an image of which a rendition would be longer than its format can hold. Raises Rejection."""
+    filtered = recipe["filtered"].values()
+    wanted = [(size, recipe["formats"]) for size in recipe["sizes"].values()]
+    wanted += [(recipe["sizes"][rendition["size"]], rendition["formats"]) for rendition in filtered]
+    source = (image["width"], image["height"])
+    longest = [(max(resizing.dimensions(source, size)), formats) for size, formats in wanted]
+    unfit = {format_ for side, formats in longest for format_ in formats if side > LONGEST_SIDES[format_]}
+    if unfit:
+        shortest = min(unfit, key=LONGEST_SIDES.__getitem__)
+        limit = f"{LONGEST_SIDES[shortest]:,} per side, since {FORMATS[shortest]} holds no more"
+        raise reject("TOO_MANY_PIXELS", format=image["format"], width=source[0], height=source[1], limit=limit)
 
 
 def check_frames(name: SourceFormat, frames: int, limits: Limits) -> None:

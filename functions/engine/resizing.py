@@ -28,15 +28,11 @@ def resize(image: Image.Image, size: Size, original: tuple[float, float] | None 
 
     `original`: width and height of the source that `image` stands for. Dimensions follow from these.
     """
-    original = original or _original(image)
+    target = _target(original or _original(image), size)
     left, top, right, bottom = _extent(image)
     if _fit(size) != "cover":
-        factor = scale(original, size)
-        target = _whole(original[0] * factor, original[1] * factor)
         resized = _resampled(image, target, (left, top, right, bottom))
         return _on_canvas(resized, size) if _fit(size) == "contain" else resized
-    shrink = min(1.0, original[0] / size["width"], original[1] / size["height"])
-    target = _whole(size["width"] * shrink, size["height"] * shrink)
     unit = min((right - left) / target[0], (bottom - top) / target[1])
     across = max(0.0, (right - left - target[0] * unit) / 2)
     down = max(0.0, (bottom - top - target[1] * unit) / 2)
@@ -75,6 +71,20 @@ def scale(source: tuple[float, float], size: Size) -> float:
     if "height" in size:
         ratios.append(size["height"] / source[1])
     return min(1.0, max(ratios) if _fit(size) == "cover" else min(ratios))
+
+
+def dimensions(source: tuple[float, float], size: Size) -> tuple[int, int]:
+    """Width and height of the rendition that `resize` makes for `size` of a source (width, height)."""
+    return (size["width"], size["height"]) if _fit(size) == "contain" else _target(source, size)
+
+
+def _target(source: tuple[float, float], size: Size) -> tuple[int, int]:
+    """Width and height to which a source is resampled, before it is put on a canvas."""
+    if _fit(size) == "cover":
+        shrink = min(1.0, source[0] / size["width"], source[1] / size["height"])
+        return _whole(size["width"] * shrink, size["height"] * shrink)
+    factor = scale(source, size)
+    return _whole(source[0] * factor, source[1] * factor)
 
 
 def _fit(size: Size) -> str:

@@ -15,7 +15,8 @@ from aws_lambda_powertools import Logger
 
 from pipeline import messages
 from trigger import heartbeat, notices
-from trigger.reconcile import BACKOFF_SECONDS, DONE, Later, Park, Verdict, reconcile
+from trigger.reconcile import reconcile
+from trigger.verdicts import DONE, Later, Park, Verdict, backoff
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -70,8 +71,7 @@ def _guarded(key: str, about: list[notices.Notice], deadline: float, receives: i
         return reconcile(key, about, deadline, receives)
     except Exception as error:
         logger.exception("not reconciled", source_key=key)
-        seconds = BACKOFF_SECONDS[min(receives, len(BACKOFF_SECONDS)) - 1]
-        return Later(seconds, f"{type(error).__name__}: {error}")
+        return Later(backoff(receives), f"{type(error).__name__}: {error}")
 
 
 def _of_message(verdicts: list[Verdict]) -> Verdict:

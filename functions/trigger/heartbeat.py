@@ -6,6 +6,7 @@ a heartbeat: if the trigger is killed, its messages come back within a minute.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Iterator
@@ -53,7 +54,7 @@ def beating(messages: list[Message]) -> Iterator[None]:
 def come_back_in(message: Message, seconds: float) -> None:
     """Make a message visible again after `seconds`."""
     if message.receipt:
-        _hide(message.receipt, min(int(seconds), VISIBILITY_LIMIT))
+        _hide(message.receipt, min(math.ceil(seconds), VISIBILITY_LIMIT))
 
 
 def _beat_until(stopped: threading.Event, receipts: list[str]) -> None:

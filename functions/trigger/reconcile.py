@@ -4,24 +4,39 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, cast
 
 from aws_lambda_powertools import Logger
 
-from pipeline import clock, jobs, keys, manifest, outcomes, outputs, recipes, storage
+from pipeline import jobs, keys, manifest, outcomes, outputs, recipes, storage
 from trigger import executions, lease
+from trigger.verdicts import (
+    DONE,
+    MAX_ATTEMPTS,
+    GiveUp,
+    Later,
+    Look,
+    Park,
+    Refused,
+    Start,
+    Verdict,
+    backoff,
+    decide,
+    in_words,
+    nth,
+    park,
+    same_bytes,
+    started,
+)
 
 if TYPE_CHECKING:
-    from contracts import Failure, Job, Judge, Manifest, ManifestSource, Recipe, Record, Source, SourceVersion, Status
+    from contracts import Failure, Job, Judge, Manifest, Recipe, Record, Source, SourceVersion, Status
     from trigger.notices import Notice
 
 SOURCE_BUCKET = os.environ["SOURCE_BUCKET"]
 PUBLIC_BASE_URL = os.environ["PUBLIC_BASE_URL"]
-MAX_ATTEMPTS = int(os.environ["MAX_ATTEMPTS"])
 VALIDATE_MEMORY_MB = int(os.environ["VALIDATE_MEMORY_MB"])
-BACKOFF_SECONDS = [float(seconds) for seconds in os.environ["BACKOFF_SECONDS"].split(",")]
 
 # When to look again while another invocation works on the key: soon at first, and seldom enough that the queue's
 # receives outlast any run.
@@ -33,69 +48,6 @@ RECIPES = recipes.load()
 logger = Logger()
 
 
-@dataclass(frozen=True)
-class Done:
-    """The messages may leave the queue."""
-
-
-@dataclass(frozen=True)
-class Later:
-    """The messages come back in `seconds`."""
-
-    seconds: float
-    reason: str
-
-
-@dataclass(frozen=True)
-class Park:
-    """The messages go to the dead-letter queue: their job FAILED, at this moment, or they cannot be read."""
-
-    reason: str
-    failed_at: str | None = None
-
-
-@dataclass(frozen=True)
-class Refused:
-    """The version is not acceptable: the one below it is wanted."""
-
-
-@dataclass(frozen=True)
-class Start:
-    """An attempt is due."""
-
-    round: int
-    attempt: int
-
-
-@dataclass(frozen=True)
-class GiveUp:
-    """All attempts have failed."""
-
-
-Verdict = Done | Later | Park  # on messages
-DONE = Done()
-
-
-@dataclass(frozen=True)
-class Look:
-    """One look at a key, under its lease."""
-
-    held: lease.Lease
-    notices: list[Notice]
-    deadline: float  # epoch seconds: no run is started that could outlast it
-    versions: list[str]  # looked at so far, the newest first
-
-    @property
-    def sent_at(self) -> float:
-        """When the youngest of the messages was sent, in epoch seconds."""
-        return max(notice.sent_at for notice in self.notices)
-
-    @property
-    def forced_at(self) -> float:
-        """When somebody last asked to make the set again, whatever stands. 0 if nobody did."""
-        return max((notice.sent_at for notice in self.notices if notice.asked == "force"), default=0.0)
-
-
 def reconcile(key: str, notices: list[Notice], deadline: float, receives: int) -> Verdict:
     """Hold the key's lease and do what its source demands.
 
@@ -105,15 +57,15 @@ def reconcile(key: str, notices: list[Notice], deadline: float, receives: int) -
         with lease.hold(key) as held:
             return _reconcile(Look(held, notices, deadline, []))
     except lease.BusyError as busy:
-        seconds = min(_nth(BUSY_SECONDS, receives), max(busy.until - time.time(), 0) + 1)
+        seconds = min(nth(BUSY_SECONDS, receives), max(busy.until - time.time(), 0) + 1)
         return _while_busy(key, notices, Later(seconds, str(busy)))
     except (lease.LostError, jobs.NotOwnerError) as lost:
-        return Later(BACKOFF_SECONDS[0], f"another invocation took over: {lost}")
+        return Later(backoff(1), f"another invocation took over: {lost}")
 
 
 def _reconcile(look: Look) -> Verdict:
     """Wanted is the newest version above the last delete marker that is not refused. Without one there is no set."""
-    held = look.held
+    held, parked = look.held, None
     verdict: Verdict = DONE
     _account_for_last_attempt(held)
     left_open = held.version_id
@@ -123,7 +75,7 @@ def _reconcile(look: Look) -> Verdict:
         if isinstance(found, Refused):
             continue
         if isinstance(found, Park):
-            verdict = found
+            verdict, parked = found, source["version_id"]
             if held.torn:  # a version that cannot be made must not leave a mix behind
                 continue
         elif isinstance(found, Later):
@@ -132,8 +84,7 @@ def _reconcile(look: Look) -> Verdict:
     else:
         _without_a_version(look)
     _retire_others(look, left_open)
-    if isinstance(verdict, Park):
-        held.version_id = look.versions[0]
+    held.version_id = parked or held.version_id
     return verdict
 
 
@@ -146,7 +97,7 @@ def _bring_in_line(look: Look, source: Source) -> Verdict | Refused:
     if isinstance(step, Refused):
         return step
     standing = outputs.standing(source["key"])
-    forced = look.forced_at > _started(record)
+    forced = look.forced_at > started(record)
     if not forced and _stands(look.held, source, recipe, standing):
         _adopt(source, recipe, record, standing)
         look.held.finished()
@@ -162,34 +113,6 @@ def _bring_in_line(look: Look, source: Source) -> Verdict | Refused:
     return _run(look, _job(source, recipe, step, look.notices), record, standing)
 
 
-def decide(
-    record: Record | None, source: Source, judge: Judge, look: Look, now: float
-) -> Verdict | Refused | Start | GiveUp:
-    """What a version needs, if its set does not stand.
-
-    `record`: its job record; `now`: epoch seconds. A new round is opened by other bytes under the same version id, by a
-    changed recipe, and by an operator: with force, or with a message sent after the job FAILED.
-    """
-    if record is None or "round" not in record:
-        return Start(1, 1)
-    again = Start(int(record["round"]) + 1, 1)
-    if look.forced_at > _started(record) or not _same_bytes(cast("Source", record["source"]), source):
-        return again
-    if record["status"] == "REJECTED":
-        return Refused() if record.get("judge") == judge else again
-    if record["recipe"]["hash"] != judge["recipe"]:
-        return again
-    if record["status"] == "QUEUED":
-        attempt, failure = int(record["attempt"]), record["last_failure"]
-        if attempt >= MAX_ATTEMPTS:
-            return GiveUp()
-        seconds = clock.epoch(failure["at"]) + _nth(BACKOFF_SECONDS, attempt) - now
-        return Later(seconds, _in_words(failure)) if seconds > 0 else Start(int(record["round"]), attempt + 1)
-    if record["status"] == "FAILED" and look.sent_at < clock.epoch(record["finished_at"]):
-        return _park(record)
-    return again  # brought back; or SUCCEEDED, but its set is gone; or SUPERSEDED or DELETED, and wanted again
-
-
 def _run(look: Look, job: Job, record: Record | None, standing: outputs.Standing) -> Verdict | Refused:
     """Run an attempt, and account for how it ended."""
     held, source = look.held, job["source"]
@@ -203,7 +126,7 @@ def _run(look: Look, job: Job, record: Record | None, standing: outputs.Standing
         record = executions.run(job)
     except executions.UnknownError as unknown:
         logger.warning("end of attempt unknown", reason=str(unknown), **facts)
-        return Later(lease.LEASE_SECONDS, str(unknown))
+        return Later(BUSY_SECONDS[-1], str(unknown))
     except executions.CutOffError as cut:
         logger.warning("attempt cut off", reason=str(cut), **facts)
         record = _close(_record(held.key, source["version_id"]), cut.failure)
@@ -213,14 +136,14 @@ def _run(look: Look, job: Job, record: Record | None, standing: outputs.Standing
         held.refused()
         if record["judge"] == {"recipe": job["recipe"]["hash"], "memory": VALIDATE_MEMORY_MB}:
             return Refused()
-        return Later(BACKOFF_SECONDS[0], "refused by a ValidateFunction that another deployment made")
+        return Later(backoff(1), "refused by a ValidateFunction that another deployment made")
     if record["status"] == "FAILED":
         return _parked(held, record)
     held.settled(record)
     settling = lease.SETTLE_SECONDS if held.kept else 0
     last = int(record["attempt"]) >= MAX_ATTEMPTS
-    backoff = 0 if last else _nth(BACKOFF_SECONDS, int(record["attempt"]))
-    return Later(max(backoff, settling), _in_words(record["last_failure"]))
+    waiting = 0 if last else backoff(int(record["attempt"]))
+    return Later(max(waiting, settling), in_words(record["last_failure"]))
 
 
 def _account_for_last_attempt(held: lease.Lease) -> None:
@@ -228,10 +151,9 @@ def _account_for_last_attempt(held: lease.Lease) -> None:
     record = jobs.get(held.key, held.version_id) if held.version_id else None
     if record is None or "round" not in record:
         return
-    if record["status"] in jobs.OPEN:
-        record = _close(record, LOST_RUN)
-    elif record["execution_name"] != held.execution_name:
+    if record["status"] not in jobs.OPEN and record["execution_name"] != held.execution_name:
         return
+    record = _close(record, LOST_RUN)
     held.execution_name = None
     if record["status"] == "SUCCEEDED":
         held.finished()
@@ -242,7 +164,9 @@ def _account_for_last_attempt(held: lease.Lease) -> None:
 
 
 def _close(record: Record, failure: Failure) -> Record:
-    """Close an attempt whose run did not: by its manifest, by what was decided about it, or else as failed."""
+    """Close an attempt that is open: by its manifest, by what was decided about it, or else as failed."""
+    if record["status"] not in jobs.OPEN:
+        return record
     job = jobs.of(record, MAX_ATTEMPTS)
     finished = outputs.standing(record["source_key"]).manifest
     if finished and manifest.is_made_by(finished, job):
@@ -258,7 +182,7 @@ def _succeeded(held: lease.Lease, job: Job, record: Record, before: outputs.Stan
     """Clear away what the new set does not have."""
     if record["recipe"]["hash"] != job["recipe"]["hash"]:
         held.finished()
-        return Later(BACKOFF_SECONDS[0], "made by another recipe: a deployment is under way")
+        return Later(backoff(1), "made by another recipe: a deployment is under way")
     recipe = recipes.route(RECIPES, held.key)
     made = {keys.output(held.key, name, format_) for name, format_ in recipes.outputs(recipe)}
     if held.torn or (before.etag and (before.manifest is None or outputs.lists(before.manifest).keys() - made)):
@@ -274,7 +198,7 @@ def _stands(held: lease.Lease, source: Source, recipe: Recipe, standing: outputs
     document = standing.manifest
     if held.torn or document is None or document["recipe"]["hash"] != recipe["hash"]:
         return False
-    if not _same_bytes(document["source"], source):
+    if not same_bytes(document["source"], source):
         return False
     listed = outputs.lists(document)
     whole = listed.items() <= _clear(held, listed.keys()).items()
@@ -370,11 +294,7 @@ def _version(key: str, version_id: str) -> SourceVersion:
 
 def _parked(held: lease.Lease, record: Record) -> Park:
     held.parked()
-    return _park(record)
-
-
-def _park(record: Record) -> Park:
-    return Park(f"job {record['job_id']} FAILED: {record['code']}: {record['reason']}", record["finished_at"])
+    return park(record)
 
 
 def _record(key: str, version_id: str) -> Record:
@@ -382,24 +302,6 @@ def _record(key: str, version_id: str) -> Record:
     if record is None:
         raise jobs.NotOwnerError(f"the record of {version_id} is gone")
     return record
-
-
-def _same_bytes(one: Source | ManifestSource, other: Source) -> bool:
-    return (one["etag"], one["size"]) == (other["etag"], other["size"])
-
-
-def _started(record: Record | None) -> float:
-    """When the version's last attempt was started, in epoch seconds; 0 if none was."""
-    return clock.epoch(record["started_at"]) if record and "started_at" in record else 0.0
-
-
-def _in_words(failure: Failure) -> str:
-    return f"{failure['code']}: {failure['reason']}"
-
-
-def _nth(seconds: Sequence[float], number: int) -> float:
-    """The number-th of these times, from 1; beyond them the last one."""
-    return seconds[min(number, len(seconds)) - 1]
 
 
 def _job(source: Source, recipe: Recipe, start: Start, notices: list[Notice]) -> Job:

@@ -10,8 +10,10 @@ Seeded: the same seed lays out the same uploads, copies and faults.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import random
+import statistics
 import sys
 import tempfile
 import time
@@ -19,10 +21,12 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from bench.bars import Bar, at_least, at_most, report
+from darkroom.records import of_source
 from tests.workflow.fault_points import POINTS
 from tests.workflow.pipeline import FINAL, Pipeline, deployed, notification, picture
 
@@ -39,12 +43,14 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=200, help="uploads that meet a fault each")
     parser.add_argument("--lasting", type=int, default=20, help="uploads that meet a fault that stays")
     parser.add_argument("--outage", type=int, default=50, help="uploads that meet an outage of all")
+    parser.add_argument("--hot", type=int, default=90, help="seconds for which one key is overwritten every 2 s")
     args = parser.parse_args()
     bars: list[Bar] = []
     for measure in (
         lambda: delivery(args.uploads, random.Random(args.seed)),
         lambda: faults(args.faults, args.lasting, random.Random(args.seed)),
         lambda: outage(args.outage),
+        lambda: hot_key(args.hot),
     ):
         began = time.monotonic()
         bars += measure()
@@ -171,6 +177,47 @@ def outage(count: int) -> list[Bar]:
         Bar("outage.not_succeeded", statuses.total() - statuses["SUCCEEDED"], 0, at_most),
         Bar("outage.dead_letters", letters, 0, at_most),
     ]
+
+
+def hot_key(seconds: int) -> list[Bar]:
+    """One key is overwritten every 2 s, with the template's own bounds and runs of 5 s: what the others wait for it."""
+    print(f"one key overwritten every 2 s for {seconds} s, beside others", flush=True)
+    with stack({"BACKOFF_SECONDS": "5,20,60"}) as pipeline:
+        pipeline.faults.add("validate", "sleep", 4.5, stays=True)
+        alone = waits(pipeline, "alone", seconds)
+        beside = waits(pipeline, "beside", seconds, "raw/hot.jpg")
+        found = of_source(pipeline.stack, "raw/hot.jpg")
+        made = sorted(record["finished_at"] for record in found if record["status"] == "SUCCEEDED")
+        pipeline.drained()
+        newest = pipeline.s3.head_object(Bucket=pipeline.outputs["SourceBucketName"], Key="raw/hot.jpg")
+        stands = pipeline.manifest("raw/hot.jpg")["source"]["version_id"] == newest["VersionId"]
+        letters = len(pipeline.dead_letters())
+    moments = [datetime.fromisoformat(each).timestamp() for each in made]
+    return [
+        Bar("hot_key.mean_wait_to_alone", statistics.mean(beside) / statistics.mean(alone), 2, at_most),
+        Bar("hot_key.longest_wait_to_alone", max(beside) / max(alone), 2, at_most),
+        Bar("hot_key.longest_gap", max(after - before for before, after in itertools.pairwise(moments)), 60, at_most),
+        Bar("hot_key.newest_missing", int(not stands), 0, at_most),
+        Bar("hot_key.dead_letters", letters, 0, at_most),
+    ]
+
+
+def waits(pipeline: Pipeline, name: str, seconds: int, hot: str = "") -> list[float]:
+    """Upload a key every 10 s, beside the hot one every 2 s; returns the seconds from each upload to its set."""
+    uploads: dict[str, str] = {}
+    moments: dict[str, float] = {}
+    began = time.monotonic()
+    for number in range(seconds // 2):
+        time.sleep(max(0.0, began + 2 * number - time.monotonic()))
+        if hot:
+            pipeline.upload(hot, picture(size=(160 + number, 120)))  # other bytes each time
+        if number % 5 == 0:
+            key = f"raw/{name}-{number}.jpg"
+            moments[key] = time.time()
+            uploads[key] = pipeline.upload(key, picture(size=(320 + number, 120)))
+    finish(pipeline, uploads, 120)
+    ended = pipeline.records(uploads)
+    return [datetime.fromisoformat(ended[key]["finished_at"]).timestamp() - moments[key] for key in uploads]
 
 
 def finish(pipeline: Pipeline, versions: dict[str, str], seconds: float) -> list[Look]:

@@ -180,10 +180,10 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 @pytest.fixture
 def without_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """No time passes between attempts, and nothing is written by a function that nobody waits for."""
-    from trigger import lease, reconcile
+    from trigger import lease, verdicts
 
     monkeypatch.setattr(lease, "SETTLE_SECONDS", -1)
-    monkeypatch.setattr(reconcile, "BACKOFF_SECONDS", [-1])
+    monkeypatch.setattr(verdicts, "BACKOFF_SECONDS", [-1])
 
 
 @pytest.fixture

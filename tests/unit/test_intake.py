@@ -39,8 +39,12 @@ class Lambda:
 
 
 class Queue:
+    def __init__(self, visible: int = 5, hidden: int = 2) -> None:
+        self.numbers = str(visible), str(hidden)
+
     def get_queue_attributes(self, **_request: Any) -> dict[str, Any]:
-        numbers = {"ApproximateNumberOfMessages": "5", "ApproximateNumberOfMessagesNotVisible": "2"}
+        names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+        numbers = dict(zip(names, self.numbers, strict=True))
         return {"Attributes": {"MessageRetentionPeriod": "604800"} | numbers}
 
 
@@ -111,3 +115,10 @@ def test_a_trigger_without_its_queue_is_reported(monkeypatch: pytest.MonkeyPatch
     object.__setattr__(elsewhere, "client", stack.client)
     with pytest.raises(CommandError, match="deploy the template again"):
         intake.is_paused(elsewhere)
+
+
+@pytest.mark.parametrize(("queue", "idle"), [(Queue(0, 0), True), (Queue(1, 0), False), (Queue(0, 1), False)])
+def test_an_empty_queue_is_idle(queue: Queue, idle: bool) -> None:
+    stack = Stack("darkroom", OUTPUTS, "eu-west-1")
+    object.__setattr__(stack, "client", {"sqs": queue}.__getitem__)
+    assert intake.is_idle(stack) is idle

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import struct
 import zlib
+from io import BytesIO
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from engine import containers, decoding
-from engine.limits import DECODER_BYTES_PER_PIXEL, check_size
+from engine import containers, decoding, encoding, resizing
+from engine.limits import COEFFICIENT_BYTES, DECODER_BYTES_PER_PIXEL, LONGEST_SIDES, check_renditions, check_size
 from engine.rejection import FORMATS, Rejection
 from pipeline import recipes
 from tests.hostile.files import gif, gif_frame, plain_tiff, riff
@@ -87,6 +88,34 @@ def test_memory_bounds_pixels_by_the_decoders_need() -> None:
     assert rejection_code(data(image, "WEBP"), memory=16) == "TOO_MANY_PIXELS"
 
 
+@pytest.mark.parametrize(
+    ("mode", "subsampling", "coefficients"),
+    [("L", -1, 1), ("RGB", "4:2:0", 1.5), ("RGB", "4:2:2", 2), ("RGB", "4:4:4", 3), ("CMYK", -1, 4)],
+)
+def test_memory_accounts_for_the_coefficients_of_a_progressive_jpeg(
+    mode: str, subsampling: Any, coefficients: float
+) -> None:
+    baseline, progressive = (
+        data(Image.new(mode, (64, 64)), "JPEG", subsampling=subsampling, progressive=each) for each in (False, True)
+    )
+    kept = COEFFICIENT_BYTES * coefficients
+    one_scan = progressive[: progressive.index(b"\xff\xc4", progressive.index(b"\xff\xda"))] + b"\xff\xd9"
+    alone = containers.walk("jpeg", baseline, LIMITS)[1]
+    assert alone == DECODER_BYTES_PER_PIXEL["jpeg"]
+    for content in (progressive, one_scan):
+        assert containers.walk("jpeg", content, LIMITS)[1] == pytest.approx(alone + kept)
+
+
+def test_a_progressive_jpeg_is_refused_for_its_memory_before_it_is_decoded() -> None:
+    content = data(Image.new("CMYK", (1000, 1000)), "JPEG", progressive=True)
+    limits, sizes = {**LIMITS, "memory": 16}, {"s": {"width": 100}}
+    assert decoding.inspect(content, limits, sizes)["width"] == 1000
+    content = data(Image.new("CMYK", (1500, 1500)), "JPEG", progressive=True)
+    with pytest.raises(Rejection, match="for the memory that decoding takes") as caught:
+        decoding.inspect(content, limits, sizes)
+    assert caught.value.code == "TOO_MANY_PIXELS"
+
+
 def test_memory_accounts_for_scaling_a_jpeg_down() -> None:
     content = data(Image.new("RGB", (3000, 2000)), "JPEG")
     limits = {**LIMITS, "memory": 16}
@@ -119,6 +148,67 @@ def test_bombs_are_refused_before_pixels_are_allocated() -> None:
     canvas = b"VP8X" + struct.pack("<I", 10) + b"\0\0\0\0" + b"\xff\xff\0" * 2
     webp = b"RIFF" + struct.pack("<I", 4 + len(canvas)) + b"WEBP" + canvas
     assert rejection_code(webp, side=65535) == "TOO_MANY_PIXELS"
+
+
+# --------------------------------------------------------------------------- renditions
+
+
+def refusal(source: tuple[int, int], sizes: dict[str, Any], *formats: str, **filtered: Any) -> str:
+    """Why renditions of a PNG of these sides would be refused; empty if they would not."""
+    facts: Any = {"format": "png", "width": source[0], "height": source[1]}
+    recipe: Any = {"sizes": sizes, "formats": formats, "filtered": filtered}
+    try:
+        check_renditions(facts, recipe)
+    except Rejection as rejection:
+        return str(rejection)
+    return ""
+
+
+def can_be_read(image: Image.Image, format_: Any) -> bool:
+    """Whether the encoder takes the image, and the decoder what it makes."""
+    try:
+        with Image.open(BytesIO(encoding.encode(image, format_, DEFAULT))) as encoded:
+            return encoded.size == image.size
+    except (OSError, RuntimeError, ValueError):
+        return False
+
+
+@pytest.mark.parametrize(("format_", "most"), [("webp", 16_383), ("avif", 32_768), ("jpeg", 65_500)])
+def test_a_rendition_may_be_as_long_as_its_format_can_hold(format_: str, most: int) -> None:
+    for sides in ((2, most), (most, 2), (2, most + 1), (most + 1, 2)):
+        size: Any = {"width": 1600} if sides[0] == 2 else {"height": 1600}
+        rendition = resizing.resize(Image.new("L", sides), size)
+        assert rendition.size == sides
+        refused = refusal(sides, {"large": size}, format_)
+        assert can_be_read(rendition, format_) == (not refused) == (max(sides) == most), refused
+        assert not refused or "TOO_MANY_PIXELS: The PNG image is" in refused
+
+
+def test_a_png_holds_every_side_that_a_source_may_have() -> None:
+    assert can_be_read(Image.new("L", (2, 65_535)), "png")
+    assert not refusal((2, 65_535), {"large": {"width": 1600}}, "png")
+
+
+def test_the_size_of_a_rendition_counts_and_not_that_of_its_source() -> None:
+    assert not refusal((20_000, 16), {"large": {"width": 1600}}, "webp")
+    assert not refusal((16, 20_000), {"large": {"width": 1600, "height": 1600}}, "webp")
+    assert not refusal((20_000, 16), {"large": {"width": 1600, "height": 1600, "fit": "cover"}}, "webp")
+    assert not refusal((20_000, 16), {"large": {"width": 1600, "height": 1600, "fit": "contain"}}, "webp")
+    assert refusal((3200, 40_000), {"large": {"width": 1600}, "small": {"width": 100}}, "webp")
+
+
+def test_filtered_renditions_count_in_their_own_formats() -> None:
+    sizes = {"tall": {"width": 1600}}
+    gray = {"size": "tall", "filters": [], "formats": ["webp"]}
+    assert not refusal((16, 16_384), sizes, "png")
+    assert "WebP" in refusal((16, 16_384), sizes, "png", gray=gray)
+    assert not refusal((16, 16_384), sizes | {"small": {"height": 100}}, "png", gray=gray | {"size": "small"})
+
+
+def test_the_refusal_says_what_would_be_accepted() -> None:
+    sentence = "16 x 65,501 pixels; the limit is 16,383 per side, since WebP holds no more: scale it down."
+    assert refusal((16, 65_501), {"tall": {"width": 1600}}, "jpeg", "avif", "webp").endswith(sentence)
+    assert not refusal((4, 16_383), {"tall": {"width": 1600}}, *LONGEST_SIDES)
 
 
 # --------------------------------------------------------------------------- structure

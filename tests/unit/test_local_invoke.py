@@ -12,11 +12,11 @@ import pytest
 from moto import mock_aws
 
 from darkroom import records
-from darkroom.commands import invoke, watch
+from darkroom.commands import intake, invoke, watch
 from darkroom.project import CommandError
 from darkroom.stack import Stack
 from pipeline.manifest import SCHEMA_VERSION
-from tests.unit.fake_pipeline import playing
+from tests.unit.fake_pipeline import FakePipeline, playing
 
 
 @pytest.fixture
@@ -28,6 +28,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         client.create_bucket(Bucket="my-source")
         client.put_bucket_versioning(Bucket="my-source", VersioningConfiguration={"Status": "Enabled"})
         monkeypatch.setattr(Stack, "client", lambda *_: client)
+        monkeypatch.setattr(intake, "is_paused", lambda _: True)
         yield client
 
 
@@ -71,6 +72,43 @@ def test_a_missing_photo_is_uploaded_and_named_in_the_queues_message(tmp_path: P
     assert s3_event["bucket"]["name"] == "my-source"
     assert s3_event["object"]["versionId"] == head["VersionId"]
     assert s3_event["object"]["size"] == head["ContentLength"] > 10_000
+
+
+SOURCE = {"bucket": "darkroom-source", "key": "raw/a.jpg"}
+
+
+@pytest.fixture
+def play(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePipeline]:
+    """A pipeline on a local stack, with an intake that runs and is idle."""
+    monkeypatch.setattr(intake, "is_paused", lambda _: False)
+    monkeypatch.setattr(intake, "is_idle", lambda _: True)
+    monkeypatch.setattr(invoke, "POLL_SECONDS", 0.01)
+    with playing() as playing_one:
+        object.__setattr__(playing_one.stack, "endpoint", LOCAL.endpoint)
+        yield playing_one
+
+
+def test_the_job_of_an_uploaded_photo_is_over_before_the_function_runs(
+    play: FakePipeline, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    looks = iter([False, False, True])
+    monkeypatch.setattr(intake, "is_idle", lambda _: next(looks))
+    version = read(tmp_path, SOURCE, play.stack)["version_id"]
+    assert records.read(play.stack, ("raw/a.jpg", records.record_item(version)))["status"] == "SUCCEEDED"
+    assert list(looks) == [], "the trigger has deleted the message too"
+    assert capsys.readouterr().err == ""
+
+
+def test_a_photo_that_no_pipeline_takes_is_not_waited_for(
+    play: FakePipeline, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    play.ignore |= {"raw/a.jpg", "raw/b.jpg"}
+    monkeypatch.setattr(invoke, "PATIENCE_SECONDS", 0.1)
+    assert read(tmp_path, SOURCE, play.stack)["size"] > 10_000
+    assert capsys.readouterr().err.startswith("raw/a.jpg was uploaded, but its own job has not ended")
+    monkeypatch.setattr(intake, "is_paused", lambda _: True)
+    monkeypatch.setattr(invoke, "PATIENCE_SECONDS", 600)
+    assert read(tmp_path, SOURCE | {"key": "raw/b.jpg"}, play.stack)["size"] > 10_000
 
 
 def test_a_removed_object_is_not_uploaded(tmp_path: Path, s3: Any) -> None:

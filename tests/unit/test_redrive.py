@@ -47,10 +47,10 @@ class Cloud:
         item |= {"updated_at": moment.replace("+00:00", "Z"), **facts}
         self.table.put_item(TableName="jobs", Item={n: TypeSerializer().serialize(v) for n, v in item.items()})
 
-    def fail(self, key: str = KEY, code: str = "Broken", *, letter: bool = True) -> str:
+    def fail(self, key: str = KEY, code: str = "Broken", *, letter: bool = True, at: str = "2026-01-31T12") -> str:
         """Upload a photo whose job FAILED, and park its message. Returns the version."""
         version = self.upload(key)
-        self.record(version, "FAILED", key, code=code, reason="it broke")
+        self.record(version, "FAILED", key, code=code, reason="it broke", finished_at=at)
         if letter:
             self.park(notification(key, version))
         return version
@@ -59,14 +59,30 @@ class Cloud:
         attributes = {"reason": {"DataType": "String", "StringValue": reason}}
         self.sqs.send_message(QueueUrl=self.dead, MessageBody=body, MessageAttributes=attributes)
 
+    def taken(self, url: str) -> Iterator[dict[str, Any]]:
+        """Take all visible messages from a queue."""
+        request = {"QueueUrl": url, "MaxNumberOfMessages": 10, "MessageAttributeNames": ["All"]}
+        while batch := self.sqs.receive_message(**request).get("Messages"):
+            for message in batch:
+                self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+                yield message
+
     def take(self, url: str) -> list[str]:
         """Take all visible messages from a queue; returns their bodies."""
-        bodies = []
-        while batch := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
-            for message in batch:
-                bodies.append(message["Body"])
-                self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return bodies
+        return [message["Body"] for message in self.taken(url)]
+
+    def failures(self) -> dict[str, str | None]:
+        """Take all messages from the upload queue; returns the `failed_at` of each by the key that it names."""
+        return {
+            key: message.get("MessageAttributes", {}).get("failed_at", {}).get("StringValue")
+            for message in self.taken(self.uploads)
+            for key, _ in subjects(message["Body"])
+        }
+
+    def events(self) -> list[tuple[str, dict[str, Any]]]:
+        """Take all messages from the upload queue; returns their events with the objects, sorted."""
+        parsed = [json.loads(body)["Records"][0] for body in self.take(self.uploads)]
+        return sorted((record["eventName"], record["s3"]["object"]) for record in parsed)
 
     def sent(self) -> list[str]:
         """Take all messages from the upload queue; returns the keys that they name, sorted."""
@@ -97,8 +113,9 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
 
 
 def command(**options: Any) -> int:
-    defaults = {"stack": "darkroom", "aws": False, "key": None, "code": None, "unreadable": False, "delete": False}
-    return redrive.run(argparse.Namespace(**(defaults | {"dry_run": False, "stuck": 1.0} | options)))
+    defaults = {"stack": "darkroom", "aws": False, "key": None, "code": None, "stuck": 1.0}
+    switches = dict.fromkeys(("unreadable", "delete", "force", "dry_run"), False)
+    return redrive.run(argparse.Namespace(**(defaults | switches | options)))
 
 
 def test_dead_letters_go_back_as_they_are(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,11 +140,12 @@ def test_a_failed_job_without_a_dead_letter_is_sent_once_too(cloud: Cloud) -> No
 def test_copies_of_a_dead_letter_are_sent_once(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
     version = cloud.fail()
     cloud.park(notification(KEY, version))
-    cloud.park(notification(KEY, version, "ObjectRemoved:DeleteMarkerCreated"))  # another event
+    cloud.park(notification(KEY, version, "ObjectRemoved:DeleteMarkerCreated"))  # other events
+    cloud.park(notification(KEY, version, "ObjectCreated:Force"))
     assert command() == 0
-    assert cloud.sent() == [KEY, KEY]
+    assert cloud.sent() == [KEY, KEY, KEY]
     assert cloud.take(cloud.dead) == []
-    assert "2 dead letters (and 1 copy: not sent, but removed)" in capsys.readouterr().out
+    assert "3 dead letters (and 1 copy: not sent, but removed)" in capsys.readouterr().out
 
 
 def test_by_code_only_jobs_that_failed_with_it_are_sent(cloud: Cloud) -> None:
@@ -154,9 +172,110 @@ def test_by_key_a_source_is_sent_whatever_its_status(cloud: Cloud) -> None:
     cloud.upload()  # its event was lost, so there is not even a record
     assert command(key=KEY) == 0
     assert cloud.sent() == [KEY]
-    with pytest.raises(CommandError, match=r"no source raw/absent\.jpg"):
-        command(key="absent.jpg")
-    assert cloud.sent() == []
+    assert cloud.events() == []
+
+
+def test_a_message_about_a_failed_job_says_which_failure_it_knows(cloud: Cloud) -> None:
+    cloud.fail("raw/letter.jpg", at="2026-01-31T12:00:00.001Z")
+    cloud.fail("raw/none.jpg", letter=False, at="2026-01-31T12:00:00.002Z")
+    cloud.record(cloud.upload("raw/stuck.jpg"), "QUEUED", "raw/stuck.jpg", hours=2, finished_at="of an earlier round")
+    cloud.record(version := cloud.upload("raw/mended.jpg"), "SUCCEEDED", "raw/mended.jpg", finished_at="2026")
+    cloud.park(notification("raw/mended.jpg", version))
+    assert command() == 0
+    assert cloud.failures() == {
+        "raw/letter.jpg": "2026-01-31T12:00:00.001Z",
+        "raw/none.jpg": "2026-01-31T12:00:00.002Z",
+        "raw/stuck.jpg": None,
+        "raw/mended.jpg": None,
+    }
+    for key in ("raw/letter.jpg", "raw/mended.jpg"):
+        assert command(key=key) == 0
+    assert cloud.failures() == {"raw/letter.jpg": "2026-01-31T12:00:00.001Z", "raw/mended.jpg": None}
+    assert command(key="raw/letter.jpg", force=True) == 0
+    assert cloud.failures() == {"raw/letter.jpg": "2026-01-31T12:00:00.001Z"}
+
+
+def test_a_letter_about_several_jobs_knows_the_last_failure(cloud: Cloud) -> None:
+    moments = {"raw/a.jpg": "2026-01-31T12:00:00.001Z", "raw/b.jpg": "2026-01-31T12:00:00.002Z"}
+    versions = {key: cloud.fail(key, letter=False, at=at) for key, at in moments.items()}
+    cloud.record(newest := cloud.upload("raw/c.jpg"), "SUCCEEDED", "raw/c.jpg", finished_at="2026-01-31T12:00:00.003Z")
+    bodies = [json.loads(notification(*each))["Records"] for each in [*versions.items(), ("raw/c.jpg", newest)]]
+    cloud.park(json.dumps({"Records": [record for body in bodies for record in body]}))
+    assert command() == 0
+    assert set(cloud.failures().values()) == {"2026-01-31T12:00:00.002Z"}
+
+
+def test_by_force_a_set_is_made_again_whatever_stands(cloud: Cloud) -> None:
+    for status in ("SUCCEEDED", "REJECTED", "PROCESSING"):
+        cloud.record(version := cloud.upload(), status)
+        assert command(key=KEY, force=True) == 0
+        item = {"key": quote_plus(KEY, safe="/"), "versionId": version}
+        assert cloud.events() == [("ObjectCreated:Force", item)]
+    cloud.park(letter := notification(KEY, version))
+    cloud.park(notification("raw/other.jpg", "v"))
+    assert command(key=KEY, force=True) == 0
+    first, second = sorted(cloud.take(cloud.uploads), key=len)
+    assert (first, "ObjectCreated:Force" in second) == (letter, True)
+    with pytest.raises(CommandError, match="with KEY only"):
+        command(force=True)
+    with pytest.raises(CommandError, match=r"no source raw/absent\.jpg to make a set from"):
+        command(key="absent.jpg", force=True)
+    assert cloud.events() == []
+
+
+def test_the_set_of_a_source_that_is_gone_is_removed(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
+    removal = ("ObjectRemoved:Redrive", {"key": quote_plus(KEY, safe="/")})
+    cloud.record(version := cloud.upload(), "SUCCEEDED")
+    cloud.s3.delete_object(Bucket="darkroom-source", Key=KEY)
+    assert command(key=KEY, dry_run=True) == 0
+    assert "deleted or expired by a lifecycle rule: either way, its set would be removed." in capsys.readouterr().out
+    assert cloud.events() == []
+    with pytest.raises(CommandError, match="to make a set from"):
+        command(key=KEY, force=True)
+    assert command(key=KEY) == 0
+    text = capsys.readouterr().out
+    assert "Sent to the upload queue: 1 source that is gone." in text
+    assert "either way, its set is removed." in text
+    assert KEY in text
+    assert cloud.events() == [removal]
+    cloud.park(letter := notification(KEY, version))
+    assert command(key=KEY) == 0
+    assert cloud.take(cloud.dead) == []
+    assert len(bodies := cloud.take(cloud.uploads)) == 2
+    assert letter in bodies, "as it is"
+    assert "ObjectRemoved:Redrive" in "".join(bodies)
+
+
+def test_a_key_of_which_only_a_dead_letter_is_left_is_removed(cloud: Cloud) -> None:
+    cloud.park(notification("raw/lost.jpg", "v"))
+    assert command(key="lost.jpg") == 0
+    assert [event for event, _ in cloud.events()] == ["ObjectCreated:Put", "ObjectRemoved:Redrive"]
+
+
+def test_a_key_without_a_trace_is_an_error(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    query = cloud.table.query
+
+    def as_dynamodb_does(**request: Any) -> Any:
+        if any(len(value["S"].encode()) > 2048 for value in request["ExpressionAttributeValues"].values()):
+            raise ClientError({"Error": {"Code": "ValidationException", "Message": "2048 bytes"}}, "Query")
+        return query(**request)
+
+    monkeypatch.setattr(cloud.table, "query", as_dynamodb_does)
+    cloud.fail("raw/absent.jpg.jpg")
+    for key in ("absent.jpg", "x" * 3000):
+        with pytest.raises(CommandError, match=r"no source raw/\S+, no job and no dead letter about it: check the key"):
+            command(key=key)
+    assert cloud.events() == []
+    assert len(cloud.take(cloud.dead)) == 1
+
+
+def test_the_trigger_reads_what_redrive_sends(cloud: Cloud) -> None:
+    from trigger import notices
+
+    for event, version in ((redrive.AGAIN, "v"), (redrive.FORCE, "v"), (redrive.REMOVED, None)):
+        body = redrive._body(cloud.stack, event, KEY, version)
+        (notice,) = notices.read(notices.Message(body), "darkroom-source")
+        assert (notice.key, notice.version_id, notice.removed) == (KEY, version, event == redrive.REMOVED)
 
 
 def test_a_dry_run_changes_nothing(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,6 +27,12 @@ def inspect(content: bytes, megabytes: int = PLENTY, **limits: Any) -> dict[str,
     return sandbox.inspect(content, RECIPE, LIMITS | limits, megabytes)
 
 
+def held() -> int:
+    """Megabytes that this process holds, as RLIMIT_DATA counts them."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status["VmData"].split()[0]) // 1024
+
+
 def test_a_sound_file_passes_the_sandbox() -> None:
     content = in_jpeg(copyright_exif("Ann"))
     assert inspect(content) == decoding.inspect(content, LIMITS) | {"rights": {"copyright": "Ann"}}
@@ -48,11 +54,20 @@ def test_decoding_that_takes_too_long_is_ended() -> None:
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux limits what a process may hold")
 def test_decoding_that_takes_too_much_memory_is_ended() -> None:
     content = data(Image.new("RGB", (5000, 4000)), "PNG")  # 80 MB when it is decoded
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    held = int(status["VmData"].split()[0]) // 1024
-    assert inspect(content, held + 130)["width"] == 5000
+    assert inspect(content, held() + 130)["width"] == 5000
     with pytest.raises(Rejection) as caught:
-        inspect(content, held + 50)
+        inspect(content, held() + 50)
+    assert caught.value.code == "TOO_COMPLEX"
+    assert "MB to decode" in caught.value.reason
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux limits what a process may hold")
+@pytest.mark.parametrize("mode", ["RGB", "CMYK"])
+def test_a_progressive_jpeg_that_is_short_of_memory_is_not_called_damaged(mode: str) -> None:
+    content = data(Image.new(mode, (5000, 4000)), "JPEG", progressive=True, subsampling="4:4:4")
+    assert inspect(content)["mode"] == mode
+    with pytest.raises(Rejection) as caught:
+        inspect(content, held() + 20)  # each of its components takes 40 MB
     assert caught.value.code == "TOO_COMPLEX"
     assert "MB to decode" in caught.value.reason
 

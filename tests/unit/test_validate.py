@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from pipeline import recipes, storage
 from tests.hostile.files import in_jpeg
@@ -63,6 +64,18 @@ def test_a_source_longer_than_its_event_says_is_not_read_to_the_end(
         monkeypatch.setattr(app, "RECIPES", document)
         assert validate({"size": 10})["valid"] is valid
         assert body.asked == limit + 1
+
+
+def test_a_source_whose_rendition_no_webp_can_hold_is_refused(body: Body, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = recipes.load()
+    document["recipes"]["default"]["sizes"]["large"] = {"width": 1600, "fit": "inside"}
+    monkeypatch.setattr(app, "RECIPES", document)
+    for height, valid in ((16_383, True), (16_384, False)):
+        Body.__init__(body, data(Image.new("RGB", (16, height)), "PNG"))
+        answer = validate({"size": len(body.getvalue())})
+        assert answer["valid"] is valid
+    assert answer["rejection"]["code"] == "TOO_MANY_PIXELS"
+    assert "the limit is 16,383 per side, since WebP holds no more: scale it down." in answer["rejection"]["reason"]
 
 
 FORGED = '\n{"level":"ERROR","message":"forged"}\r\n\x1b[31mred\u2028\x85\0\u202e'
