@@ -79,9 +79,12 @@ class Lease:
         self._write(until)
         return int(until - SETTLE_SECONDS - SKEW_SECONDS)
 
-    def removing(self) -> None:
-        """Hold the lease for as long as this invocation can remove anything. Call it before a removal."""
-        self.torn = self.kept = True
+    def removing(self, *, torn: bool) -> None:
+        """Hold the lease for as long as this invocation can remove anything. Call it before a removal.
+
+        `torn`: whether a removal that is cut off leaves a part of a set behind.
+        """
+        self.torn, self.kept = self.torn or torn, True
         self._write(time.time() + LEASE_SECONDS)
 
     def settled(self, record: Record) -> None:

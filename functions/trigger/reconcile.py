@@ -185,11 +185,12 @@ def _succeeded(held: lease.Lease, job: Job, record: Record, before: outputs.Stan
         return Later(backoff(1), "made by another recipe: a deployment is under way")
     recipe = recipes.route(RECIPES, held.key)
     made = {keys.output(held.key, name, format_) for name, format_ in recipes.outputs(recipe)}
-    if held.torn or (before.etag and (before.manifest is None or outputs.lists(before.manifest).keys() - made)):
+    torn = held.torn
+    held.finished()  # first: with its run closed long ago, a holder that is slow to clear away would count as dead
+    if torn or (before.etag and (before.manifest is None or outputs.lists(before.manifest).keys() - made)):
         _clear(held, made)
     if before.manifest and before.manifest["source"]["version_id"] != job["source"]["version_id"]:
         jobs.expire(_version(held.key, before.manifest["source"]["version_id"]))
-    held.finished()
     return DONE
 
 
@@ -210,7 +211,7 @@ def _clear(held: lease.Lease, made: Collection[str]) -> dict[str, int]:
     """Remove the key's files that are not of the set that was made; returns the sizes of all files by key."""
     files = outputs.files(held.key)
     if left_over := files.keys() - made - {keys.manifest(held.key)}:
-        held.removing()
+        held.removing(torn=False)
         storage.delete(outputs.BUCKET, left_over)
         held.kept = False
     return files
@@ -253,7 +254,7 @@ def _remove_set(held: lease.Lease) -> None:
     name = keys.manifest(held.key)
     files = outputs.files(held.key)
     if files:
-        held.removing()
+        held.removing(torn=True)
         finished = outputs.standing(held.key).manifest
         storage.delete(outputs.BUCKET, files.keys() - {name})
         if finished:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pipeline import jobs
-from tests.unit.triggering import KEY, Workflow, deliver, lease_of, message, record
+from pipeline import jobs, storage
+from tests.unit.triggering import FOLDER, KEY, Workflow, deliver, lease_of, message, record
 from trigger import executions, lease
 
 Later = Callable[[float], None]
@@ -58,11 +58,12 @@ def test_a_run_holds_the_lease_until_it_cannot_write_any_more(cloud: Any, later:
 
 
 def test_a_removal_holds_the_lease_until_it_cannot_remove_any_more(cloud: Any, later: Later) -> None:
-    with lease.hold(KEY) as held:
-        held.removing()
-    assert seconds_until_free(later) == lease.LEASE_SECONDS
-    with lease.hold(KEY) as held:
-        assert held.torn
+    for torn in (False, True):
+        with lease.hold(KEY) as held:
+            held.removing(torn=torn)
+        assert seconds_until_free(later) == lease.LEASE_SECONDS
+        with lease.hold(KEY) as held:
+            assert held.torn is torn
 
 
 @pytest.mark.parametrize("state", ["StartExecution", "ValidateImage", "ResizeImage", "ApplyFilters"])
@@ -113,7 +114,7 @@ def test_a_holder_that_lost_the_lease_can_change_nothing(cloud: Any, later: Late
             with pytest.raises(lease.LostError):
                 late.running("v1", "late-1-1")
             with pytest.raises(lease.LostError):
-                late.removing()
+                late.removing(torn=True)
             with pytest.raises(lease.LostError):
                 late.settled(failed("OptimizeImage"))
             for ending in (late.parked, late.finished):
@@ -204,6 +205,41 @@ def test_a_dead_trigger_is_silent_once_its_run_has_closed_the_record(
     assert seconds - 1 <= seconds_until_free(later) - 1 <= seconds
 
 
+def test_a_slow_clean_up_after_a_run_is_not_taken_for_death(
+    cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch, later: Later
+) -> None:
+    """The record is closed long before, and the next holder's run could write what the slow one removes."""
+    event = record(KEY, cloud.upload(KEY))
+    workflow.script = [workflow.fail_halfway]
+    deliver(message(event))
+    left_over = f"{FOLDER}/of-an-older-recipe.jpg"
+    cloud.s3.put_object(Bucket="darkroom-output", Key=left_over, Body=b"")
+    later(30)
+    free_after = []
+    monkeypatch.setattr(storage, "delete", lambda *_: free_after.append(seconds_until_free(later)))
+    deliver(message(event))
+    assert free_after == [lease.LEASE_SECONDS]
+
+
+def test_a_clean_up_that_was_cut_off_does_not_cost_a_run(
+    cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch, later: Later
+) -> None:
+    event = record(KEY, cloud.upload(KEY))
+    deliver(message(event))
+    left_over = f"{FOLDER}/of-an-older-recipe.jpg"
+    cloud.s3.put_object(Bucket="darkroom-output", Key=left_over, Body=b"")
+
+    def unavailable(bucket: str, keys: set[str]) -> None:
+        raise RuntimeError("503 Slow Down")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "delete", unavailable)
+        assert len(deliver(message(event))) == 1
+    later(lease.LEASE_SECONDS)
+    assert deliver(message(event)) == []
+    assert (len(workflow.started), cloud.exists(left_over), lease_of(cloud)) == (1, False, None)
+
+
 def test_the_next_one_goes_on_where_a_dead_trigger_stopped(
     cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch, later: Later
 ) -> None:
@@ -229,5 +265,5 @@ def test_a_run_of_unknown_end_is_waited_for(cloud: Any, workflow: Workflow, late
 
     workflow.script = [unknown]
     assert len(deliver(message(record(KEY, cloud.upload(KEY))))) == 1
-    assert workflow.hidden[-1] == lease.LEASE_SECONDS
+    assert workflow.hidden[-1] == 60
     assert seconds_until_free(later) == lease.LEASE_SECONDS
