@@ -1,49 +1,141 @@
-"""Attempts that fail, are cut off or end without a word: retries, rounds and dead letters."""
+"""Attempts that fail, are cut off or end without a word: rounds, endings and dead letters."""
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.unit.triggering import KEY, Workflow, deliver, job_records, lease_of, message, record, statuses, stored_set
+from tests.unit.triggering import (
+    FOLDER,
+    KEY,
+    Attempt,
+    Workflow,
+    deliver,
+    job_records,
+    lease_of,
+    message,
+    record,
+    statuses,
+    stored_set,
+)
 from trigger import executions, lease
 
+Later = Callable[[float], None]
 
-def test_a_transient_fault_comes_back_later_each_time_and_heals(cloud: Any, workflow: Workflow) -> None:
-    workflow.script = [workflow.fail, workflow.fail]
-    event = record(KEY, cloud.upload(KEY))
-    assert [len(deliver(message(event))) for _ in range(3)] == [1, 1, 0]
-    assert [seconds for seconds in workflow.hidden if seconds != 60] == [30, 120]
+
+def cut_off(job: dict[str, Any]) -> None:
+    raise executions.CutOffError("EXECUTION_ABORTED", "somebody stopped it")
+
+
+def unknown(job: dict[str, Any]) -> None:
+    raise executions.UnknownError("no answer")
+
+
+def ending(cloud: Any, workflow: Workflow, later: Later, last: Attempt) -> dict[str, Any]:
+    """Deliver an upload whose third and last attempt is `last`; returns its message, all others' waits over."""
+    event = message(record(KEY, cloud.upload(KEY)))
+    workflow.script = [workflow.fail, workflow.fail, last]
+    for _ in range(2):
+        assert len(deliver(event)) == 1
+        later(120)
+    return event
+
+
+def test_a_transient_fault_heals_without_a_message(cloud: Any, workflow: Workflow, later: Later) -> None:
+    event = ending(cloud, workflow, later, workflow.succeed)
+    assert deliver(event) == []
     assert statuses(cloud) == ["SUCCEEDED"]
     assert [job["attempt"] for job in workflow.started] == [1, 2, 3]
-    assert cloud.published() == []
+    assert [each["body"]["status"] for each in cloud.published()] == ["SUCCEEDED"]
 
 
-def test_a_lasting_fault_is_reported_once_and_its_message_parked(cloud: Any, workflow: Workflow) -> None:
-    workflow.script = [workflow.fail] * 3
-    event = record(KEY, cloud.upload(KEY))
-    sent = time.time() - 5
-    assert [len(deliver(message(event, sent_at=sent))) for _ in range(3)] == [1, 1, 0]
+def test_a_lasting_fault_is_reported_once_and_its_message_parked(cloud: Any, workflow: Workflow, later: Later) -> None:
+    event = ending(cloud, workflow, later, workflow.fail)
+    assert deliver(event) == []
     (published,) = cloud.published()
-    assert (published["body"]["status"], published["body"]["state"]) == ("FAILED", "OptimizeImage")
+    assert (published["body"]["status"], published["body"]["state"]) == ("FAILED", "ResizeImage")
     (letter,) = cloud.dead_letters()
-    assert json.loads(letter["Body"]) == {"Records": [event]}
+    assert letter["Body"] == event["body"]
     assert "it broke" in letter["MessageAttributes"]["reason"]["StringValue"]
+    (found,) = job_records(cloud).values()
+    assert letter["MessageAttributes"]["failed_at"]["StringValue"] == found["finished_at"]
     # a duplicate that was sent before it failed is parked beside it, and starts nothing
-    assert deliver(message(event, sent_at=sent)) == []
+    assert deliver(event) == []
     assert (len(workflow.started), cloud.published()) == (3, [])
 
 
-def test_a_message_sent_after_the_failure_opens_a_new_round(cloud: Any, workflow: Workflow) -> None:
-    workflow.script = [workflow.fail] * 3
-    version = cloud.upload(KEY)
-    for _ in range(3):
-        deliver(message(record(KEY, version), sent_at=time.time() - 5))
-    assert deliver(message(record(KEY, version), sent_at=time.time() + 5)) == []
+@pytest.mark.parametrize("state", ["OptimizeImage", "NotifySuccess", None])
+def test_a_last_attempt_that_may_still_write_is_told_once_it_has_settled(
+    cloud: Any, workflow: Workflow, later: Later, state: str | None
+) -> None:
+    event = ending(cloud, workflow, later, lambda job: workflow.fail(job, state=state))
+    assert len(deliver(event)) == 1
+    assert (statuses(cloud), cloud.published()) == (["QUEUED"], [])
+    assert workflow.hidden[-1] == lease.SETTLE_SECONDS
+    later(lease.SETTLE_SECONDS)
+    assert deliver(event) == []
+    (published,) = cloud.published()
+    assert (published["body"]["status"], published["body"]["attempt"], published["body"]["state"]) == (
+        "FAILED",
+        3,
+        state,
+    )
+    assert (statuses(cloud), len(workflow.started), len(cloud.dead_letters())) == (["FAILED"], 3, 1)
+
+
+def test_a_last_attempt_whose_set_stands_after_all_is_told_as_a_success(
+    cloud: Any, workflow: Workflow, later: Later
+) -> None:
+    """Nobody waited for its OptimizeImage any more, but it went on."""
+    event = ending(cloud, workflow, later, workflow.fail_halfway)
+    assert len(deliver(event)) == 1
+    workflow.finish(workflow.started[-1])
+    later(lease.SETTLE_SECONDS)
+    assert deliver(event) == []
+    assert [(each["body"]["status"], each["body"]["attempt"]) for each in cloud.published()] == [("SUCCEEDED", 3)]
+    assert (statuses(cloud), cloud.dead_letters(), lease_of(cloud)) == (["SUCCEEDED"], [], None)
+
+
+@pytest.mark.parametrize("attempts", [1, 3])
+def test_a_set_that_stands_is_not_made_again_because_its_run_was_cut_off(
+    cloud: Any, workflow: Workflow, later: Later, attempts: int
+) -> None:
+    def finish_and_die(job: dict[str, Any]) -> None:
+        workflow.finish(job)
+        cut_off(job)
+
+    event = message(record(KEY, cloud.upload(KEY)))
+    workflow.script = [*[workflow.fail] * (attempts - 1), finish_and_die]
+    for _ in range(attempts - 1):
+        deliver(event)
+        later(120)
+    assert deliver(event) == []
+    assert [each["body"]["status"] for each in cloud.published()] == ["SUCCEEDED"]
+    assert (statuses(cloud), len(workflow.started)) == (["SUCCEEDED"], attempts)
+
+
+def test_a_message_sent_after_the_failure_opens_a_new_round(cloud: Any, workflow: Workflow, later: Later) -> None:
+    event = ending(cloud, workflow, later, workflow.fail)
+    assert deliver(event) == []
+    later(5)
+    (version,) = job_records(cloud)
+    assert deliver(message(record(KEY, version))) == []
     assert (job_records(cloud)[version]["status"], job_records(cloud)[version]["round"]) == ("SUCCEEDED", 2)
+
+
+def test_a_dead_letter_that_is_sent_back_opens_a_new_round(cloud: Any, workflow: Workflow, later: Later) -> None:
+    """It keeps its attribute, and SQS the time at which it was sent."""
+    event = ending(cloud, workflow, later, workflow.fail)
+    assert deliver(event) == []
+    (letter,) = cloud.dead_letters()
+    failed_at = letter["MessageAttributes"]["failed_at"]["StringValue"]
+    back = event | {"messageAttributes": {"failed_at": {"stringValue": failed_at, "dataType": "String"}}}
+    assert deliver(back) == []
+    assert (statuses(cloud), workflow.started[-1]["round"]) == (["SUCCEEDED"], 2)
 
 
 def test_a_version_that_failed_and_was_overwritten_is_superseded(cloud: Any, workflow: Workflow) -> None:
@@ -60,11 +152,11 @@ def test_a_version_that_failed_and_was_overwritten_is_superseded(cloud: Any, wor
 
 
 @pytest.mark.parametrize("then", ["SUPERSEDED", "DELETED"])
-def test_a_failed_version_that_is_replaced_no_longer_needs_attention(cloud: Any, workflow: Workflow, then: str) -> None:
-    first = cloud.upload(KEY, b"1")
-    workflow.script = [workflow.fail] * 3
-    for _ in range(3):
-        deliver(message(record(KEY, first), sent_at=time.time() - 5))
+def test_a_failed_version_that_is_replaced_no_longer_needs_attention(
+    cloud: Any, workflow: Workflow, later: Later, then: str
+) -> None:
+    assert deliver(ending(cloud, workflow, later, workflow.fail)) == []
+    (first,) = job_records(cloud)
     assert statuses(cloud) == ["FAILED"]
     if then == "SUPERSEDED":
         event = record(KEY, cloud.upload(KEY, b"2"))
@@ -75,37 +167,77 @@ def test_a_failed_version_that_is_replaced_no_longer_needs_attention(cloud: Any,
     ended = job_records(cloud)[first]
     assert (ended["status"], ended["attention"], ended["code"]) == (then, then, "Broken")
     assert lease_of(cloud) is None
-    assert deliver(message(record(KEY, first), sent_at=time.time() + 5)) == []  # its dead letter, sent back
+    later(5)
+    assert deliver(message(record(KEY, first))) == []  # its dead letter, sent back
     assert job_records(cloud)[first]["status"] == then
 
 
 @pytest.mark.parametrize("how", ["put again", "the failed one deleted"])
 @pytest.mark.parametrize("failures", [1, 3])
 def test_a_set_that_a_failed_run_wrote_into_does_not_count(
-    cloud: Any, workflow: Workflow, how: str, failures: int
+    cloud: Any, workflow: Workflow, later: Later, how: str, failures: int
 ) -> None:
     good = cloud.upload(KEY, b"good")
     deliver(message(record(KEY, good)))
     bad = cloud.upload(KEY, b"bad")
     workflow.script = [workflow.fail_halfway] * failures
+    event = message(record(KEY, bad))
     for _ in range(failures):
-        deliver(message(record(KEY, bad), sent_at=time.time() - 5))
+        assert len(deliver(event)) == 1
+        later(120)
     assert stored_set(cloud) == "half of a set"
     if how == "put again":
         good = cloud.upload(KEY, b"good")
-        event = record(KEY, good)
+        event = message(record(KEY, good))
     else:
         cloud.delete(KEY, bad)
-        event = record(KEY, bad, "ObjectRemoved:Delete")
-    assert deliver(message(event)) == []
+        event = message(record(KEY, bad, "ObjectRemoved:Delete"))
+    assert deliver(event) == []
     assert stored_set(cloud) == f"set of {good}"
     assert job_records(cloud)[bad]["status"] == "SUPERSEDED"
+    assert lease_of(cloud) is None
+
+
+def test_a_version_that_cannot_be_made_leaves_no_mix_behind(cloud: Any, workflow: Workflow, later: Later) -> None:
+    """The older version is published in its place, and the failed one stays in need of attention."""
+    good = cloud.upload(KEY, b"good")
+    deliver(message(record(KEY, good)))
+    bad = cloud.upload(KEY, b"bad")
+    workflow.script = [workflow.fail_halfway] * 3
+    event = message(record(KEY, bad))
+    for _ in range(3):
+        assert len(deliver(event)) == 1
+        later(120)
+    assert deliver(event) == []
+    assert [
+        json.loads(letter["Body"])["Records"][0]["s3"]["object"]["versionId"] for letter in cloud.dead_letters()
+    ] == [bad]
+    assert stored_set(cloud) == f"set of {good}"
+    assert {name: item["status"] for name, item in job_records(cloud).items()} == {good: "SUCCEEDED", bad: "FAILED"}
+    later(5)
+    assert deliver(message(record(KEY, bad))) == []
+    assert stored_set(cloud) == f"set of {bad}"
+
+
+def test_a_lone_version_that_cannot_be_made_leaves_nothing_behind(cloud: Any, workflow: Workflow, later: Later) -> None:
+    event = message(record(KEY, cloud.upload(KEY)))
+    workflow.script = [workflow.fail_halfway] * 3
+    for _ in range(3):
+        assert len(deliver(event)) == 1
+        later(120)
+    assert deliver(event) == []
+    assert (statuses(cloud), cloud.outputs(FOLDER)) == (["FAILED"], set())
+
+
+def test_a_failure_that_wrote_nothing_leaves_the_set_as_it_is(cloud: Any, workflow: Workflow, later: Later) -> None:
+    good = cloud.upload(KEY, b"good")
+    deliver(message(record(KEY, good)))
+    assert deliver(ending(cloud, workflow, later, workflow.fail)) == []
+    assert stored_set(cloud) == f"set of {good}"
+    assert len(workflow.started) == 4
 
 
 def test_a_run_that_was_cut_off_counts_as_an_attempt(cloud: Any, workflow: Workflow) -> None:
-    def cut_off(job: dict[str, Any]) -> None:
-        raise executions.CutOffError("EXECUTION_ABORTED", "somebody stopped it", started=True)
-
     workflow.script = [cut_off]
     version = cloud.upload(KEY)
     assert len(deliver(message(record(KEY, version)))) == 1
@@ -116,21 +248,29 @@ def test_a_run_that_was_cut_off_counts_as_an_attempt(cloud: Any, workflow: Workf
     assert held["held_until"] > time.time() + 3  # its functions may still be writing
 
 
-def test_a_run_of_unknown_end_keeps_its_lease_and_counts_as_lost_in_the_end(
-    cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def unknown(job: dict[str, Any]) -> None:
-        raise executions.UnknownError("no answer")
+def test_a_run_that_was_not_started_needs_no_settling(cloud: Any, workflow: Workflow, later: Later) -> None:
+    def refused(job: dict[str, Any]) -> None:
+        raise executions.CutOffError("ExecutionLimitExceeded", "too many", "StartExecution")
 
+    event = ending(cloud, workflow, later, refused)
+    assert deliver(event) == []
+    (published,) = cloud.published()
+    assert (published["body"]["code"], published["body"]["state"]) == ("ExecutionLimitExceeded", "StartExecution")
+
+
+def test_a_run_of_unknown_end_keeps_its_lease_and_counts_as_lost_in_the_end(
+    cloud: Any, workflow: Workflow, later: Later
+) -> None:
     workflow.script = [unknown] * 3
     version = cloud.upload(KEY)
-    event = record(KEY, version)
-    sent = time.time() - 5
-    monkeypatch.setattr(lease, "LEASE_SECONDS", 1)
-    for _ in range(3):
-        assert len(deliver(message(event, sent_at=sent))) == 1
+    event = message(record(KEY, version))
+    for attempt in (1, 2, 3):
+        assert len(deliver(event)) == 1
         assert job_records(cloud)[version]["status"] == "PROCESSING"
-    assert deliver(message(event, sent_at=sent)) == []
+        assert len(deliver(event)) == 1  # it may still be running
+        later(lease.LEASE_SECONDS)
+        assert len(deliver(event)) == (attempt < 3)
+        later(480)
     assert [job["attempt"] for job in workflow.started] == [1, 2, 3]
     assert (job_records(cloud)[version]["status"], job_records(cloud)[version]["code"]) == ("FAILED", "RUN_LOST")
     assert [each["body"]["code"] for each in cloud.published()] == ["RUN_LOST"]
@@ -140,8 +280,26 @@ def test_a_run_of_unknown_end_keeps_its_lease_and_counts_as_lost_in_the_end(
 def test_a_run_of_unknown_end_gets_no_successor(cloud: Any, workflow: Workflow) -> None:
     def overwritten(job: dict[str, Any]) -> None:
         cloud.upload(KEY, b"2")
-        raise executions.UnknownError("no answer")
+        unknown(job)
 
     workflow.script = [overwritten]
     assert len(deliver(message(record(KEY, cloud.upload(KEY, b"1"))))) == 1
     assert len(workflow.started) == 1
+
+
+@pytest.mark.parametrize("status", ["REJECTED", "FAILED"])
+def test_what_was_decided_about_a_lost_run_is_told(cloud: Any, workflow: Workflow, later: Later, status: str) -> None:
+    """Its NotifyError died between the decision and the record."""
+    from pipeline import jobs, messages
+
+    def decide_and_die(job: dict[str, Any]) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(messages, "_publish", lambda *_: cut_off(job))
+            (workflow.reject if status == "REJECTED" else workflow.fail)(job)
+
+    event = ending(cloud, workflow, later, decide_and_die)
+    assert deliver(event) == []
+    assert [each["body"]["status"] for each in cloud.published()] == [status]
+    (found,) = job_records(cloud).values()
+    assert (found["status"], "decision" in found) == (status, False)
+    assert found["status"] not in jobs.OPEN
