@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from aws_lambda_powertools import Logger
 
-from pipeline import jobs, keys, manifest, outcomes, outputs, recipes, storage
+from pipeline import clock, jobs, keys, manifest, outcomes, outputs, recipes, storage
 from trigger import executions, lease
 from trigger.verdicts import (
     DONE,
@@ -27,7 +27,6 @@ from trigger.verdicts import (
     nth,
     park,
     same_bytes,
-    started,
 )
 
 if TYPE_CHECKING:
@@ -97,8 +96,7 @@ def _bring_in_line(look: Look, source: Source) -> Verdict | Refused:
     if isinstance(step, Refused):
         return step
     standing = outputs.standing(source["key"])
-    forced = look.forced_at > started(record)
-    if not forced and _stands(look.held, source, recipe, standing):
+    if _stands(look, source, recipe, standing):
         _adopt(source, recipe, record, standing)
         look.held.finished()
         return DONE
@@ -194,10 +192,15 @@ def _succeeded(held: lease.Lease, job: Job, record: Record, before: outputs.Stan
     return DONE
 
 
-def _stands(held: lease.Lease, source: Source, recipe: Recipe, standing: outputs.Standing) -> bool:
-    """Whether the set is whole, of the same bytes and this recipe. Clears away what does not belong to it."""
-    document = standing.manifest
+def _stands(look: Look, source: Source, recipe: Recipe, standing: outputs.Standing) -> bool:
+    """Whether the set is whole, of the same bytes and this recipe. Clears away what does not belong to it.
+
+    One that is older than somebody's wish to have it made again does not count.
+    """
+    held, document = look.held, standing.manifest
     if held.torn or document is None or document["recipe"]["hash"] != recipe["hash"]:
+        return False
+    if look.forced_at > clock.epoch(document["created_at"]):
         return False
     if not same_bytes(document["source"], source):
         return False
