@@ -1,0 +1,294 @@
+"""Which version of a source is wanted: the newest above the last delete marker that is not refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from moto.s3.models import s3_backends
+
+from pipeline import recipes, storage
+from tests.unit.triggering import (
+    FOLDER,
+    KEY,
+    Workflow,
+    deliver,
+    job_records,
+    lease_of,
+    message,
+    record,
+    statuses,
+    stored_set,
+)
+from trigger import reconcile
+
+Later = Callable[[float], None]
+
+
+def put_while_suspended(cloud: Any, body: bytes) -> None:
+    """Put the source as its version "null", beside the older ones. Moto would drop these."""
+    cloud.upload(KEY, body)
+    stored = s3_backends["123456789012"]["aws"].buckets["darkroom-source"].keys
+    versions = [each for each in stored.getlist(KEY) if each.version_id != "null"]
+    versions[-1]._version_id = "null"
+    stored.setlist(KEY, versions)
+
+
+def without_versions(cloud: Any) -> None:
+    """The source bucket as one that was never versioned."""
+    cloud.s3.delete_bucket(Bucket="darkroom-source")
+    cloud.s3.create_bucket(Bucket="darkroom-source")
+
+
+def put(cloud: Any, body: bytes) -> str:
+    """Put the source in a bucket that may have no versions; returns its version."""
+    return str(cloud.s3.put_object(Bucket="darkroom-source", Key=KEY, Body=body).get("VersionId", "null"))
+
+
+def started(workflow: Workflow) -> list[str]:
+    """The versions that were run, in this order."""
+    return [job["source"]["version_id"] for job in workflow.started]
+
+
+def test_no_version_is_listed_while_the_newest_is_accepted(
+    cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage.s3, "list_object_versions", lambda **_: pytest.fail("it costs a call"))
+    for body in (b"1", b"2", b"2"):
+        deliver(message(record(KEY, cloud.upload(KEY, body))))
+    assert len(workflow.started) == 2
+
+
+def test_a_refused_overwrite_does_not_lose_the_version_below_it(cloud: Any, workflow: Workflow) -> None:
+    good, bad = cloud.upload(KEY, b"good"), cloud.upload(KEY, b"bad")
+    workflow.script = [workflow.reject]
+    assert deliver(message(record(KEY, bad))) == []
+    assert started(workflow) == [bad, good]
+    assert stored_set(cloud) == f"set of {good}"
+    assert deliver(message(record(KEY, good)), message(record(KEY, bad))) == []
+    assert len(workflow.started) == 2
+    assert {name: item["status"] for name, item in job_records(cloud).items()} == {good: "SUCCEEDED", bad: "REJECTED"}
+
+
+def test_a_version_that_was_superseded_is_brought_back_by_a_refusal(cloud: Any, workflow: Workflow) -> None:
+    good, bad = cloud.upload(KEY, b"good"), cloud.upload(KEY, b"bad")
+
+    def late(job: dict[str, Any]) -> None:
+        assert deliver(message(record(KEY, good))) == []  # the key is busy, and it is not the newest
+        assert job_records(cloud)[good]["status"] == "SUPERSEDED"
+        workflow.reject(job)
+
+    workflow.script = [late]
+    assert deliver(message(record(KEY, bad))) == []
+    assert stored_set(cloud) == f"set of {good}"
+    assert job_records(cloud)[good]["status"] == "SUCCEEDED"
+
+
+def test_refusals_lead_down_to_the_first_version_that_is_accepted(cloud: Any, workflow: Workflow) -> None:
+    older, good = cloud.upload(KEY, b"older"), cloud.upload(KEY, b"good")
+    refused = [cloud.upload(KEY, b"bad %d" % number) for number in range(5)]
+    workflow.script = [workflow.reject] * 5
+    assert deliver(message(record(KEY, refused[-1]))) == []
+    assert started(workflow) == [*reversed(refused), good]
+    assert older not in job_records(cloud)
+    assert stored_set(cloud) == f"set of {good}"
+    assert lease_of(cloud) is None
+
+
+def test_without_an_acceptable_version_there_is_no_set(cloud: Any, workflow: Workflow) -> None:
+    good = cloud.upload(KEY, b"good")
+    deliver(message(record(KEY, good)))
+    bad = cloud.upload(KEY, b"bad")
+    workflow.script = [workflow.reject]
+    deliver(message(record(KEY, bad)))
+    assert stored_set(cloud) == f"set of {good}"
+    cloud.delete(KEY, good)
+    assert deliver(message(record(KEY, good, "ObjectRemoved:Delete"))) == []
+    assert cloud.outputs(FOLDER) == set()
+    assert {name: item["status"] for name, item in job_records(cloud).items()} == {good: "DELETED", bad: "REJECTED"}
+    assert len(workflow.started) == 2
+
+
+def test_what_lies_below_a_delete_marker_is_not_wanted(cloud: Any, workflow: Workflow) -> None:
+    old = cloud.upload(KEY, b"old")
+    deliver(message(record(KEY, old)))
+    cloud.delete(KEY)  # its message comes late
+    bad = cloud.upload(KEY, b"bad")
+    workflow.script = [workflow.reject]
+    assert deliver(message(record(KEY, bad))) == []
+    assert cloud.outputs(FOLDER) == set()
+    assert {name: item["status"] for name, item in job_records(cloud).items()} == {old: "DELETED", bad: "REJECTED"}
+
+
+def test_neighbouring_keys_are_no_versions(cloud: Any, workflow: Workflow) -> None:
+    for key in (KEY[:-1], KEY + "/large.jpg", KEY + ".jpg"):
+        cloud.upload(key)
+    workflow.script = [workflow.reject]
+    assert deliver(message(record(KEY, cloud.upload(KEY, b"bad")))) == []
+    assert {job["source"]["key"] for job in workflow.started} == {KEY}
+    assert cloud.outputs("processed/") == set()
+
+
+def test_an_older_version_that_fails_is_tried_again(cloud: Any, workflow: Workflow, later: Later) -> None:
+    good, bad = cloud.upload(KEY, b"good"), cloud.upload(KEY, b"bad")
+    workflow.script = [workflow.reject, workflow.fail]
+    event = message(record(KEY, bad))
+    assert len(deliver(event)) == 1
+    assert workflow.hidden[-1] == 30
+    later(30)
+    assert deliver(event) == []
+    assert started(workflow) == [bad, good, good]
+    assert stored_set(cloud) == f"set of {good}"
+
+
+def test_a_torn_set_is_mended_whatever_is_refused_meanwhile(cloud: Any, workflow: Workflow, later: Later) -> None:
+    good = cloud.upload(KEY, b"good")
+    deliver(message(record(KEY, good)))
+    broken = cloud.upload(KEY, b"broken")
+    workflow.script = [workflow.fail_halfway, workflow.reject]
+    assert len(deliver(message(record(KEY, broken)))) == 1
+    later(30)
+    refused = message(record(KEY, cloud.upload(KEY, b"bad")))
+    assert deliver(refused) == []
+    assert stored_set(cloud) == f"set of {broken}"  # its second attempt
+    cloud.delete(KEY, broken)
+    assert deliver(message(record(KEY, broken, "ObjectRemoved:Delete"))) == []
+    assert stored_set(cloud) == f"set of {good}"
+    assert len(workflow.started) == 5
+
+
+# ------------------------------------------------------------------ a bucket without versions
+
+
+def test_without_versions_a_refusal_keeps_what_stands(cloud: Any, workflow: Workflow) -> None:
+    without_versions(cloud)
+    put(cloud, b"good")
+    deliver(message(record(KEY, None)))
+    assert stored_set(cloud) == "set of null"
+    before = cloud.outputs(FOLDER)
+    workflow.script = [workflow.reject]
+    put(cloud, b"bad")
+    for _ in range(2):
+        assert deliver(message(record(KEY, None))) == []
+    assert cloud.outputs(FOLDER) == before
+    assert (statuses(cloud), len(workflow.started)) == (["REJECTED"], 2)
+    rejected = [each for each in cloud.published() if each["body"]["status"] == "REJECTED"]
+    assert len(rejected) == 1
+
+
+def test_without_versions_other_bytes_are_another_job(cloud: Any, workflow: Workflow) -> None:
+    without_versions(cloud)
+    workflow.script = [workflow.reject]
+    for body in (b"bad", b"good", b"better"):
+        put(cloud, body)
+        assert deliver(message(record(KEY, None))) == []
+    assert [job["round"] for job in workflow.started] == [1, 2, 3]
+    assert statuses(cloud) == ["SUCCEEDED"]
+
+
+def test_without_versions_a_torn_set_that_cannot_be_mended_goes(cloud: Any, workflow: Workflow, later: Later) -> None:
+    without_versions(cloud)
+    put(cloud, b"good")
+    deliver(message(record(KEY, None)))
+    put(cloud, b"broken")
+    workflow.script = [workflow.fail_halfway, workflow.reject]
+    assert len(deliver(message(record(KEY, None)))) == 1
+    later(30)
+    put(cloud, b"bad")
+    assert deliver(message(record(KEY, None))) == []
+    assert cloud.outputs(FOLDER) == set()
+
+
+def test_without_versions_a_delete_is_a_delete(cloud: Any, workflow: Workflow) -> None:
+    without_versions(cloud)
+    put(cloud, b"good")
+    deliver(message(record(KEY, None)))
+    cloud.s3.delete_object(Bucket="darkroom-source", Key=KEY)
+    assert deliver(message(record(KEY, None, "ObjectRemoved:Delete"))) == []
+    assert (cloud.outputs(FOLDER), statuses(cloud)) == (set(), ["DELETED"])
+
+
+@pytest.mark.parametrize("refused", [[b"bad"], [b"bad", b"worse"]])
+def test_where_versioning_was_suspended_older_versions_count(
+    cloud: Any, workflow: Workflow, refused: list[bytes]
+) -> None:
+    good = cloud.upload(KEY, b"good")
+    workflow.script = [workflow.reject]
+    for body in refused:
+        put_while_suspended(cloud, body)
+    assert deliver(message(record(KEY, "null"))) == []
+    assert started(workflow) == ["null", good]
+    assert stored_set(cloud) == f"set of {good}"
+
+
+def test_where_versioning_was_suspended_after_a_delete_nothing_older_counts(cloud: Any, workflow: Workflow) -> None:
+    deliver(message(record(KEY, cloud.upload(KEY, b"good"))))
+    cloud.delete(KEY)
+    put_while_suspended(cloud, b"bad")
+    workflow.script = [workflow.reject]
+    assert deliver(message(record(KEY, "null"))) == []
+    assert cloud.outputs(FOLDER) == set()
+
+
+# ------------------------------------------------------------------ what a refusal counts for
+
+
+def test_a_refusal_counts_for_the_recipe_that_judged(
+    cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = cloud.upload(KEY)
+    workflow.script = [workflow.reject]
+    for _ in range(3):
+        assert deliver(message(record(KEY, version))) == []
+    assert len(workflow.started) == 1
+    route = recipes.route
+    monkeypatch.setattr(recipes, "route", lambda document, key: route(document, key) | {"hash": "another"})
+    assert deliver(message(record(KEY, version))) == []
+    assert (started(workflow), statuses(cloud)) == ([version] * 2, ["SUCCEEDED"])
+
+
+def test_a_refusal_counts_for_the_memory_of_the_function_that_judged(
+    cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = cloud.upload(KEY)
+    workflow.script = [workflow.reject]
+    assert deliver(message(record(KEY, version))) == []
+    monkeypatch.setattr(reconcile, "VALIDATE_MEMORY_MB", 3008)
+    assert deliver(message(record(KEY, version))) == []
+    assert (started(workflow), statuses(cloud)) == ([version] * 2, ["SUCCEEDED"])
+
+
+@pytest.mark.parametrize("judge", [{"recipe": "another", "memory": 1769}, {"memory": 512}])
+def test_a_refusal_by_the_function_of_another_deployment_is_judged_again(
+    cloud: Any, workflow: Workflow, later: Later, judge: dict[str, Any]
+) -> None:
+    """Meanwhile nothing is published in its place."""
+    cloud.upload(KEY, b"older")
+    version = cloud.upload(KEY, b"newer")
+    workflow.script = [lambda job: workflow.reject(job, {"recipe": job["recipe"]["hash"], **judge})]
+    event = message(record(KEY, version))
+    assert len(deliver(event)) == 1
+    assert workflow.hidden[-1] == 30
+    later(30)
+    assert deliver(event) == []
+    assert started(workflow) == [version, version]
+    assert stored_set(cloud) == f"set of {version}"
+
+
+def test_a_refused_version_is_judged_again_by_force_only(cloud: Any, workflow: Workflow, later: Later) -> None:
+    version = cloud.upload(KEY)
+    workflow.script = [workflow.reject]
+    deliver(message(record(KEY, version)))
+    later(60)
+    assert deliver(message(record(KEY, None, "ObjectCreated:Redrive"))) == []
+    assert len(workflow.started) == 1
+    assert deliver(message(record(KEY, None, "ObjectCreated:Force"))) == []
+    assert (started(workflow), statuses(cloud)) == ([version] * 2, ["SUCCEEDED"])
+
+
+def test_the_record_of_a_refusal_expires(cloud: Any, workflow: Workflow) -> None:
+    workflow.script = [workflow.reject]
+    version = cloud.upload(KEY)
+    deliver(message(record(KEY, version)))
+    assert job_records(cloud)[version]["expires_at"] > 0
