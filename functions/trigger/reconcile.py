@@ -194,16 +194,20 @@ def _succeeded(held: lease.Lease, job: Job, record: Record, before: outputs.Stan
 
 
 def _stands(held: lease.Lease, source: Source, recipe: Recipe, standing: outputs.Standing) -> bool:
-    """Whether the set is whole, of the same bytes and this recipe. Clears away what does not belong to it."""
+    """Whether the set is whole, and was made from the same bytes by this recipe."""
     document = standing.manifest
-    if held.torn or document is None or document["recipe"]["hash"] != recipe["hash"]:
+    if document is None or document["recipe"]["hash"] != recipe["hash"]:
         return False
-    if not same_bytes(document["source"], source):
+    return same_bytes(document["source"], source) and _is_whole(held, document)
+
+
+def _is_whole(held: lease.Lease, document: Manifest | None) -> bool:
+    """Whether all files that the manifest lists are there, of one version. Clears away what it does not list."""
+    if held.torn or document is None:
         return False
     listed = outputs.lists(document)
-    whole = listed.items() <= _clear(held, listed.keys()).items()
-    held.torn = not whole
-    return whole
+    held.torn = not listed.items() <= _clear(held, listed.keys()).items()
+    return not held.torn
 
 
 def _clear(held: lease.Lease, made: Collection[str]) -> dict[str, int]:
@@ -233,14 +237,16 @@ def _adopt(source: Source, recipe: Recipe, record: Record | None, standing: outp
 def _without_a_version(look: Look) -> None:
     """No version can be made, so the set goes. It stays, if it is whole, where nobody wanted it gone."""
     held, below = look.held, None
-    if look.versions == ["null"] and not held.torn and storage.is_lowest(SOURCE_BUCKET, held.key):
-        return  # refused, in a bucket that keeps no earlier version
+    overwritten = look.versions == ["null"] and storage.is_lowest(SOURCE_BUCKET, held.key)
+    if overwritten and _is_whole(held, outputs.standing(held.key).manifest):
+        return  # the bucket keeps no earlier version
     if not look.versions:
         removals = [notice for notice in look.notices if notice.removed]
         if not removals and not held.torn:
             return  # expired
         marker, below = storage.hidden(SOURCE_BUCKET, held.key)
-        asked = any(notice.asked or marker in (None, notice.version_id) for notice in removals)
+        # While versioning is suspended, S3 calls the version "null", or does not name it.
+        asked = any(notice.asked or marker in (None, notice.version_id or "null") for notice in removals)
         if not asked and not held.torn:
             return  # expired: the notice is about something else than the delete marker that hides the source
     _remove_set(held)
