@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,14 +60,23 @@ def head(bucket: str, key: str) -> Source | None:
     return _source(bucket, key, {"VersionId": "null", "Size": answer["ContentLength"], **answer})
 
 
-def hidden(bucket: str, key: str) -> tuple[str | None, str | None]:
-    """The version ids of the delete marker that hides a source, and of what it hides; None for what is not there."""
+@dataclass(frozen=True)
+class DeleteMarker:
+    """The delete marker that hides a source."""
+
+    version_id: str
+    made_at: float  # epoch seconds
+    hides: str | None  # the version id just beneath
+
+
+def delete_marker(bucket: str, key: str) -> DeleteMarker | None:
+    """What hides a source that `head` does not find, or None if nothing is left of it."""
     listed = s3.list_object_versions(Bucket=bucket, Prefix=key, MaxKeys=2)
-    markers, versions = (
-        [each["VersionId"] for each in entries if each["Key"] == key]
-        for entries in (listed.get("DeleteMarkers", []), listed.get("Versions", []))
-    )
-    return next(iter(markers), None), next(iter(versions), None)
+    beneath = [each["VersionId"] for each in listed.get("Versions", []) if each["Key"] == key]
+    for marker in listed.get("DeleteMarkers", []):
+        if marker["Key"] == key:
+            return DeleteMarker(marker["VersionId"], marker["LastModified"].timestamp(), next(iter(beneath), None))
+    return None
 
 
 def is_lowest(bucket: str, key: str) -> bool:

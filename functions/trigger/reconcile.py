@@ -39,7 +39,7 @@ VALIDATE_MEMORY_MB = int(os.environ["VALIDATE_MEMORY_MB"])
 
 # When to look again while another invocation works on the key: soon at first, and seldom enough that the queue's
 # receives outlast any run.
-BUSY_SECONDS = (5.0, 10.0, 20.0, 40.0, 60.0)
+BUSY_SECONDS = (5.0, 10.0, 20.0, 40.0, 60.0, 120.0, 240.0)
 LOST_RUN: Failure
 LOST_RUN = {"code": "RUN_LOST", "reason": "the trigger or the execution was killed before it ended", "state": None}
 
@@ -97,6 +97,7 @@ def _bring_in_line(look: Look, source: Source) -> Verdict | Refused:
         return step
     standing = outputs.standing(source["key"])
     if _stands(look, source, recipe, standing):
+        _renew_urls(source["key"], standing)
         _adopt(source, recipe, record, standing)
         look.held.finished()
         return DONE
@@ -124,7 +125,7 @@ def _run(look: Look, job: Job, record: Record | None, standing: outputs.Standing
         record = executions.run(job)
     except executions.UnknownError as unknown:
         logger.warning("end of attempt unknown", reason=str(unknown), **facts)
-        return Later(BUSY_SECONDS[-1], str(unknown))
+        return Later(lease.LEASE_SECONDS, str(unknown))
     except executions.CutOffError as cut:
         logger.warning("attempt cut off", reason=str(cut), **facts)
         record = _close(_record(held.key, source["version_id"]), cut.failure)
@@ -193,7 +194,7 @@ def _succeeded(held: lease.Lease, job: Job, record: Record, before: outputs.Stan
 
 
 def _stands(look: Look, source: Source, recipe: Recipe, standing: outputs.Standing) -> bool:
-    """Whether the set is whole, of the same bytes and this recipe. Clears away what does not belong to it.
+    """Whether the set is whole, and was made from the same bytes by this recipe. Clears away what it does not list.
 
     One that is older than somebody's wish to have it made again does not count.
     """
@@ -205,9 +206,19 @@ def _stands(look: Look, source: Source, recipe: Recipe, standing: outputs.Standi
     if not same_bytes(document["source"], source):
         return False
     listed = outputs.lists(document)
-    whole = listed.items() <= _clear(held, listed.keys()).items()
-    held.torn = not whole
-    return whole
+    held.torn = not listed.items() <= _clear(held, listed).items()
+    return not held.torn
+
+
+def _renew_urls(key: str, standing: outputs.Standing) -> None:
+    """Bring the URLs in a manifest under the base that is set now. Those of another recipe wait for their next run."""
+    document, recipe = standing.manifest, recipes.route(RECIPES, key)
+    if document is None or document["recipe"]["hash"] != recipe["hash"]:
+        return
+    addressed = manifest.addressed(document, recipe, PUBLIC_BASE_URL)
+    if addressed != document:
+        outputs.write(addressed, instead_of=standing.etag)
+        logger.info("the manifest's URLs were renewed", source_key=key)
 
 
 def _clear(held: lease.Lease, made: Collection[str]) -> dict[str, int]:
@@ -221,44 +232,52 @@ def _clear(held: lease.Lease, made: Collection[str]) -> dict[str, int]:
 
 
 def _adopt(source: Source, recipe: Recipe, record: Record | None, standing: outputs.Standing) -> None:
-    """Record that the version's set stands, if the record does not say so; renew the URLs in its manifest."""
-    document = cast("Manifest", standing.manifest)
-    addressed = manifest.addressed(document, recipe, PUBLIC_BASE_URL)
-    if addressed != document:
-        outputs.write(addressed, instead_of=standing.etag)
-        logger.info("the manifest's URLs were renewed", source_key=source["key"])
+    """Record that the version's set stands, if the record does not say so."""
     if record and record["status"] == "SUCCEEDED" and record["recipe"]["hash"] == recipe["hash"]:
         return
     job = _job(source, recipe, Start(int(record.get("round", 0) if record else 0) + 1, 0), [])
-    jobs.adopt(job, record, manifest.result(document))
+    jobs.adopt(job, record, manifest.result(cast("Manifest", standing.manifest)))
     logger.info("same bytes: the set stands already", job_id=job["job_id"])
 
 
 def _without_a_version(look: Look) -> None:
-    """No version can be made, so the set goes. It stays, if it is whole, where nobody wanted it gone."""
-    held, below = look.held, None
-    if look.versions == ["null"] and not held.torn and storage.is_lowest(SOURCE_BUCKET, held.key):
-        return  # refused, in a bucket that keeps no earlier version
-    if not look.versions:
+    """No version can be made, so the set goes. Where nobody wanted it gone it stays: it is the last that is left."""
+    held = look.held
+    standing = outputs.standing(held.key)
+    marker = None
+    if look.versions:  # all of them refused
+        stays = look.versions == ["null"] and storage.is_lowest(SOURCE_BUCKET, held.key)  # overwritten without versions
+    else:
         removals = [notice for notice in look.notices if notice.removed]
-        if not removals and not held.torn:
-            return  # expired
-        marker, below = storage.hidden(SOURCE_BUCKET, held.key)
-        asked = any(notice.asked or marker in (None, notice.version_id) for notice in removals)
-        if not asked and not held.torn:
-            return  # expired: the notice is about something else than the delete marker that hides the source
-    _remove_set(held)
-    if below:
-        _retire(held.key, below, "DELETED", finished=True)
+        marker = storage.delete_marker(SOURCE_BUCKET, held.key) if removals else None
+        stays = not any(_is_removal(notice, marker, standing.manifest) for notice in removals)
+    if stays and standing.manifest and not held.torn:
+        _clear(held, outputs.lists(standing.manifest))
+        _renew_urls(held.key, standing)
+        held.finished()
+        return
+    _remove_set(held, standing.manifest)
+    if marker and marker.hides:
+        _retire(held.key, marker.hides, "DELETED", finished=True)
 
 
-def _remove_set(held: lease.Lease) -> None:
+def _is_removal(notice: Notice, marker: storage.DeleteMarker | None, standing: Manifest | None) -> bool:
+    """Whether a notice says that somebody removed the source as it is now: else it expired, and its set stays."""
+    if notice.asked or marker is None:
+        return True
+    # While versioning is suspended, S3 calls the version "null", or does not name it.
+    if marker.version_id == (notice.version_id or "null"):
+        return True
+    # The set is younger than the marker: the version above the marker, of which it was made, was erased.
+    return standing is not None and marker.made_at < clock.epoch(standing["created_at"]) + lease.SKEW_SECONDS
+
+
+def _remove_set(held: lease.Lease, finished: Manifest | None) -> None:
     """Remove all that any run has made of the key."""
     name = keys.manifest(held.key)
     files = outputs.files(held.key)
     if files:
         held.removing(torn=True)
-        finished = outputs.standing(held.key).manifest
         storage.delete(outputs.BUCKET, files.keys() - {name})
         if finished:
             _retire(held.key, finished["source"]["version_id"], "DELETED", finished=True)

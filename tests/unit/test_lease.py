@@ -265,5 +265,5 @@ def test_a_run_of_unknown_end_is_waited_for(cloud: Any, workflow: Workflow, late
 
     workflow.script = [unknown]
     assert len(deliver(message(record(KEY, cloud.upload(KEY))))) == 1
-    assert workflow.hidden[-1] == 60
+    assert workflow.hidden[-1] == lease.LEASE_SECONDS
     assert seconds_until_free(later) == lease.LEASE_SECONDS

@@ -1,4 +1,4 @@
-"""When a set stands: whole, of these bytes and this recipe, by a manifest that Darkroom wrote. Else it is made again."""
+"""When a set stands: whole, of these bytes and this recipe, by a manifest that is ours. Else it is made again."""
 
 from __future__ import annotations
 
