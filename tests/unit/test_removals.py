@@ -10,7 +10,12 @@ import pytest
 
 from pipeline import jobs, storage
 from tests.unit.triggering import FOLDER, KEY, Workflow, deliver, job_records, message, record, statuses, stored_set
-from trigger import lease
+from trigger import lease, reconcile
+
+
+def expire(cloud: Any) -> None:
+    """What a lifecycle rule does: S3 sends no event that Darkroom gets."""
+    cloud.delete(KEY)
 
 
 @pytest.mark.parametrize("cut", ["renditions", "record", "manifest"])
@@ -124,10 +129,100 @@ def test_deleting_a_noncurrent_version_removes_nothing(cloud: Any, workflow: Wor
 def test_an_original_that_expired_keeps_its_set(cloud: Any, workflow: Workflow) -> None:
     version = cloud.upload(KEY)
     deliver(message(record(KEY, version)))
-    cloud.delete(KEY)  # as a lifecycle rule does: without an event
-    assert deliver(message(record(KEY, version))) == []  # a late duplicate changes nothing
+    expire(cloud)
+    for event in ("ObjectCreated:Put", "ObjectCreated:Redrive", "ObjectCreated:Force"):
+        assert deliver(message(record(KEY, version, event))) == []
     assert cloud.exists(f"{FOLDER}/manifest.json")
-    assert statuses(cloud) == ["SUCCEEDED"]
+    assert (statuses(cloud), len(workflow.started)) == (["SUCCEEDED"], 1)
+
+
+def test_an_original_that_expired_keeps_its_set_when_its_versions_are_erased(
+    cloud: Any, workflow: Workflow, later: Callable[[float], None]
+) -> None:
+    """As a rule about noncurrent versions does it, or somebody who saves money."""
+    later(-60)  # the set is older than the delete marker
+    versions = [cloud.upload(KEY, body) for body in (b"1", b"2")]
+    deliver(message(record(KEY, versions[-1])))
+    expire(cloud)
+    for version in versions:
+        cloud.delete(KEY, version)
+        assert deliver(message(record(KEY, version, "ObjectRemoved:Delete"))) == []
+    assert stored_set(cloud) == f"set of {versions[-1]}"
+
+
+def test_what_stands_for_an_expired_original_is_kept_in_order(
+    cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = cloud.upload(KEY)
+    deliver(message(record(KEY, version)))
+    before = cloud.outputs(FOLDER)
+    expire(cloud)
+    cloud.s3.put_object(Bucket="darkroom-output", Key=f"{FOLDER}/of-an-older-recipe.jpg", Body=b"")
+    monkeypatch.setattr(reconcile, "PUBLIC_BASE_URL", "https://images.example.com")
+    assert deliver(message(record(KEY, version))) == []
+    assert cloud.outputs(FOLDER) == before
+    assert b"https://images.example.com/processed/" in cloud.output(f"{FOLDER}/manifest.json")
+
+
+def test_the_set_of_an_expired_original_is_removed_where_somebody_asks_for_it(cloud: Any, workflow: Workflow) -> None:
+    version = cloud.upload(KEY)
+    deliver(message(record(KEY, version)))
+    expire(cloud)
+    assert deliver(message(record(KEY, None, "ObjectRemoved:Redrive"))) == []
+    assert (cloud.outputs(FOLDER), statuses(cloud)) == (set(), ["DELETED"])
+
+
+def test_a_delete_whose_message_was_lost_is_made_good_by_the_next_one(cloud: Any, workflow: Workflow) -> None:
+    version = cloud.upload(KEY)
+    deliver(message(record(KEY, version)))
+    cloud.delete(KEY)
+    marker = cloud.delete(KEY)  # once more
+    assert deliver(message(record(KEY, marker, "ObjectRemoved:DeleteMarkerCreated"))) == []
+    assert (cloud.outputs(FOLDER), statuses(cloud)) == (set(), ["DELETED"])
+
+
+def test_a_version_that_is_erased_above_a_delete_marker_takes_its_set_with_it(
+    cloud: Any, workflow: Workflow, later: Callable[[float], None]
+) -> None:
+    cloud.upload(KEY, b"1")
+    cloud.delete(KEY)
+    later(10)
+    version = cloud.upload(KEY, b"2")
+    deliver(message(record(KEY, version)))
+    cloud.delete(KEY, version)
+    assert deliver(message(record(KEY, version, "ObjectRemoved:Delete"))) == []
+    assert (cloud.outputs(FOLDER), job_records(cloud)[version]["status"]) == (set(), "DELETED")
+
+
+@pytest.mark.parametrize("named", ["null", None])
+def test_a_delete_while_versioning_is_suspended_is_a_delete(
+    cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch, named: str | None
+) -> None:
+    version = cloud.upload(KEY)
+    deliver(message(record(KEY, version)))
+    cloud.delete(KEY)
+    listed = storage.s3.list_object_versions
+
+    def nameless(**request: Any) -> Any:
+        answer = listed(**request)
+        answer["DeleteMarkers"][0]["VersionId"] = "null"
+        return answer
+
+    monkeypatch.setattr(storage.s3, "list_object_versions", nameless)
+    assert deliver(message(record(KEY, named, "ObjectRemoved:DeleteMarkerCreated"))) == []
+    assert (cloud.outputs(FOLDER), statuses(cloud)) == (set(), ["DELETED"])
+
+
+def test_the_records_of_who_made_a_set_and_who_had_it_last_say_deleted(cloud: Any, workflow: Workflow) -> None:
+    maker, last = cloud.upload(KEY), cloud.upload(KEY)
+    deliver(message(record(KEY, last)))
+    deliver(message(record(KEY, maker)))
+    maker, last = last, cloud.upload(KEY)
+    deliver(message(record(KEY, last)))  # the same bytes
+    marker = cloud.delete(KEY)
+    assert deliver(message(record(KEY, marker, "ObjectRemoved:DeleteMarkerCreated"))) == []
+    found = job_records(cloud)
+    assert (found[maker]["status"], found[last]["status"]) == ("DELETED", "DELETED")
 
 
 def test_a_source_that_was_gone_before_it_was_seen_is_deleted(cloud: Any, workflow: Workflow) -> None:
