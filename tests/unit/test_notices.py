@@ -66,6 +66,39 @@ def test_removals_are_recognised() -> None:
 
 
 @pytest.mark.parametrize(
+    ("event", "asked", "removed"),
+    [
+        ("ObjectCreated:Redrive", "redrive", False),
+        ("ObjectCreated:Force", "force", False),
+        ("ObjectRemoved:Redrive", "redrive", True),
+        ("ObjectCreated:Put", None, False),
+        ("ObjectRemoved:Delete", None, True),
+        ("ObjectCreated", None, False),
+    ],
+)
+def test_what_an_operator_asks_for_is_told_from_what_s3_says(event: str, asked: str | None, removed: bool) -> None:
+    (notice,) = notices.read(message(notification("raw/a", event)), "darkroom-source")
+    assert (notice.asked, notice.removed) == (asked, removed)
+
+
+@pytest.mark.parametrize(("failed_at", "sent_at"), [("2026-01-31T12:00:00.000Z", 1769860800), (None, 1.5)])
+def test_a_dead_letter_that_was_moved_back_counts_as_sent_after_the_failure(
+    failed_at: str | None, sent_at: float
+) -> None:
+    attributes = {"failed_at": {"stringValue": failed_at, "dataType": "String"}} if failed_at else {}
+    record = {
+        "eventSource": "aws:sqs",
+        "messageId": "m1",
+        "receiptHandle": "r1",
+        "body": json.dumps(notification("raw/a")),
+        "attributes": {"ApproximateReceiveCount": "2", "SentTimestamp": "1500"},
+        "messageAttributes": attributes,
+    }
+    (read,) = notices.messages({"Records": [record]})
+    assert notices.read(read, "darkroom-source")[0].sent_at == sent_at
+
+
+@pytest.mark.parametrize(
     "body",
     [
         "",
