@@ -3,8 +3,8 @@
 The events in events/ name the buckets `darkroom-source` and `darkroom-output`; the stack's own take their place. A
 source that an event names gets its real version, etag and size. On a local stack, a missing source is generated and
 uploaded first. The pipeline takes it up like any upload: the function runs once that job is over, or it would meet the
-lease and the record of the running one. Earlier states' output is made too: the intermediates of OptimizeFunction,
-NotifyFunction's open record.
+lease and the record of the running one. Earlier states' output is made too: the intermediates of OptimizeFunction, and
+the open record that it and NotifyFunction ask for.
 """
 
 from __future__ import annotations
@@ -99,6 +99,7 @@ def _prepare(stack: Stack, function: str, event: Any) -> None:
         case "OptimizeFunction", {"intermediates": list()}:
             for earlier in ("ResizeFunction", "FilterFunction"):
                 _invoke(stack, earlier, sample_event(stack, earlier))
+            records.put_open(stack, event["job"])
         case "NotifyFunction", {"job": dict()}:
             optimize = sample_event(stack, "OptimizeFunction")
             _prepare(stack, "OptimizeFunction", optimize)
