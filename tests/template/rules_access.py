@@ -103,24 +103,33 @@ def validate_writes_nothing(template: Template) -> bool:
 
 
 def branches_write_intermediates_only(template: Template) -> bool:
-    places = {each.on for each in grants(template) if each.action == "s3:PutObject" and each.role != "OptimizeRole"}
-    return places == {"OutputBucket/work/*"} and holders(template, "s3:PutObject", on="OutputBucket/work") == {
-        "ResizeRole",
-        "FilterRole",
-    }
+    return holders(template, "s3:PutObject", on="OutputBucket/work") == {"ResizeRole", "FilterRole"} and not {
+        each.on
+        for each in grants(template)
+        if each.action == "s3:PutObject" and each.role in ("ResizeRole", "FilterRole")
+    } - {"OutputBucket/work/*"}
 
 
 def only_optimize_writes_outputs(template: Template) -> bool:
-    return holders(template, "s3:PutObject", on="OutputBucket/processed") == {"OptimizeRole"}
-
-
-def only_optimize_and_the_trigger_remove_outputs(template: Template) -> bool:
-    places = {(each.role, each.on) for each in grants(template) if each.action.startswith("s3:Delete")}
-    return places == {
+    """The trigger renews the URLs in manifests."""
+    places = {(each.role, each.on) for each in grants(template) if each.action == "s3:PutObject"}
+    return {(role, on) for role, on in places if "work" not in on} == {
         ("OptimizeRole", "OutputBucket/processed/*"),
-        ("OptimizeRole", "OutputBucket/work/*"),
-        ("TriggerRole", "OutputBucket/processed/*"),
+        ("TriggerRole", "OutputBucket/processed/*/manifest.json"),
     }
+
+
+def manifests_are_replaced_by_who_may_read_them(template: Template) -> bool:
+    """S3 wants s3:GetObject for a write with If-Match, and s3:ListBucket to say that there is no manifest."""
+    writers = holders(template, "s3:PutObject", on="OutputBucket/processed")
+    readers = holders(template, "s3:GetObject", on="OutputBucket/processed")
+    return writers <= readers <= holders(template, "s3:ListBucket", on="OutputBucket")
+
+
+def only_the_trigger_removes_outputs(template: Template) -> bool:
+    """OptimizeImage removes its intermediates: of a set, only the holder of the lease removes anything."""
+    places = {(each.role, each.on) for each in grants(template) if each.action.startswith("s3:Delete")}
+    return places == {("OptimizeRole", "OutputBucket/work/*"), ("TriggerRole", "OutputBucket/processed/*")}
 
 
 def of_outputs_only_manifests_are_read(template: Template) -> bool:
@@ -128,12 +137,20 @@ def of_outputs_only_manifests_are_read(template: Template) -> bool:
     return {each for each in places if "processed" in each} == {"OutputBucket/processed/*/manifest.json"}
 
 
-def buckets_are_listed_only_to_distinguish_404_from_403(template: Template) -> bool:
-    """Without s3:ListBucket, S3 answers 403 for an absent key. NotifyFunction reads only what must be there."""
-    listed = {(each.role, each.on) for each in grants(template) if each.action.startswith("s3:List")}
+def buckets_are_listed_by_who_must(template: Template) -> bool:
+    """Without s3:ListBucket, S3 answers 403 for an absent key. The trigger looks for left-over files besides."""
+    listed = {(each.role, each.on) for each in grants(template) if each.action == "s3:ListBucket"}
     return listed == {(role, "SourceBucket") for role in READERS} | {
         ("TriggerRole", "OutputBucket"),
         ("OptimizeRole", "OutputBucket"),
+        ("NotifyRole", "OutputBucket"),
+    }
+
+
+def versions_are_listed_by_the_trigger_only(template: Template) -> bool:
+    listed = {(each.role, each.action, each.on) for each in grants(template) if each.action.startswith("s3:List")}
+    return {each for each in listed if each[1] != "s3:ListBucket"} == {
+        ("TriggerRole", "s3:ListBucketVersions", "SourceBucket")
     }
 
 
@@ -157,15 +174,19 @@ def dead_letters_are_only_added(template: Template) -> bool:
 
 def only_notify_and_the_trigger_publish(template: Template) -> bool:
     publishers = {(each.role, each.on) for each in grants(template) if each.action.startswith("sns:")}
-    return publishers == {("NotifyRole", "SuccessTopic"), ("NotifyRole", "ErrorTopic"), ("TriggerRole", "ErrorTopic")}
+    return publishers == {(role, on) for role in ("NotifyRole", "TriggerRole") for on in ("SuccessTopic", "ErrorTopic")}
 
 
 def no_role_subscribes(template: Template) -> bool:
     return {each.action for each in grants(template) if each.action.startswith("sns:")} == {"sns:Publish"}
 
 
-def only_the_trigger_and_notify_know_the_jobs(template: Template) -> bool:
-    return holders(template, "dynamodb:") == {"TriggerRole", "NotifyRole"}
+def only_who_must_knows_the_jobs(template: Template) -> bool:
+    """OptimizeImage sees who owns its job, and changes nothing."""
+    known = {(each.role, each.action) for each in grants(template) if each.action.startswith("dynamodb:")}
+    return {role for role, _ in known} == {"TriggerRole", "NotifyRole", "OptimizeRole"} and {
+        action for role, action in known if role == "OptimizeRole"
+    } == {"dynamodb:GetItem"}
 
 
 def no_role_reads_all_jobs(template: Template) -> bool:
@@ -322,11 +343,26 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
         branches_write_intermediates_only,
         [change("ResizeRole", "HandOnIntermediates", Resource=place("OutputBucket", "/*"))],
     ),
-    (only_optimize_writes_outputs, [allow("NotifyRole", "s3:PutObject", place("OutputBucket", "/processed/*"))]),
     (
-        only_optimize_and_the_trigger_remove_outputs,
+        only_optimize_writes_outputs,
+        [
+            allow("NotifyRole", "s3:PutObject", place("OutputBucket", "/processed/*")),
+            change("TriggerRole", "ReadAndRenewTheManifest", Resource=place("OutputBucket", "/processed/*")),
+            change("TriggerRole", "ReadAndRenewTheManifest", Action="s3:GetObject"),
+        ],
+    ),
+    (
+        manifests_are_replaced_by_who_may_read_them,
+        [
+            change("OptimizeRole", "ReadTheManifest", Action="s3:ListBucket"),
+            change("OptimizeRole", "TellGoneFromForbidden", Resource=place("SourceBucket")),
+        ],
+    ),
+    (
+        only_the_trigger_removes_outputs,
         [
             allow("ResizeRole", "s3:DeleteObject", place("OutputBucket", "/processed/*")),
+            change("OptimizeRole", "ReplaceTheSet", Action=["s3:PutObject", "s3:DeleteObject"]),
             change("TriggerRole", "RemoveTheSet", Resource=place("OutputBucket", "/*")),
         ],
     ),
@@ -335,10 +371,19 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
         [change("NotifyRole", "ReadTheManifest", Resource=place("OutputBucket", "/processed/*"))],
     ),
     (
-        buckets_are_listed_only_to_distinguish_404_from_403,
+        buckets_are_listed_by_who_must,
         [
             change("OptimizeRole", "TellGoneFromForbidden", Action="s3:GetObject"),
-            allow("NotifyRole", "s3:ListBucket", place("OutputBucket")),
+            change("NotifyRole", "TellGoneFromForbidden", Resource=place("SourceBucket")),
+            allow("ResizeRole", "s3:ListBucket", place("OutputBucket")),
+        ],
+    ),
+    (
+        versions_are_listed_by_the_trigger_only,
+        [
+            change("TriggerRole", "LookAtOlderVersions", Action="s3:ListBucket"),
+            allow("ValidateRole", "s3:ListBucketVersions", place("SourceBucket")),
+            allow("TriggerRole", "s3:ListBucketVersions", place("OutputBucket")),
         ],
     ),
     (only_the_trigger_starts_runs, [allow("NotifyRole", "states:StartExecution", {"Ref": "ImagePipeline"})]),
@@ -359,7 +404,14 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
         ],
     ),
     (no_role_subscribes, [change("NotifyRole", "Publish", Action=["sns:Publish", "sns:Subscribe"])]),
-    (only_the_trigger_and_notify_know_the_jobs, [allow("OptimizeRole", "dynamodb:GetItem", place("JobsTable"))]),
+    (
+        only_who_must_knows_the_jobs,
+        [
+            allow("ResizeRole", "dynamodb:GetItem", place("JobsTable")),
+            change("OptimizeRole", "SeeWhoOwnsTheJob", Action=["dynamodb:GetItem", "dynamodb:UpdateItem"]),
+            change("OptimizeRole", "SeeWhoOwnsTheJob", Action="s3:GetObject"),
+        ],
+    ),
     (no_role_reads_all_jobs, [allow("TriggerRole", "dynamodb:Scan", place("JobsTable"))]),
     (notify_removes_no_job, [change("NotifyRole", "CloseTheRecord", Action="dynamodb:DeleteItem")]),
     (

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from darkroom.project import ROOT
 from tests.template import clients
 from tests.template.expanded import (
     Rule,
@@ -22,6 +24,23 @@ from tests.template.expanded import (
 
 CLIENTS = {client.service: client for client in clients.in_functions()}
 MOST_ATTEMPTS = 60
+INITIALIZATION_SECONDS = 10  # Lambda lets a function initialize for so long, besides its timeout
+IN_FLIGHT_SECONDS = 5  # a request that a function has sent when it is ended
+
+
+def constant(path: str, name: str) -> Any:
+    """What a module of the functions assigns to a name."""
+    tree = ast.parse((ROOT / "functions" / path).read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and any(
+            isinstance(each, ast.Name) and each.id == name for each in node.targets
+        ):
+            return ast.literal_eval(node.value)
+    raise LookupError(f"{path} assigns nothing to {name}")
+
+
+SKEW_SECONDS: float = constant("trigger/lease.py", "SKEW_SECONDS")
+BUSY_SECONDS: tuple[float, ...] = constant("trigger/reconcile.py", "BUSY_SECONDS")
 
 
 def seconds(template: Template, variable: str) -> float:
@@ -89,24 +108,37 @@ def timeouts_nest(template: Template) -> bool:
 
 
 def leases_outlast_what_can_write(template: Template) -> bool:
-    """From the lease's own write on: the record's write and the start, each as slow as the SDK lets it be, the longest
-    run, and the slowest function, which goes on when its execution is cut off. Or the trigger itself, which removes
-    sets."""
+    """From the lease's own write on: this and the record's, and the start, each as slow as the SDK lets it be, the
+    longest run, and OptimizeImage, which goes on when its execution is cut off. Or the trigger itself, which removes
+    sets. A run that is as slow as that may still write: the job's deadline is later."""
     functions = of_type(template, "Lambda::Function")
     slowest = max(each["Timeout"] for name, each in functions.items() if name != "TriggerFunction")
-    start = CLIENTS["dynamodb"].seconds + CLIENTS["stepfunctions"].seconds
-    execution = definition(template)["TimeoutSeconds"]
+    started = 2 * CLIENTS["dynamodb"].seconds + CLIENTS["stepfunctions"].seconds
+    lease, settling = (seconds(template, name) for name in ("LEASE_SECONDS", "SETTLE_SECONDS"))
     return bool(
-        seconds(template, "LEASE_SECONDS") > start + execution + slowest
-        and seconds(template, "LEASE_SECONDS") > functions["TriggerFunction"]["Timeout"]
-        and seconds(template, "SETTLE_SECONDS") > slowest
+        lease - settling - SKEW_SECONDS >= started + definition(template)["TimeoutSeconds"]
+        and lease > functions["TriggerFunction"]["Timeout"]
+        and settling >= INITIALIZATION_SECONDS + slowest + IN_FLIGHT_SECONDS
     )
 
 
+def no_second_optimize_runs_beside_the_first(template: Template) -> bool:
+    """Only a call that Lambda turned away was certainly not started."""
+    retries = definition(template)["States"]["OptimizeImage"]["Retry"]
+    return [retry["ErrorEquals"] for retry in retries] == [["Lambda.TooManyRequestsException"]]
+
+
+def refusals_expire_with_the_memory_that_judged(template: Template) -> bool:
+    """The trigger compares a refusal's judge with this."""
+    memory = properties(template, "ValidateFunction")["MemorySize"]
+    return bool(seconds(template, "VALIDATE_MEMORY_MB") == memory)
+
+
 def tasks_outlast_their_functions(template: Template) -> bool:
-    """A Task outlasts its function, so that a slow function ends by itself; a run fits into what EXPRESS allows."""
+    """A Task outlasts its function's initialization and work, so that a slow function ends by itself; a run fits into
+    what EXPRESS allows."""
     return definition(template)["TimeoutSeconds"] < 300 and all(
-        task["TimeoutSeconds"] > properties(template, called(task))["Timeout"]
+        task["TimeoutSeconds"] >= properties(template, called(task))["Timeout"] + INITIALIZATION_SECONDS
         for task, _ in tasks(definition(template))
     )
 
@@ -123,10 +155,31 @@ def slow_runs_come_to_their_end(template: Template) -> bool:
     return bool(0 < taken < machine["TimeoutSeconds"])
 
 
-def attempts_stay_below_the_crash_bound(template: Template) -> bool:
-    """A FAILED job is reported before the queue gives up its message."""
-    receives = properties(template, "UploadQueue")["RedrivePolicy"]["maxReceiveCount"]
-    return bool(2 * template["Parameters"]["MaxAttempts"]["MaxValue"] <= receives)
+def receives(template: Template, attempts: int, lost: int) -> int:
+    """How often a message is received until its job FAILED, if the first `lost` of all `attempts` are lost runs.
+
+    A lost run leaves its lease behind: the message comes back until that has ended, and once more when the back-off is
+    over. An attempt that failed costs one receive.
+    """
+    count = 0
+    for number in range(attempts):
+        count += 1
+        if number < lost:
+            waited = 0.0
+            while waited < seconds(template, "LEASE_SECONDS"):
+                count += 1
+                waited += BUSY_SECONDS[min(count, len(BUSY_SECONDS)) - 1]
+            count += 1
+    return count
+
+
+def lost_runs_stay_below_the_crash_bound(template: Template) -> bool:
+    """A job is given up by its attempts, before the queue gives up its message: with as many attempts as there may be
+    and one of them lost, or with all of the usual ones lost."""
+    attempts = template["Parameters"]["MaxAttempts"]
+    most = properties(template, "UploadQueue")["RedrivePolicy"]["maxReceiveCount"]
+    usual = attempts["Default"]
+    return bool(max(receives(template, attempts["MaxValue"], 1), receives(template, usual, usual)) <= most)
 
 
 def images_in_flight_are_bounded(template: Template) -> bool:
@@ -289,12 +342,27 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
     (
         leases_outlast_what_can_write,
         [
-            put(f"{VARIABLES}.LEASE_SECONDS", "340"),
-            put(f"{VARIABLES}.SETTLE_SECONDS", "60"),
-            put("OptimizeFunction.Properties.Timeout", 90),
-            put("TriggerFunction.Properties.Timeout", 360),
-            put(f"{MACHINE}.TimeoutSeconds", 260),
+            put(f"{VARIABLES}.LEASE_SECONDS", "380"),
+            put(f"{VARIABLES}.SETTLE_SECONDS", "64"),
+            put(f"{VARIABLES}.SETTLE_SECONDS", "70"),
+            put("OptimizeFunction.Properties.Timeout", 51),
+            put("TriggerFunction.Properties.Timeout", 390),
+            put(f"{MACHINE}.TimeoutSeconds", 244),
         ],
+    ),
+    (
+        no_second_optimize_runs_beside_the_first,
+        [
+            put(f"{MACHINE}.States.OptimizeImage.Retry.0.ErrorEquals.0", "Lambda.ServiceException"),
+            put(
+                f"{MACHINE}.States.OptimizeImage.Retry.0.ErrorEquals",
+                ["Lambda.TooManyRequestsException", "Lambda.SdkClientException"],
+            ),
+        ],
+    ),
+    (
+        refusals_expire_with_the_memory_that_judged,
+        [put("ValidateFunction.Properties.MemorySize", 3008), put(f"{VARIABLES}.VALIDATE_MEMORY_MB", "1024")],
     ),
     (
         attempts_are_bounded,
@@ -309,7 +377,7 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
     ),
     (
         tasks_outlast_their_functions,
-        [put("ResizeFunction.Properties.Timeout", 65), put(f"{MACHINE}.States.NotifyError.TimeoutSeconds", 30)],
+        [put("ResizeFunction.Properties.Timeout", 56), put(f"{MACHINE}.States.NotifyError.TimeoutSeconds", 29)],
     ),
     (
         slow_runs_come_to_their_end,
@@ -319,7 +387,14 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
             put(f"{MACHINE}.TimeoutSeconds", 230),
         ],
     ),
-    (attempts_stay_below_the_crash_bound, [put("UploadQueue.Properties.RedrivePolicy.maxReceiveCount", 5)]),
+    (
+        lost_runs_stay_below_the_crash_bound,
+        [
+            put("UploadQueue.Properties.RedrivePolicy.maxReceiveCount", 19),
+            put("Parameters.MaxAttempts.Default", 5),
+            put(f"{VARIABLES}.LEASE_SECONDS", "500"),
+        ],
+    ),
     (images_in_flight_are_bounded, [drop(f"{MAPPING}.ScalingConfig"), put(f"{MAPPING}.BatchSize", 10)]),
     (a_new_account_is_enough, [put("Parameters.BatchSize.Default", 10)]),
     (batches_fail_in_parts, [drop(f"{MAPPING}.FunctionResponseTypes")]),
