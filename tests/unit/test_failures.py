@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -196,6 +195,26 @@ def test_a_set_that_a_failed_run_wrote_into_does_not_count(
     assert stored_set(cloud) == f"set of {good}"
     assert job_records(cloud)[bad]["status"] == "SUPERSEDED"
     assert lease_of(cloud) is None
+
+
+def test_files_of_a_failed_run_do_not_count_even_if_their_lengths_agree(
+    cloud: Any, workflow: Workflow, later: Later
+) -> None:
+    good = cloud.upload(KEY, b"good")
+    deliver(message(record(KEY, good)))
+    bad = cloud.upload(KEY, b"bad")
+
+    def exchange_and_fail(job: dict[str, Any]) -> None:
+        cloud.s3.put_object(Bucket="darkroom-output", Key=f"{FOLDER}/large.jpg", Body=f"set of {bad}".encode())
+        workflow.fail(job, state="OptimizeImage")
+
+    workflow.script = [exchange_and_fail]
+    assert len(deliver(message(record(KEY, bad)))) == 1
+    assert stored_set(cloud) == f"set of {bad}"
+    later(lease.SETTLE_SECONDS)
+    cloud.delete(KEY, bad)
+    assert deliver(message(record(KEY, bad, "ObjectRemoved:Delete"))) == []
+    assert stored_set(cloud) == f"set of {good}"
 
 
 @pytest.mark.parametrize("then", ["sent back", "overwritten"])

@@ -8,20 +8,21 @@ CALLS = {
     "trigger": [
         ("PutItem", 1),  # the lease
         ("HeadObject", 1),
+        ("GetItem", 1),  # the record
         ("PutItem", 2),  # the lease, for the run
         ("PutItem", 3),  # the record
         ("StartExecution", 1),
-        ("HeadObject", 2),
         ("DeleteItem", 1),  # the lease
     ],
     "validate": [("GetObject", 1)],
     "resize": [("PutObject", 1)],
     "filters": [("PutObject", 1)],
     "optimize": [
+        ("GetItem", 1),  # whose job it is
         ("PutObject", 1),
         ("PutObject", 7),
         ("PutObject", 14),  # the manifest
-        ("DeleteObjects", 1),
+        ("DeleteObjects", 1),  # of the intermediates
     ],
     "notify": [("Publish", 1), ("UpdateItem", 1)],
 }
@@ -33,7 +34,9 @@ FURTHER = [
     ("trigger", "abort", "StartExecution", 1, "after"),  # an operator stops the execution
     ("trigger", "throttled", "PutItem", 1, "before"),
     ("trigger", "throttled", "PutItem", 3, "before"),
+    ("optimize", "unavailable", "GetObject", 1, "before"),  # the manifest
     ("notify", "throttled", "GetItem", 1, "before"),
+    ("notify", "unavailable", "GetObject", 1, "before"),  # the manifest
     ("notify", "throttled", "UpdateItem", 1, "before"),
     ("validate", "kill", "GetObject", 1, "after"),
     ("optimize", "kill", "PutObject", 7, "after"),

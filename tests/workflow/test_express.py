@@ -52,11 +52,14 @@ def test_a_broken_step_heals_or_fails(pipeline: Pipeline) -> None:
 
 
 def test_the_trigger_reports_a_run_that_cannot(pipeline: Pipeline) -> None:
-    key = "raw/speechless.jpg"
+    pipeline.faults.add("resize", "exit", 1, when="failed", stays=True)
     pipeline.faults.add("notify", "exit", 1, stays=True)
-    record = pipeline.finished(key, pipeline.upload(key, picture()))
-    assert (record["status"], record["code"]) == ("FAILED", "EXECUTION_FAILED")
-    assert [message["body"]["status"] for message in pipeline.messages_about(key)] == ["FAILED"]
+    versions = {key: pipeline.upload(key, picture()) for key in ("raw/failed.jpg", "raw/finished.jpg")}
+    failed, finished = (pipeline.finished(key, version) for key, version in versions.items())
+    assert (failed["status"], failed["code"]) == ("FAILED", "EXECUTION_FAILED")
+    assert (finished["status"], finished["attempt"]) == ("SUCCEEDED", 1)
+    told = [[message["body"]["status"] for message in pipeline.messages_about(key)] for key in versions]
+    assert told == [["FAILED"], ["SUCCEEDED"]]
 
 
 def test_a_trigger_killed_while_waiting(pipeline: Pipeline) -> None:

@@ -119,9 +119,21 @@ def test_a_drill_recovers_everything(pipeline: Pipeline, capsys: pytest.CaptureF
 def test_a_stuck_job_is_taken_up_again(pipeline: Pipeline) -> None:
     key = "raw/stuck.jpg"
     version = pipeline.upload(key, picture())
-    pipeline.finished(key, version)
+    record = pipeline.finished(key, version)
     pipeline.drained()
-    pipeline.dynamodb.update_item(  # as if its run and its message had vanished two hours ago
+    # As if its run and its message had vanished two hours ago.
+    lease = {"item": "lease", "holder": "gone", "version_id": version, "execution_name": record["execution_name"]}
+    pipeline.dynamodb.put_item(
+        TableName=pipeline.outputs["JobsTableName"],
+        Item={
+            "source_key": {"S": key},
+            "held_until": {"N": "1"},
+            **{name: {"S": each} for name, each in lease.items()},
+        },
+    )
+    name = record["result"]["manifest_key"]
+    pipeline.s3.delete_object(Bucket=pipeline.outputs["OutputBucketName"], Key=name)
+    pipeline.dynamodb.update_item(
         TableName=pipeline.outputs["JobsTableName"],
         Key={"source_key": {"S": key}, "item": {"S": f"job#{version}"}},
         UpdateExpression="SET #s = :open, attention = :open, updated_at = :then REMOVE finished_at",

@@ -127,7 +127,7 @@ def acts() -> dict[str, tuple[str, Act]]:
         "look at a source": (READERS, on_object("source", "raw/tom.jpg", "head_object")),
         "read what is not under raw/": ("", on_object("source", "private/tom.jpg", "get_object")),
         "list sources": (READERS, on_bucket("source", "list_objects_v2")),
-        "list old versions": ("", on_bucket("source", "list_object_versions")),
+        "list old versions": ("Trigger", on_bucket("source", "list_object_versions")),
         "write a source": ("", on_object("source", "raw/new.jpg", "put_object", Body=b"")),
         "overwrite a source": ("", on_object("source", "raw/tom.jpg", "put_object", Body=b"")),
         "delete a source": ("", on_object("source", "raw/tom.jpg", "delete_object")),
@@ -139,7 +139,11 @@ def acts() -> dict[str, tuple[str, Act]]:
         "take intermediates": ("Optimize", on_object("output", "work/job/sizes", "get_object")),
         "remove intermediates": ("Optimize", on_object("output", "work/job/gone", "delete_object")),
         "write an output": ("Optimize", on_object("output", "processed/x/large.avif", "put_object", Body=b"")),
-        "remove an output": ("Trigger Optimize", on_object("output", "processed/x/large.avif", "delete_object")),
+        "renew a manifest": (
+            "Trigger Optimize",
+            on_object("output", "processed/x/manifest.json", "put_object", Body=b""),
+        ),
+        "remove an output": ("Trigger", on_object("output", "processed/x/large.avif", "delete_object")),
         "read a manifest": (
             "Trigger Optimize Notify",
             on_object("output", "processed/tom.jpg/manifest.json", "get_object"),
@@ -147,7 +151,7 @@ def acts() -> dict[str, tuple[str, Act]]:
         "read an output": ("", on_object("output", "processed/tom.jpg/large.avif", "get_object")),
         "read elsewhere": ("", on_object("output", "other", "get_object")),
         "write elsewhere": ("", on_object("output", "index.html", "put_object", Body=b"")),
-        "list outputs": ("Trigger Optimize", on_bucket("output", "list_objects_v2")),
+        "list outputs": ("Trigger Optimize Notify", on_bucket("output", "list_objects_v2")),
         "take an upload's message": ("Trigger", on_queue("UploadQueue", "receive_message")),
         "invent an upload": ("", on_queue("UploadQueue", "send_message", MessageBody="{}")),
         "empty the queue": ("", on_queue("UploadQueue", "purge_queue")),
@@ -162,10 +166,10 @@ def acts() -> dict[str, tuple[str, Act]]:
             lambda at, as_: as_("stepfunctions").describe_execution(executionArn=run_of(at)),
         ),
         "stop a run": ("", lambda at, as_: as_("stepfunctions").stop_execution(executionArn=run_of(at))),
-        "tell of a success": ("Notify", on_topic("SuccessTopic", "publish", Message="x")),
+        "tell of a success": ("Trigger Notify", on_topic("SuccessTopic", "publish", Message="x")),
         "tell of an error": ("Trigger Notify", on_topic("ErrorTopic", "publish", Message="x")),
         "subscribe": ("", on_topic("ErrorTopic", "subscribe", Protocol="sqs", Endpoint="arn:aws:sqs:us-east-1:0:x")),
-        "read a record": ("Trigger Notify", on_table("get_item", Key=KEY)),
+        "read a record": ("Trigger Optimize Notify", on_table("get_item", Key=KEY)),
         "change a record": (
             "Trigger Notify",
             on_table(
