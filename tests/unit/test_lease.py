@@ -196,7 +196,7 @@ def test_a_dead_trigger_is_silent_once_its_run_has_closed_the_record(
         monkeypatch.setattr(lease.Lease, "release", lambda self: None)
         raise KeyboardInterrupt  # the invocation ends here: nothing after it runs
 
-    workflow.script = [*[workflow.fail] * (attempts - 1), die]
+    workflow.script = [*[workflow.fail_halfway] * (attempts - 1), die]
     for _ in range(attempts - 1):
         deliver(message(record(KEY, version)))
         later(480)

@@ -253,13 +253,13 @@ def test_a_renewed_manifest_does_not_replace_another_ones(
     cloud: Any, workflow: Workflow, made: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reconcile, "PUBLIC_BASE_URL", BASE)
-    write = outputs.write
+    addressed = manifest.addressed
 
-    def overtaken(document: Any, instead_of: str | None) -> None:
+    def overtaken(*arguments: Any) -> Any:
         put(cloud, MANIFEST, b"of a successor")
-        write(document, instead_of)
+        return addressed(*arguments)
 
-    monkeypatch.setattr(outputs, "write", overtaken)
+    monkeypatch.setattr(manifest, "addressed", overtaken)
     assert len(deliver(message(record(KEY, made)))) == 1
     assert cloud.output(MANIFEST) == b"of a successor"
 
