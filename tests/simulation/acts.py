@@ -1,0 +1,161 @@
+"""What people do: each method is the kind of an Act."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from tests.simulation.history import Act, recipes
+from tests.simulation.scheduler import EPOCH
+
+if TYPE_CHECKING:
+    from tests.simulation.s3 import Version
+    from tests.simulation.world import World
+
+# Acts that no message tells the trigger of: somebody must ask later.
+SILENT = {"expire", "recipe", "deface", "edit", "restart", "undelete silently", "erase silently"}
+
+
+class Acts:
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def schedule(self, act: Act) -> None:
+        self._world.scheduler.at(EPOCH + act.at, lambda: self.do(act))
+
+    def do(self, act: Act) -> None:
+        self._world.log(f"--- {str(act).partition(' s ')[2].strip()}")
+        getattr(self, act.kind.replace(" ", "_"))(act)
+
+    def put(self, act: Act) -> None:
+        self._world.source.put(act.key, act.what.encode())
+
+    def delete(self, act: Act) -> None:
+        self._world.source.delete(act.key)
+
+    def expire(self, act: Act) -> None:
+        """A lifecycle rule deletes the object: S3 sends no event of that kind to the queue."""
+        if self._world.source.newest(act.key):
+            self._world.source.delete(act.key, expired=True)
+
+    def undelete(self, act: Act) -> None:
+        self._undelete(act, silent=False)
+
+    def undelete_silently(self, act: Act) -> None:
+        self._undelete(act, silent=True)
+
+    def _undelete(self, act: Act, *, silent: bool) -> None:
+        """Remove the delete marker on top."""
+        versions = self._versions(act.key)
+        if versions and versions[0].body is None:
+            self._world.source.erase(act.key, versions[0].id, silent=silent)
+
+    def erase(self, act: Act) -> None:
+        self._erase(act, silent=False)
+
+    def erase_silently(self, act: Act) -> None:
+        self._erase(act, silent=True)
+
+    def _erase(self, act: Act, *, silent: bool) -> None:
+        """Delete a version for good: the "newest", the one "beneath" it, or the "oldest"."""
+        bodies = [version for version in self._versions(act.key) if version.body is not None]
+        index = {"newest": 0, "beneath": 1, "oldest": len(bodies) - 1}[act.what]
+        if 0 <= index < len(bodies):
+            self._world.source.erase(act.key, bodies[index].id, silent=silent)
+
+    def suspend(self, act: Act) -> None:
+        if self._world.source.versioning:
+            self._world.source.versioning = "Suspended"
+
+    def enable(self, act: Act) -> None:
+        """Switch versioning on, or on again."""
+        self._world.source.versioning = "Enabled"
+
+    def recipe(self, act: Act) -> None:
+        """Deploy another recipe: to the trigger first, to the others `seconds` later; if negative, the other way round."""
+        world = self._world
+        world.recipe = act.what
+
+        def deploy(functions: list[str]) -> None:
+            world.recipes |= dict.fromkeys(functions, recipes(act.what))
+            world.log(f"deployed {act.what} to {', '.join(functions)}")
+
+        parts = [["trigger"], [function for function in world.recipes if function != "trigger"]]
+        first, second = parts if act.seconds >= 0 else parts[::-1]
+        deploy(first)
+        world.scheduler.after(abs(act.seconds), lambda: deploy(second))
+
+    def pause(self, act: Act) -> None:
+        self._world.event_source.paused = True
+
+    def resume(self, act: Act) -> None:
+        self._world.event_source.resume()
+
+    def ask(self, act: Act) -> None:
+        """`darkroom redrive KEY`."""
+        newest = self._world.source.newest(act.key)
+        if newest:
+            version_id = None if newest.id == "null" else newest.id
+            self._world.send("ObjectCreated:Redrive", act.key, version_id, source="darkroom")
+        else:
+            self._world.send("ObjectRemoved:Redrive", act.key, None, source="darkroom")
+
+    def force(self, act: Act) -> None:
+        """`darkroom redrive KEY --force`."""
+        newest = self._world.source.newest(act.key)
+        if newest:
+            version_id = None if newest.id == "null" else newest.id
+            self._world.send("ObjectCreated:Force", act.key, version_id, source="darkroom")
+
+    def redrive(self, act: Act) -> None:
+        """`darkroom redrive`: send the dead letters again."""
+        letters, self._world.letters.messages = self._world.letters.messages, []
+        for letter in letters:
+            self._world.uploads.send(letter.body)
+
+    def restart(self, act: Act) -> None:
+        """The console's "Redrive" of the newest execution that did not succeed: it goes on at the state that it was in."""
+        if self._world.history.express:
+            return
+        over = {"FAILED", "TIMED_OUT", "ABORTED"}
+        found = [each for each in self._world.stepfunctions.executions if each.status in over]
+        if found:
+            found[-1].run()
+
+    def deface(self, act: Act) -> None:
+        """Remove an output by hand: "manifest.json", "small.jpg", …"""
+        self._world.output.delete(f"{_folder(act.key)}/{act.what}")
+
+    def edit(self, act: Act) -> None:
+        """Write something else in place of the manifest: "half", "nothing", "list", "other etag", "other key", "no files"."""
+        name = f"{_folder(act.key)}/manifest.json"
+        standing = self._world.output.newest(name)
+        if standing and standing.body:
+            self._world.output.put(name, _edited(standing.body, act.what))
+
+    def _versions(self, key: str) -> list[Version]:
+        return self._world.source.objects.get(key, [])
+
+
+def _folder(key: str) -> str:
+    return "processed/" + key.removeprefix("raw/")
+
+
+def _edited(body: bytes, how: str) -> bytes:
+    if how == "half":
+        return body[: len(body) // 2]
+    if how == "nothing":
+        return b""
+    if how == "list":
+        return b"[1, 2]"
+    try:
+        document = json.loads(body)
+        if how == "other etag":
+            document["source"]["etag"] = "0" * 32
+        elif how == "other key":
+            document = json.loads(json.dumps(document).replace("a.jpg", "z.jpg"))
+        else:
+            document["renditions"] = []
+    except (ValueError, TypeError, KeyError):
+        return b"{}"
+    return json.dumps(document).encode()
