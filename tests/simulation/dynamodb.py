@@ -18,6 +18,7 @@ class DynamoDB:
     def __init__(self) -> None:
         self.items: dict[tuple[str, str], Params] = {}
         self.largest: tuple[int, Params] = (0, {})  # bytes of the largest item that was ever written, and that item
+        self.longest = 0  # entries of the longest list or set that was ever written
 
     def call(self, operation: str, params: Params) -> Params:
         if operation == "Query":
@@ -48,7 +49,10 @@ class DynamoDB:
 
     def _write(self, place: tuple[str, str], item: Params) -> None:
         for name, value in item.items():
-            assert value != {"SS": []}, f"an empty set: {name}"
+            ((kind, raw),) = value.items()
+            if kind in ("SS", "L"):
+                assert raw or kind == "L", f"an empty set: {name}"
+                self.longest = max(self.longest, len(raw))
         size = len(json.dumps(item))
         if size > LIMIT:
             raise Refusal("ValidationException", message="Item size has exceeded the maximum allowed size")

@@ -212,7 +212,7 @@ class StepFunctions:
 
     def _start(self, name: str, input_: Any) -> Execution:
         assert re.fullmatch(r"[A-Za-z0-9_-]{1,80}", name)
-        self._world.started(name)
+        self._world.started(name, input_)
         execution = Execution(self._world, name, input_)
         self.executions.append(execution)
         return execution

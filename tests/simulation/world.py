@@ -44,6 +44,7 @@ class World:
         self.mistakes: list[Exception] = []  # of the simulator
         self.processes: list[Process] = []
         self.starts: list[tuple[str, float]] = []  # names of executions, and when they were started
+        self.repeated: list[str] = []  # executions that were started although an earlier attempt's set stood
         self.published: list[Published] = []
         self.undelivered = 0  # notifications on their way to the queue
         self.recipe = "A"
@@ -90,9 +91,12 @@ class World:
         if self.lines is not None:
             self.lines.append(f"{self.scheduler.now - EPOCH:10.2f} s  {line}")
 
-    def started(self, execution: str) -> None:
+    def started(self, execution: str, job: Any) -> None:
         """Note that an execution was started."""
         self.starts.append((execution, self.scheduler.now))
+        standing = self._standing(job["source"]["key"])
+        if standing and standing[:2] == (job["job_id"], job["round"]):
+            self.repeated.append(execution)
         self.log(f"execution {execution} started")
 
     def send(self, event: str, key: str, version_id: str | None, source: str = "aws:s3") -> None:
@@ -124,12 +128,16 @@ class World:
         assert operation == "Publish"
         message = json.loads(json.loads(params["Message"])["default"])
         attempt = (message["job_id"], int(message["round"]), int(message["attempt"]))
-        standing = self.output.newest("processed/" + message["source"]["key"].removeprefix("raw/") + "/manifest.json")
-        try:
-            document = json.loads(standing.body or b"") if standing else {}
-            stood = (document["job_id"], int(document["round"]), int(document["attempt"]))
-        except (ValueError, KeyError, TypeError):
-            stood = None
-        self.published.append(Published(self.scheduler.now, message["status"], attempt, stood))
+        standing = self._standing(message["source"]["key"])
+        self.published.append(Published(self.scheduler.now, message["status"], attempt, standing))
         self.log(f"SNS: {message['status']} {attempt}")
         return {"MessageId": str(len(self.published))}
+
+    def _standing(self, key: str) -> tuple[str, int, int] | None:
+        """The attempt that wrote the manifest which stands for a source key."""
+        manifest = self.output.newest(f"processed/{key.removeprefix('raw/')}/manifest.json")
+        try:
+            document = json.loads(manifest.body or b"") if manifest else {}
+            return document["job_id"], int(document["round"]), int(document["attempt"])
+        except (ValueError, KeyError, TypeError):
+            return None
