@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 # Acts that no message tells the trigger of: somebody must ask later.
-SILENT = {"expire", "recipe", "deface", "edit", "restart", "undelete silently", "erase silently"}
+SILENT = {"recipe", "address", "deface", "edit", "restart", "undelete silently", "erase silently"}
 
 
 class Acts:
@@ -25,6 +25,8 @@ class Acts:
 
     def do(self, act: Act) -> None:
         self._world.log(f"--- {str(act).partition(' s ')[2].strip()}")
+        if not act.kind.startswith("erase"):
+            self._world.kept.discard(act.key)
         getattr(self, act.kind.replace(" ", "_"))(act)
 
     def put(self, act: Act) -> None:
@@ -35,8 +37,11 @@ class Acts:
 
     def expire(self, act: Act) -> None:
         """A lifecycle rule deletes the object: S3 sends no event of that kind to the queue."""
-        if self._world.source.newest(act.key):
-            self._world.source.delete(act.key, expired=True)
+        world = self._world
+        if world.source.newest(act.key):
+            world.source.delete(act.key, expired=True)
+            if world.is_quiet() and world.output.newest(f"{_folder(act.key)}/manifest.json"):
+                world.kept.add(act.key)
 
     def undelete(self, act: Act) -> None:
         self._undelete(act, silent=False)
@@ -85,6 +90,10 @@ class Acts:
         deploy(first)
         world.scheduler.after(abs(act.seconds), lambda: deploy(second))
 
+    def address(self, act: Act) -> None:
+        """Deploy another PublicBaseUrl."""
+        self._world.deploy_address(act.what)
+
     def pause(self, act: Act) -> None:
         self._world.event_source.paused = True
 
@@ -112,6 +121,12 @@ class Acts:
         letters, self._world.letters.messages = self._world.letters.messages, []
         for letter in letters:
             self._world.uploads.send(letter.body)
+
+    def move(self, act: Act) -> None:
+        """SQS's own redrive: move the dead letters back, as old as they are."""
+        letters, self._world.letters.messages = self._world.letters.messages, []
+        for letter in letters:
+            self._world.uploads.take(letter)
 
     def restart(self, act: Act) -> None:
         """The console's "Redrive" of the newest execution that did not succeed: it goes on at the state that it was in."""

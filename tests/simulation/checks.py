@@ -34,10 +34,24 @@ def outputs(world: World) -> Iterator[Problem]:
     for key in (KEY, NEIGHBOUR):
         for problem in oracle.problems(world.source, world.output, key, recipe, failed=_was_given_up(world, key)):
             yield Problem("orphan" if problem.startswith("orphan") else "outputs", f"{key}: {problem}")
+        manifest = world.output.newest(f"processed/{key.removeprefix('raw/')}/manifest.json")
+        if key in world.kept and not manifest:
+            yield Problem("outputs", f"{key}: the set of a source that has expired was removed")
+
+
+def _addresses(world: World) -> Iterator[Problem]:
+    """Whether manifests name the current PublicBaseUrl."""
+    start = f'src=\\"{world.address}/processed/' if world.address else 'src=\\"processed/'
+    for key in (KEY, NEIGHBOUR):
+        manifest = world.output.newest(f"processed/{key.removeprefix('raw/')}/manifest.json")
+        gone = not world.source.newest(key)
+        if manifest and not gone and not _was_given_up(world, key) and start not in (manifest.body or b"").decode():
+            yield Problem("outputs", f"{key}: the manifest has another address than {world.address!r}")
 
 
 def all_of(world: World) -> Iterator[Problem]:
     yield from outputs(world)
+    yield from _addresses(world)
     yield from _records(world)
     yield from _told(world)
     yield from _paced(world)
@@ -75,6 +89,13 @@ def _records(world: World) -> Iterator[Problem]:
             yield Problem("record", f"{name} is still {record['status']}")
         if record.get("status") == "FAILED" and not world.faults.met:
             yield Problem("record", f"{name} FAILED without any fault: {record.get('reason')}")
+
+
+def given_up(world: World) -> Iterator[Problem]:
+    """Jobs that FAILED, where none may."""
+    for name, record in _all_records(world):
+        if record.get("status") == "FAILED":
+            yield Problem("record", f"{name} FAILED: {record.get('code')}: {record.get('reason')}")
 
 
 def _told(world: World) -> Iterator[Problem]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from typing import Any
 
 from tests.simulation.history import Fault
 from tests.simulation.scheduler import EPOCH, Scheduler
@@ -17,9 +18,12 @@ class Faults:
             self._faults[fault.function, fault.operation].append(fault)
         self.met: set[Fault] = set()
 
-    def of_call(self, function: str, operation: str) -> Fault | None:
-        """The fault of this function's next call of an operation."""
-        return self._next(function, operation, by_call=True)
+    def of_call(self, function: str, operation: str, params: dict[str, Any]) -> Fault | None:
+        """The fault of this function's next call of an operation, or of "operation file" with the object's file name."""
+        fault = self._next(function, operation, by_call=True)
+        if isinstance(key := params.get("Key"), str):
+            return self._next(function, f"{operation} {key.rpartition('/')[2]}", by_call=True) or fault
+        return fault
 
     def next(self, function: str) -> Fault | None:
         """The fault of the next invocation of a function, the next "message" or the next "execution"."""
@@ -29,7 +33,7 @@ class Faults:
         self._counts[function, operation] += 1
         nth = self._counts[function, operation]
         for fault in self._faults.get((function, operation), ()):
-            last = fault.nth if by_call else fault.nth + fault.tries - 1
+            last = fault.nth if by_call and fault.kind != "stalls" else fault.nth + fault.tries - 1
             if self._in_outage(fault) if fault.kind == "outage" else fault.nth <= nth <= last:
                 self.met.add(fault)
                 return fault

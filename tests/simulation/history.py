@@ -46,9 +46,9 @@ class Act:
 class Fault:
     """What goes wrong with the nth of something.
 
-    Calls (`function`, `operation`): "crash before", "crash after", "unreachable", "answer lost", "hangs", "hangs after",
-    "throttled", "broken", "stalls" (for `seconds`); all but crashes and stalls meet `tries` tries of the SDK. "outage": each call
-    of that kind fails from second `at` on, for `seconds`.
+    Calls (`function`, `operation`, of S3 also "operation file"): "crash before", "crash after", "unreachable", "answer lost", "hangs", "hangs after",
+    "throttled", "broken", all but crashes for `tries` tries of the SDK; "stalls" for `seconds`, for `tries` calls; "outage":
+    each call fails from second `at` on, for `seconds`.
     Invocations (`function`, no operation): "disconnected" after `seconds`, "refused", "starts late" by `seconds`; `tries` invocations on.
     Messages ("message"): "lost", "twice" and "late" by `seconds`. Executions ("execution"): "aborted" after `seconds`.
     """

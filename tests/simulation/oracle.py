@@ -15,21 +15,25 @@ EXTENSION = {"jpeg": "jpg"}
 def problems(source: Bucket, output: Bucket, key: str, recipe: Mapping[str, Any], *, failed: bool = False) -> list[str]:
     """What is wrong with the outputs of a key, now that all is quiet. `failed`: the wanted version's job was given up."""
     folder = f"processed/{key.removeprefix('raw/')}/"
+
+    def torn() -> list[str]:
+        return _torn(folder, files) if files else []
+
     files = {name[len(folder) :]: each for name in output.objects if name.startswith(folder) and (each := output.newest(name))}
     files = {name: each.body or b"" for name, each in files.items() if "/" not in name}
     versions = source.objects.get(key, [])
     wanted = _wanted(versions, recipe)
     if failed:
-        return _torn(files) if files else []
+        return torn()
     if versions and versions[0].expired:  # the set that stood may stay
-        return _torn(files) if files else []
+        return torn()
     if wanted is None and len(versions) == 1 and versions[0].id == "null" and versions[0].body is not None:
-        return _torn(files) if files else []  # refused, and nothing is left of what was beneath
+        return torn()  # refused, and nothing is left of what was beneath
     if wanted is None:
         return [f"{len(files)} files of a source that is gone or refused: {sorted(files)}"] if files else []
     if not files:
         return [f"no set of {wanted.id}"]
-    found = _torn(files)
+    found = torn()
     if not found:
         made = json.loads(files["manifest.json"])
         if made["source"]["etag"] != wanted.etag:
@@ -49,11 +53,11 @@ def _wanted(versions: list[Version], recipe: Mapping[str, Any]) -> Version | Non
     return None
 
 
-def _torn(files: dict[str, bytes]) -> list[str]:
+def _torn(folder: str, files: dict[str, bytes]) -> list[str]:
     """What keeps the files from being one whole set: a manifest, and exactly what it lists, all of one source and recipe."""
     try:
         made = json.loads(files["manifest.json"])
-        listed = {each["key"].rpartition("/")[2]: each for each in made["renditions"]}
+        listed = {each["key"].removeprefix(folder): each for each in made["renditions"]}
         bytes_ = {name: (each["name"], each["format"]) for name, each in listed.items()}
         expected = {name: rendition(made["source"]["etag"], made["recipe"]["hash"], *what) for name, what in bytes_.items()}
     except (KeyError, ValueError, TypeError) as error:

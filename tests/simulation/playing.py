@@ -5,10 +5,19 @@ from __future__ import annotations
 from tests.simulation import checks, loading
 from tests.simulation.acts import SILENT, Acts
 from tests.simulation.checks import Problem
+from tests.simulation.findings import Finding
 from tests.simulation.history import KEY, NEIGHBOUR, Act, History
 from tests.simulation.loading import Edit
 from tests.simulation.scheduler import EPOCH
 from tests.simulation.world import ENDLESS, World
+
+
+def left(finding: Finding, edits: tuple[Edit, ...] = ()) -> list[Problem]:
+    """What is wrong after the history of a finding."""
+    play = Play(finding.history, edits)
+    if finding.made:
+        play.problems += checks.given_up(play.world)
+    return play.problems
 
 
 def problems(history: History, edits: tuple[Edit, ...] = ()) -> list[Problem]:

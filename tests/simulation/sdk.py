@@ -32,7 +32,7 @@ def connected() -> Iterator[None]:
 def _call(client: Any, operation: str, params: dict[str, Any]) -> Any:
     process: Running = current()  # type: ignore[assignment]
     config = client.meta.config
-    fault = process.world.faults.of_call(process.function, operation)
+    fault = process.world.faults.of_call(process.function, operation, params)
     most = (config.retries or {}).get("total_max_attempts", 5)
     failing = 0 if fault is None else most if fault.kind == "outage" else fault.tries
     for number in range(most):

@@ -44,6 +44,12 @@ class Queue:
         self.scheduler.at(message.visible_at, self.ready)
         return message
 
+    def take(self, message: Message) -> None:
+        """A message that SQS moves here from another queue: it keeps its time, and has not been received."""
+        self.messages.append(message)
+        message.id, message.receives, message.visible_at = f"m{next(self._ids)}", 0, self.scheduler.now
+        self.scheduler.after(0, self.ready)
+
     def receive(self, most: int) -> list[Message]:
         """Take visible messages, roughly in order. Those received too often move to the dead-letter queue."""
         now = self.scheduler.now

@@ -30,6 +30,7 @@ class Published:
     """A message on a topic, and the attempt whose manifest stood at that moment."""
 
     moment: float
+    key: str
     status: str
     attempt: tuple[str, int, int]
     standing: tuple[str, int, int] | None
@@ -46,8 +47,10 @@ class World:
         self.starts: list[tuple[str, float]] = []  # names of executions, and when they were started
         self.repeated: list[str] = []  # executions that were started although an earlier attempt's set stood
         self.published: list[Published] = []
+        self.kept: set[str] = set()  # keys of which the set must stay, although the source has expired
         self.undelivered = 0  # notifications on their way to the queue
         self.recipe = "A"
+        self.deploy_address("")
         self.recipes: dict[str, Any] = {function: recipes("A") for function in SHORT_NAMES.values()}
         versioning: Literal["", "Enabled"] = "Enabled" if history.versioned else ""
         self.source, self.output = Bucket(versioning, self._notify), Bucket("", lambda *_: None)
@@ -99,6 +102,12 @@ class World:
             self.repeated.append(execution)
         self.log(f"execution {execution} started")
 
+    def deploy_address(self, address: str) -> None:
+        self.address = address
+        for module in self.code.values():
+            if hasattr(module, "PUBLIC_BASE_URL"):
+                vars(module)["PUBLIC_BASE_URL"] = address
+
     def send(self, event: str, key: str, version_id: str | None, source: str = "aws:s3") -> None:
         """Put a notification into the upload queue."""
         named = {"key": quote_plus(key, safe="/"), **({"versionId": version_id} if version_id else {})}
@@ -129,7 +138,7 @@ class World:
         message = json.loads(json.loads(params["Message"])["default"])
         attempt = (message["job_id"], int(message["round"]), int(message["attempt"]))
         standing = self._standing(message["source"]["key"])
-        self.published.append(Published(self.scheduler.now, message["status"], attempt, standing))
+        self.published.append(Published(self.scheduler.now, message["source"]["key"], message["status"], attempt, standing))
         self.log(f"SNS: {message['status']} {attempt}")
         return {"MessageId": str(len(self.published))}
 
