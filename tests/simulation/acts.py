@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 # Acts that no message tells the trigger of: somebody must ask later.
-SILENT = {"recipe", "address", "deface", "edit", "restart", "undelete silently", "erase silently"}
+SILENT = {"recipe", "address", "deface", "edit", "undelete silently", "erase silently"}
 
 
 class Acts:

@@ -100,7 +100,7 @@ FINDINGS = {
     "a function that started late writes at its last second": Finding(
         _history(
             (1, "put", GOOD),
-            (3, "put", OTHER),
+            (65, "put", OTHER),
             faults=(
                 Fault("starts late", "optimize", seconds=10),
                 Fault("stalls", "optimize", "PutObject small.jpg", seconds=59),
