@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 # Acts that no message tells the trigger of: somebody must ask later.
-SILENT = {"recipe", "address", "deface", "edit", "undelete silently", "erase silently"}
+SILENT = {"recipe", "address", "memory", "deface", "edit", "undelete silently", "erase silently"}
 
 
 class Acts:
@@ -77,7 +77,7 @@ class Acts:
         self._world.source.versioning = "Enabled"
 
     def recipe(self, act: Act) -> None:
-        """Deploy another recipe: to the trigger first, to the others `seconds` later; if negative, the other way round."""
+        """Deploy another recipe: to the trigger first, to the others `seconds` later; if negative, to it last."""
         world = self._world
         world.recipe = act.what
 
@@ -93,6 +93,10 @@ class Acts:
     def address(self, act: Act) -> None:
         """Deploy another PublicBaseUrl."""
         self._world.deploy_address(act.what)
+
+    def memory(self, act: Act) -> None:
+        """Deploy another MemorySize."""
+        self._world.deploy_memory(int(act.what))
 
     def pause(self, act: Act) -> None:
         self._world.event_source.paused = True
@@ -129,7 +133,7 @@ class Acts:
             self._world.uploads.take(letter)
 
     def restart(self, act: Act) -> None:
-        """The console's "Redrive" of the newest execution that did not succeed: it goes on at the state that it was in."""
+        """The console's "Redrive" of the newest execution that did not succeed: it goes on where it was."""
         if self._world.history.express:
             return
         over = {"FAILED", "TIMED_OUT", "ABORTED"}
@@ -142,7 +146,7 @@ class Acts:
         self._world.output.delete(f"{_folder(act.key)}/{act.what}")
 
     def edit(self, act: Act) -> None:
-        """Write something else in place of the manifest: "half", "nothing", "list", "other etag", "other key", "no files"."""
+        """Edit the manifest: "half" or "nothing" of it, "list", "other etag", "other key", "no files"."""
         name = f"{_folder(act.key)}/manifest.json"
         standing = self._world.output.newest(name)
         if standing and standing.body:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from tests.simulation import oracle
-from tests.simulation.history import KEY, NEIGHBOUR, recipes
-from tests.simulation.pixels import acceptable
+from tests.simulation.history import KEY, NEIGHBOUR
 from tests.simulation.settings import SETTINGS
 from tests.simulation.world import World
 
@@ -19,7 +19,7 @@ BY_HAND = {"deface", "edit", "force"}
 
 
 class Problem(NamedTuple):
-    """Something that is wrong. `kind`: "outputs", "orphan", "record", "told", "paced", "lease", "item", "letter", "endless"."""
+    """Something that is wrong: outputs, orphan, record, told, paced, lease, item, letter, endless."""
 
     kind: str
     text: str
@@ -30,7 +30,7 @@ class Problem(NamedTuple):
 
 def outputs(world: World) -> Iterator[Problem]:
     """Whether each key's outputs are what its source demands."""
-    recipe = recipes(world.recipe)["recipes"]["default"]
+    recipe = world.demanded()
     for key in (KEY, NEIGHBOUR):
         for problem in oracle.problems(world.source, world.output, key, recipe, failed=_was_given_up(world, key)):
             yield Problem("orphan" if problem.startswith("orphan") else "outputs", f"{key}: {problem}")
@@ -64,14 +64,13 @@ def all_of(world: World) -> Iterator[Problem]:
 
 def _was_given_up(world: World, key: str) -> bool:
     """Whether the job of the version that is wanted, or of one above it, has FAILED."""
-    recipe = recipes(world.recipe)["recipes"]["default"]
-    for version in world.source.objects.get(key, []):
-        if version.body is None:
-            return False
-        record = world.table.items.get((key, f"job#{version.id}"))
-        if record and record.get("status", {}).get("S") == "FAILED":
+    versions = world.source.objects.get(key, [])
+    wanted = oracle.wanted(versions, world.demanded())
+    for version in versions:
+        record = world.table.items.get((key, f"job#{version.id}"), {})
+        if record.get("status", {}).get("S") == "FAILED":
             return True
-        if acceptable(version.body, recipe):
+        if version is wanted or version.body is None:
             return False
     return False
 
@@ -121,7 +120,7 @@ def _paced(world: World) -> Iterator[Problem]:
     for name, moments in rounds.items():
         if len(moments) > SETTINGS.max_attempts:
             yield Problem("paced", f"round {name} had {len(moments)} attempts")
-        for (before, after), pace in zip(zip(moments, moments[1:], strict=False), PACES, strict=False):
+        for (before, after), pace in zip(pairwise(moments), PACES, strict=False):
             if after - before < pace - TOLERANCE:
                 yield Problem("paced", f"round {name}: {after - before:.1f} s between two attempts, not {pace:.0f}")
     if not any(act.kind in BY_HAND for act in world.history.acts):

@@ -30,10 +30,10 @@ class DynamoDB:
             assert params.get("ConsistentRead"), "an eventually consistent read"
             return {"Item": standing} if standing else {}
         names, values = params.get("ExpressionAttributeNames", {}), params.get("ExpressionAttributeValues", {})
-        if text := params.get("ConditionExpression"):
-            if not condition(text)(Row(standing or {}, names, values)):
-                told = params.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" and standing
-                raise Refusal("ConditionalCheckFailedException", **({"Item": standing} if told else {}))
+        text = params.get("ConditionExpression")
+        if text and not condition(text)(Row(standing or {}, names, values)):
+            told = params.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" and standing
+            raise Refusal("ConditionalCheckFailedException", **({"Item": standing} if told else {}))
         if operation == "DeleteItem":
             self.items.pop(place, None)
             return {"Attributes": standing} if params.get("ReturnValues") == "ALL_OLD" and standing else {}
@@ -64,7 +64,9 @@ class DynamoDB:
         names, values = params.get("ExpressionAttributeNames", {}), params["ExpressionAttributeValues"]
         ordered = [item for _, item in sorted(self.items.items())]
         if params.get("IndexName"):
-            ordered = sorted((item for item in ordered if "attention" in item), key=lambda item: item["updated_at"]["S"])
+            ordered = sorted(
+                (item for item in ordered if "attention" in item), key=lambda item: item["updated_at"]["S"]
+            )
         if not params.get("ScanIndexForward", True):
             ordered.reverse()
         matches = [item for item in ordered if condition(params["KeyConditionExpression"])(Row(item, names, values))]

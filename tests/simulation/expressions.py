@@ -6,7 +6,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 Item = Mapping[str, Any]  # attribute values by name: {"S": "text"}
@@ -48,7 +48,7 @@ def _tokens(text: str) -> list[str]:
     return tokens
 
 
-@lru_cache(maxsize=None)
+@cache
 def condition(text: str) -> Condition:
     """A condition, key condition or filter expression."""
     tokens = _tokens(text)

@@ -19,7 +19,7 @@ class Faults:
         self.met: set[Fault] = set()
 
     def of_call(self, function: str, operation: str, params: dict[str, Any]) -> Fault | None:
-        """The fault of this function's next call of an operation, or of "operation file" with the object's file name."""
+        """The fault of a function's next call of an operation, or of "operation file" with the object's file name."""
         fault = self._next(function, operation, by_call=True)
         if isinstance(key := params.get("Key"), str):
             return self._next(function, f"{operation} {key.rpartition('/')[2]}", by_call=True) or fault

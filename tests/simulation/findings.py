@@ -17,13 +17,14 @@ class Finding:
     made: bool = True
 
 
-def _history(*acts: tuple[float, str, str] | tuple[float, str, str, float], faults: tuple[Fault, ...] = (), versioned: bool = True) -> History:
-    everywhere = {"recipe", "pause", "resume", "suspend", "enable", "redrive", "move", "restart", "address"}
+def _history(
+    *acts: tuple[float, str, str] | tuple[float, str, str, float],
+    faults: tuple[Fault, ...] = (),
+    versioned: bool = True,
+) -> History:
+    everywhere = {"recipe", "pause", "resume", "suspend", "enable", "redrive", "move", "restart", "address", "memory"}
     return History(
-        tuple(
-            Act(at, kind, "" if kind in everywhere else KEY, what, *seconds)
-            for at, kind, what, *seconds in acts
-        ),
+        tuple(Act(at, kind, "" if kind in everywhere else KEY, what, *seconds) for at, kind, what, *seconds in acts),
         faults,
         versioned=versioned,
     )
@@ -86,9 +87,7 @@ FINDINGS = {
         )
     ),
     "two overwrites during an outage": Finding(
-        _history(
-            (1, "put", GOOD), (1.5, "put", OTHER), faults=(Fault("outage", "validate", "GetObject", seconds=300),)
-        )
+        _history((1, "put", GOOD), (1.5, "put", OTHER), faults=(Fault("outage", "validate", "GetObject", seconds=300),))
     ),
     # A function of a failed attempt wrote under its successor.
     "a forgotten function writes after its successor": Finding(
@@ -130,6 +129,9 @@ FINDINGS = {
     # A refusal outlived its cause.
     "the trigger is deployed before Validate": Finding(
         _history((1, "recipe", "C"), (60, "recipe", "A", 60), (70, "put", LARGE))
+    ),
+    "the functions' memory is raised": Finding(
+        _history((1, "memory", "1024"), (2, "put", LARGE), (60, "memory", "1769"))
     ),
     "Validate is deployed before the trigger": Finding(
         _history((1, "recipe", "C"), (60, "recipe", "A", -60), (70, "put", LARGE))

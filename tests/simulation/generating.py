@@ -19,6 +19,9 @@ _ACTS = {
     "enable": 1,
     "expire": 2,
     "recipe": 6,
+    "memory": 1,
+    "address": 1,
+    "move": 2,
     "pause": 4,
     "ask": 4,
     "force": 2,
@@ -40,8 +43,29 @@ CALLS = {
     "optimize": "GetObject PutObject PutObject PutObject DeleteObjects GetItem UpdateItem ListObjectsV2 HeadObject",
     "notify": "GetItem GetObject Publish Publish UpdateItem UpdateItem PutItem HeadObject",
 }
-_FUNCTIONS = ["trigger", "trigger", "trigger", "validate", "resize", "filters", "optimize", "optimize", "notify", "notify"]
-_KINDS = ["crash before", "crash after", "unreachable", "answer lost", "hangs", "hangs after", "throttled", "broken", "stalls"]
+_FUNCTIONS = [
+    "trigger",
+    "trigger",
+    "trigger",
+    "validate",
+    "resize",
+    "filters",
+    "optimize",
+    "optimize",
+    "notify",
+    "notify",
+]
+_KINDS = [
+    "crash before",
+    "crash after",
+    "unreachable",
+    "answer lost",
+    "hangs",
+    "hangs after",
+    "throttled",
+    "broken",
+    "stalls",
+]
 
 
 def history(seed: int) -> History:
@@ -66,7 +90,9 @@ def _acts(chance: random.Random) -> Iterator[Act]:
         kind = "put" if not number else chance.choices(list(_ACTS), list(_ACTS.values()))[0]
         key = NEIGHBOUR if chance.random() < 0.15 else KEY
         yield from _act(chance, round(moment, 1), kind, key)
-        moment += chance.choices([chance.uniform(0, 2), chance.uniform(2, 30), chance.uniform(30, 900)], [45, 30, 25])[0]
+        moment += chance.choices([chance.uniform(0, 2), chance.uniform(2, 30), chance.uniform(30, 900)], [45, 30, 25])[
+            0
+        ]
 
 
 def _act(chance: random.Random, at: float, kind: str, key: str) -> Iterator[Act]:
@@ -74,6 +100,10 @@ def _act(chance: random.Random, at: float, kind: str, key: str) -> Iterator[Act]
         yield Act(at, kind, key, chance.choice(_BODIES))
     elif kind == "recipe":
         yield Act(at, kind, "", chance.choice("ABC"), round(chance.uniform(-20, 20), 1))
+    elif kind == "memory":
+        yield Act(at, kind, "", chance.choice(["1024", "1769"]))
+    elif kind == "address":
+        yield Act(at, kind, "", chance.choice(["", "https://images.example.com"]))
     elif kind == "pause":
         yield Act(at, kind)
         yield Act(round(at + chance.uniform(5, 300), 1), "resume")
@@ -83,7 +113,7 @@ def _act(chance: random.Random, at: float, kind: str, key: str) -> Iterator[Act]
         yield Act(at, kind, key, chance.choice(["manifest.json", "small.jpg", "large.jpg", "hero.jpg"]))
     elif kind == "edit":
         yield Act(at, kind, key, chance.choice(["half", "nothing", "list", "other etag", "other key", "no files"]))
-    elif kind in ("suspend", "enable", "redrive", "restart"):
+    elif kind in ("suspend", "enable", "redrive", "move", "restart"):
         yield Act(at, kind)
     else:
         yield Act(at, kind, key)

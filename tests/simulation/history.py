@@ -46,11 +46,12 @@ class Act:
 class Fault:
     """What goes wrong with the nth of something.
 
-    Calls (`function`, `operation`, of S3 also "operation file"): "crash before", "crash after", "unreachable", "answer lost", "hangs", "hangs after",
-    "throttled", "broken", all but crashes for `tries` tries of the SDK; "stalls" for `seconds`, for `tries` calls; "outage":
-    each call fails from second `at` on, for `seconds`.
-    Invocations (`function`, no operation): "disconnected" after `seconds`, "refused", "starts late" by `seconds`; `tries` invocations on.
-    Messages ("message"): "lost", "twice" and "late" by `seconds`. Executions ("execution"): "aborted" after `seconds`.
+    Calls, by `function` and `operation` (of S3 also "operation file"): "crash before", "crash after"; for `tries` tries
+    of the SDK "unreachable", "answer lost", "hangs", "hangs after", "throttled", "broken"; for `tries` calls "stalls"
+    for `seconds`; "outage": each call fails from second `at` on, for `seconds`.
+    Invocations, by `function` alone: "disconnected" after `seconds`, "refused", "starts late" by `seconds`; `tries` of
+    them. Messages ("message"): "lost", "twice" and "late" by `seconds`. Executions ("execution"): "aborted" after
+    `seconds`.
     """
 
     kind: str
@@ -66,7 +67,8 @@ class Fault:
             return f"{self.at:8.1f} s  every {self.operation} of {self.function} fails for {self.seconds:.0f} s"
         times = f", {self.tries} times" if self.tries > 1 else ""
         lasting = f" ({self.seconds:.1f} s)" if self.seconds else ""
-        return f"     fault  {' '.join(filter(None, [self.function, self.operation]))} {self.nth}: {self.kind}{lasting}{times}"
+        what = " ".join(filter(None, [self.function, self.operation, str(self.nth)]))
+        return f"     fault  {what}: {self.kind}{lasting}{times}"
 
 
 @dataclass(frozen=True)

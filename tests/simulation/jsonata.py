@@ -1,4 +1,4 @@
-"""The little of JSONata that the state machine uses: paths, texts, `&`, `=`, $substringBefore and $substringAfter."""
+"""The little of JSONata that the state machine uses: paths, texts, lists, `&`, `=`, `in` and two functions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 Scope = Mapping[str, Any]  # variables: "states", and what Assign has set
 Expression = Callable[[Scope], Any]
 
-_TOKEN = re.compile(r"\s*(?:(?P<text>'[^']*')|(?P<name>\$?[A-Za-z_][\w.]*)|(?P<sign>[&=(),]))")
+_TOKEN = re.compile(r"\s*(?:(?P<text>'[^']*')|(?P<name>\$?[A-Za-z_][\w.]*)|(?P<sign>[&=(),[\]]))")
 _FUNCTIONS: dict[str, Callable[[str, str], str]] = {
     "$substringBefore": lambda text, mark: text.partition(mark)[0],  # the whole text without the mark
     "$substringAfter": lambda text, mark: text.partition(mark)[2] if mark in text else text,
@@ -38,19 +38,38 @@ def _compiled(text: str) -> Expression:
             raise NotImplementedError(f"JSONata: {text[position:]!r}")
         tokens.append(match.group().strip())
         position = match.end()
-    expression = _equal(tokens)
+    expression = _compared(tokens)
     if tokens:
         raise NotImplementedError(f"JSONata: {tokens} of {text!r}")
     return expression
 
 
-def _equal(tokens: list[str]) -> Expression:
+def _compared(tokens: list[str]) -> Expression:
     left = _joined(tokens)
-    if tokens[:1] != ["="]:
-        return left
-    tokens.pop(0)
-    right = _joined(tokens)
-    return lambda scope: left(scope) == right(scope)
+    if tokens[:1] == ["="]:
+        tokens.pop(0)
+        right = _joined(tokens)
+        return lambda scope: left(scope) == right(scope)
+    if tokens[:1] == ["in"]:
+        tokens.pop(0)
+        options = _list(tokens)
+        return lambda scope: any(left(scope) == option(scope) for option in options)
+    return left
+
+
+def _list(tokens: list[str]) -> list[Expression]:
+    _expect(tokens, "[")
+    options = [_joined(tokens)]
+    while tokens[:1] == [","]:
+        tokens.pop(0)
+        options.append(_joined(tokens))
+    _expect(tokens, "]")
+    return options
+
+
+def _expect(tokens: list[str], token: str) -> None:
+    if not tokens or tokens.pop(0) != token:
+        raise NotImplementedError(f"JSONata: {token!r} is missing before {tokens}")
 
 
 def _joined(tokens: list[str]) -> Expression:
@@ -71,8 +90,10 @@ def _operand(tokens: list[str]) -> Expression:
         raise NotImplementedError(f"JSONata: {token!r}")
     if tokens[:1] == ["("]:
         tokens.pop(0)
-        first, comma, second, end = _joined(tokens), tokens.pop(0), _joined(tokens), tokens.pop(0)
-        assert (comma, end) == (",", ")")
+        first = _joined(tokens)
+        _expect(tokens, ",")
+        second = _joined(tokens)
+        _expect(tokens, ")")
         function = _FUNCTIONS[token]
         return lambda scope: function(first(scope), second(scope))
     variable, *fields = token[1:].split(".")

@@ -32,7 +32,7 @@ class Running(Process):
 
 
 class Invocation:
-    """What the caller sees: `answered` once there is a result or an error, (name, message), even if the function goes on."""
+    """What the caller sees: a result or an error, (name, message), once `answered`; the function may go on."""
 
     def __init__(self, world: World) -> None:
         self.answered = Signal(world.scheduler)
@@ -76,7 +76,7 @@ class Lambda:
             scheduler.at(deadline, lambda: end(error=("Sandbox.Timedout", f"Task timed out after {settings.timeout}")))
             context = SimpleNamespace(
                 get_remaining_time_in_millis=lambda: int(1000 * (deadline - scheduler.now)),
-                memory_limit_in_mb=settings.memory,
+                memory_limit_in_mb=settings.memory if function == "notify" else world.memory,
             )
             try:
                 answer = json.loads(json.dumps(handler(json.loads(event), context)))
@@ -122,7 +122,11 @@ class EventSource:
                 return
             self._running += 1
             invocation = self._world.lambdas.invoke("TriggerFunction", _event(batch))
-            _when(self._world, invocation.answered, lambda batch=batch, invocation=invocation: self._end(batch, invocation))  # type: ignore[misc]
+            _when(
+                self._world,
+                invocation.answered,
+                lambda batch=batch, invocation=invocation: self._end(batch, invocation),
+            )  # type: ignore[misc]
 
     def _end(self, batch: list[Message], invocation: Invocation) -> None:
         self._running -= 1

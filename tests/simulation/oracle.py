@@ -9,41 +9,34 @@ from typing import Any
 from tests.simulation.pixels import acceptable, rendition
 from tests.simulation.s3 import Bucket, Version
 
-EXTENSION = {"jpeg": "jpg"}
+Files = dict[str, bytes]  # by name; those in deeper folders belong to other keys
 
 
 def problems(source: Bucket, output: Bucket, key: str, recipe: Mapping[str, Any], *, failed: bool = False) -> list[str]:
-    """What is wrong with the outputs of a key, now that all is quiet. `failed`: the wanted version's job was given up."""
+    """What is wrong with the outputs of a key. `failed`: the job of the wanted version was given up."""
     folder = f"processed/{key.removeprefix('raw/')}/"
-
-    def torn() -> list[str]:
-        return _torn(folder, files) if files else []
-
-    files = {name[len(folder) :]: each for name in output.objects if name.startswith(folder) and (each := output.newest(name))}
-    files = {name: each.body or b"" for name, each in files.items() if "/" not in name}
+    names = {name: name.removeprefix(folder) for name in output.objects if name.startswith(folder)}
+    files = {short: output.objects[name][0].body or b"" for name, short in names.items() if "/" not in short}
     versions = source.objects.get(key, [])
-    wanted = _wanted(versions, recipe)
-    if failed:
-        return torn()
-    if versions and versions[0].expired:  # the set that stood may stay
-        return torn()
-    if wanted is None and len(versions) == 1 and versions[0].id == "null" and versions[0].body is not None:
-        return torn()  # refused, and nothing is left of what was beneath
-    if wanted is None:
-        return [f"{len(files)} files of a source that is gone or refused: {sorted(files)}"] if files else []
+    version = wanted(versions, recipe)
+    # Refused, and replaced what it was uploaded over: there is nothing older to go back to.
+    replaced = version is None and [(each.id, each.body is None) for each in versions] == [("null", False)]
+    if failed or replaced or (versions and versions[0].expired):
+        return _torn(folder, files) if files else []  # whatever set stood may stay
+    if version is None:
+        return [f"files of a source that is gone or refused: {', '.join(sorted(files))}"] if files else []
     if not files:
-        return [f"no set of {wanted.id}"]
-    found = torn()
-    if not found:
-        made = json.loads(files["manifest.json"])
-        if made["source"]["etag"] != wanted.etag:
-            found.append(f"the set is that of {made['source']['version_id']}, not of {wanted.id}")
-        if made["recipe"]["hash"] != recipe["hash"]:
-            found.append("the set was made by another recipe")
+        return [f"no set of {version.id}"]
+    found = _torn(folder, files)
+    made = json.loads(files["manifest.json"]) if not found else {"source": {}, "recipe": {}}
+    if not found and made["source"]["etag"] != version.etag:
+        found.append(f"the set is that of {made['source']['version_id']}, not of {version.id}")
+    if not found and made["recipe"]["hash"] != recipe["hash"]:
+        found.append("the set was made by another recipe")
     return found
 
 
-def _wanted(versions: list[Version], recipe: Mapping[str, Any]) -> Version | None:
+def wanted(versions: list[Version], recipe: Mapping[str, Any]) -> Version | None:
     """The newest acceptable version above the last delete marker."""
     for version in versions:
         if version.body is None:
@@ -53,16 +46,18 @@ def _wanted(versions: list[Version], recipe: Mapping[str, Any]) -> Version | Non
     return None
 
 
-def _torn(folder: str, files: dict[str, bytes]) -> list[str]:
-    """What keeps the files from being one whole set: a manifest, and exactly what it lists, all of one source and recipe."""
+def _torn(folder: str, files: Files) -> list[str]:
+    """What keeps files from being one whole set: a manifest, and what it lists, all of one source and recipe."""
     try:
         made = json.loads(files["manifest.json"])
-        listed = {each["key"].removeprefix(folder): each for each in made["renditions"]}
-        bytes_ = {name: (each["name"], each["format"]) for name, each in listed.items()}
-        expected = {name: rendition(made["source"]["etag"], made["recipe"]["hash"], *what) for name, what in bytes_.items()}
+        maker, listed = (made["source"]["etag"], made["recipe"]["hash"]), made["renditions"]
+        expected = {
+            each["key"].removeprefix(folder): rendition(*maker, each["name"], each["format"]) for each in listed
+        }
     except (KeyError, ValueError, TypeError) as error:
         return [f"{len(files)} files without a readable manifest ({error!r}): {sorted(files)}"]
     found = [f"{name} is missing" for name in sorted(expected.keys() - files.keys())]
     found += [f"orphan {name}" for name in sorted(files.keys() - expected.keys() - {"manifest.json"})]
-    found += [f"{name} is of another set" for name in sorted(expected.keys() & files.keys()) if files[name] != expected[name]]
-    return found if listed else ["a manifest without renditions"]
+    mixed = [name for name, body in expected.items() if files.get(name, body) != body]
+    found += [f"{name} is of another set" for name in sorted(mixed)]
+    return found if expected else ["a manifest without renditions"]

@@ -1,7 +1,7 @@
 """Pictures without pixels, in place of the engine.
 
-A source is text such as b"good 3" or b"bad 3"; the number is its size, which a recipe may limit. A rendition's bytes say
-of which source they were made, and by which recipe: the oracle compares them.
+A source is text such as b"good 3" or b"bad 3"; the number is its size, which a recipe or memory may limit. The bytes of
+a rendition say of which source they were made, and by which recipe: the oracle compares them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.simulation.scheduler import current
 
-LARGEST = 10  # the size that every recipe accepts, unless it says less
+MEBIBYTES = 100  # of memory for each unit of a source's size
 
 
 def etag(body: bytes) -> str:
@@ -25,7 +25,8 @@ def etag(body: bytes) -> str:
 def acceptable(body: bytes, recipe: Mapping[str, Any]) -> bool:
     """Whether the recipe accepts this source."""
     kind, _, size = body.decode().partition(" ")
-    return kind == "good" and int(size) <= recipe["limits"]["pixels"]
+    limits = recipe["limits"]
+    return kind == "good" and int(size) <= limits["pixels"] and MEBIBYTES * int(size) <= limits["memory"]
 
 
 def rendition(source_etag: str, recipe_hash: str, name: str, format_: str) -> bytes:
@@ -41,7 +42,7 @@ class Picture(SimpleNamespace):
 
 def inspect(data: bytes, recipe: Mapping[str, Any], limits: Mapping[str, Any], megabytes: int) -> dict[str, Any]:
     _work("inspect")
-    if not acceptable(data, recipe):
+    if not acceptable(data, {"limits": limits}):
         raise current().world.code["engine.rejection"].Rejection("CORRUPT", f"{data.decode()} is not accepted")
     facts = {"format": "jpeg", "width": 300, "height": 200, "orientation": 1, "frames": 1, "has_alpha": False}
     return {**facts, "mode": "RGB"}

@@ -34,6 +34,7 @@ class Bucket:
         self.objects: dict[str, list[Version]] = {}
         self._report = report
         self._made = 0
+        self._order: dict[tuple[str, str], int] = {}  # when the newest version of this key and id was made
 
     def newest(self, key: str) -> Version | None:
         """The object that a GET without version sees."""
@@ -69,14 +70,19 @@ class Bucket:
             if not silent:
                 self._report("ObjectRemoved:Delete", key, version_id)
 
+    def beneath(self, key: str, version_id: str) -> list[Version]:
+        """The versions that are older than this one, which may be gone itself."""
+        order = self._order.get((key, version_id), 0)
+        return [version for version in self.objects.get(key, []) if self._order[key, version.id] < order]
+
     def _place(self, key: str) -> str:
         """The id of a new version. Without versioning it is "null", and replaces the version of that id."""
-        if self.versioning == "Enabled":
-            self._made += 1
-            return f"v{self._made}"
+        self._made += 1
         versions = self.objects.get(key, [])
-        versions[:] = [version for version in versions if version.id != "null"]
-        return "null"
+        version_id = f"v{self._made}" if self.versioning == "Enabled" else "null"
+        versions[:] = [version for version in versions if version.id != version_id]
+        self._order[key, version_id] = self._made
+        return version_id
 
 
 class S3:
@@ -137,8 +143,9 @@ class S3:
 
     def _ListObjectVersions(self, bucket: Bucket, params: Params) -> Params:  # noqa: N802
         rows = [(key, version) for key, version in _all(bucket) if key.startswith(params.get("Prefix", ""))]
-        if "KeyMarker" in params:
-            rows = rows[_position(rows, params["KeyMarker"], params.get("VersionIdMarker")) :]
+        if marker := params.get("KeyMarker"):
+            beneath = bucket.beneath(marker, params["VersionIdMarker"]) if "VersionIdMarker" in params else []
+            rows = [(key, version) for key, version in rows if key > marker or (key == marker and version in beneath)]
         room = params.get("MaxKeys", 1000)
         answer: Params = {"IsTruncated": len(rows) > room}
         for key, version in rows[:room]:
@@ -202,11 +209,3 @@ def _all(bucket: Bucket) -> Iterator[tuple[str, Version]]:
     for key in sorted(bucket.objects):
         for version in bucket.objects[key]:
             yield key, version
-
-
-def _position(rows: list[tuple[str, Version]], key: str, version_id: str | None) -> int:
-    """The index of the first row after a marker."""
-    for index, (name, version) in enumerate(rows):
-        if name > key or (name == key and version.id == version_id):
-            return index if name > key else index + 1
-    return len(rows)

@@ -1,7 +1,7 @@
 """One virtual clock, and processes that wait on it.
 
-A process is a Lambda invocation or an execution. Its threads are greenlets: they run until they wait, and all others run
-meanwhile. Nothing here takes real time, and the same history runs in the same order each time.
+A process is a Lambda invocation or an execution. Its threads are greenlets: they run until they wait, and all others
+run meanwhile. Nothing here takes real time, and the same history runs in the same order each time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from greenlet import getcurrent, greenlet
 EPOCH = 1_800_000_000.0  # the virtual second 0
 
 
-class Killed(BaseException):  # noqa: N818  (no error of the program: `except Exception` must not see it)
+class Killed(BaseException):  # `except Exception` must not see it
     """Unwinds the threads of a process that was killed. What their `finally` blocks ask for has no effect."""
 
 

@@ -106,5 +106,3 @@ def _delay(process: Running) -> float:
     """Seconds of one way: some milliseconds, seldom some seconds."""
     chance = process.world.scheduler.chance("way")
     return 0.005 + 0.03 * chance if chance < 0.98 else 100 * (chance - 0.98)
-
-

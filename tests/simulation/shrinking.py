@@ -32,7 +32,7 @@ def _simpler(history: History) -> Iterator[History]:
     for start in range(len(faults)):
         yield change(faults=faults[:start] + faults[start + 1 :])
     for size in (4, 2, 1):
-        for start in range(0, len(acts) - size + 1):
+        for start in range(len(acts) - size + 1):
             yield change(acts=acts[:start] + acts[start + size :])
     if history.delays:
         yield change(delays=0)

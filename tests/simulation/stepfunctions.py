@@ -36,7 +36,7 @@ class StateError(Exception):
 
 
 class Execution:
-    """One execution. `at` is the top-level state that it is in, with its input and variables: a redrive goes on there."""
+    """One execution. `at`: the top-level state that it is in, with its input and variables. A redrive goes on there."""
 
     def __init__(self, world: World, name: str, input_: Any) -> None:
         self.world, self.name, self.input = world, name, input_
@@ -169,7 +169,9 @@ class Execution:
                 return {"Payload": invocation.result}
             else:
                 name, message = invocation.error
-                cause = message if name.startswith("Lambda.") else json.dumps({"errorType": name, "errorMessage": message})
+                cause = (
+                    message if name.startswith("Lambda.") else json.dumps({"errorType": name, "errorMessage": message})
+                )
                 error = StateError(name, cause)
             rule = _matching(state.get("Retry", ()), error)
             if rule is None or tried[id(rule)] >= rule["MaxAttempts"]:

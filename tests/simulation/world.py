@@ -51,6 +51,7 @@ class World:
         self.undelivered = 0  # notifications on their way to the queue
         self.recipe = "A"
         self.deploy_address("")
+        self.deploy_memory(SETTINGS.functions["ValidateFunction"].memory)
         self.recipes: dict[str, Any] = {function: recipes("A") for function in SHORT_NAMES.values()}
         versioning: Literal["", "Enabled"] = "Enabled" if history.versioned else ""
         self.source, self.output = Bucket(versioning, self._notify), Bucket("", lambda *_: None)
@@ -108,6 +109,18 @@ class World:
             if hasattr(module, "PUBLIC_BASE_URL"):
                 vars(module)["PUBLIC_BASE_URL"] = address
 
+    def deploy_memory(self, megabytes: int) -> None:
+        self.memory = megabytes
+        for module in self.code.values():
+            if hasattr(module, "VALIDATE_MEMORY_MB"):
+                vars(module)["VALIDATE_MEMORY_MB"] = megabytes
+
+    def demanded(self) -> dict[str, Any]:
+        """The recipe that outputs should follow, with the limit that memory sets."""
+        recipe = recipes(self.recipe)["recipes"]["default"]
+        usable = int(0.6 * self.memory) - 160  # as ValidateImage reckons
+        return {**recipe, "limits": {**recipe["limits"], "memory": usable}}
+
     def send(self, event: str, key: str, version_id: str | None, source: str = "aws:s3") -> None:
         """Put a notification into the upload queue."""
         named = {"key": quote_plus(key, safe="/"), **({"versionId": version_id} if version_id else {})}
@@ -138,7 +151,9 @@ class World:
         message = json.loads(json.loads(params["Message"])["default"])
         attempt = (message["job_id"], int(message["round"]), int(message["attempt"]))
         standing = self._standing(message["source"]["key"])
-        self.published.append(Published(self.scheduler.now, message["source"]["key"], message["status"], attempt, standing))
+        self.published.append(
+            Published(self.scheduler.now, message["source"]["key"], message["status"], attempt, standing)
+        )
         self.log(f"SNS: {message['status']} {attempt}")
         return {"MessageId": str(len(self.published))}
 
