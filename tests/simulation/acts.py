@@ -81,9 +81,9 @@ class Acts:
         world = self._world
         world.recipe = act.what
 
-        def deploy(functions: list[str]) -> None:
-            world.recipes |= dict.fromkeys(functions, recipes(act.what))
-            world.log(f"deployed {act.what} to {', '.join(functions)}")
+        def deploy(functions: list[str]) -> None:  # what is newest, even if another deployment was quicker
+            world.recipes |= dict.fromkeys(functions, recipes(world.recipe))
+            world.log(f"deployed {world.recipe} to {', '.join(functions)}")
 
         parts = [["trigger"], [function for function in world.recipes if function != "trigger"]]
         first, second = parts if act.seconds >= 0 else parts[::-1]

@@ -19,7 +19,6 @@ _ACTS = {
     "enable": 1,
     "expire": 2,
     "recipe": 6,
-    "memory": 1,
     "address": 1,
     "move": 2,
     "pause": 4,
@@ -70,7 +69,7 @@ _KINDS = [
 
 def history(seed: int) -> History:
     chance = random.Random(seed)
-    acts = tuple(_acts(chance))
+    acts = tuple(sorted(_acts(chance), key=lambda act: act.at))
     end = acts[-1].at
     faults = tuple(fault for _ in range(chance.choice([0, 1, 1, 2, 3, 5])) for fault in _faults(chance, end))
     return History(
@@ -86,6 +85,9 @@ def history(seed: int) -> History:
 
 def _acts(chance: random.Random) -> Iterator[Act]:
     moment = 1.0
+    if chance.random() < 0.05:  # a set that was accepted stays, so memory is not lowered later
+        yield Act(0.0, "memory", "", "1024")
+        yield Act(round(chance.uniform(0, 300), 1), "memory", "", "1769")
     for number in range(chance.randint(2, 9)):
         kind = "put" if not number else chance.choices(list(_ACTS), list(_ACTS.values()))[0]
         key = NEIGHBOUR if chance.random() < 0.15 else KEY
@@ -100,8 +102,6 @@ def _act(chance: random.Random, at: float, kind: str, key: str) -> Iterator[Act]
         yield Act(at, kind, key, chance.choice(_BODIES))
     elif kind == "recipe":
         yield Act(at, kind, "", chance.choice("ABC"), round(chance.uniform(-20, 20), 1))
-    elif kind == "memory":
-        yield Act(at, kind, "", chance.choice(["1024", "1769"]))
     elif kind == "address":
         yield Act(at, kind, "", chance.choice(["", "https://images.example.com"]))
     elif kind == "pause":

@@ -21,7 +21,8 @@ def problems(source: Bucket, output: Bucket, key: str, recipe: Mapping[str, Any]
     version = wanted(versions, recipe)
     # Refused, and replaced what it was uploaded over: there is nothing older to go back to.
     replaced = version is None and [(each.id, each.body is None) for each in versions] == [("null", False)]
-    if failed or replaced or (versions and versions[0].expired):
+    expired = versions[0].expired if versions else key in source.expired
+    if failed or replaced or expired:
         return _torn(folder, files) if files else []  # whatever set stood may stay
     if version is None:
         return [f"files of a source that is gone or refused: {', '.join(sorted(files))}"] if files else []

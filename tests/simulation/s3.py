@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any, Literal
 
@@ -19,7 +20,13 @@ class Version:
 
     id: str
     body: bytes | None
+    moment: float  # epoch seconds
     expired: bool = False
+
+    @property
+    def modified(self) -> datetime:
+        """S3 gives whole seconds."""
+        return datetime.fromtimestamp(int(self.moment), UTC)
 
     @property
     def etag(self) -> str:
@@ -29,10 +36,16 @@ class Version:
 class Bucket:
     """Objects by key, and their versions, newest first. `report(event, key, version)` hears of each change."""
 
-    def __init__(self, versioning: Literal["", "Enabled", "Suspended"], report: Callable[..., None]) -> None:
+    def __init__(
+        self,
+        versioning: Literal["", "Enabled", "Suspended"],
+        report: Callable[..., None] = lambda *_: None,
+        now: Callable[[], float] = lambda: 0.0,
+    ) -> None:
         self.versioning = versioning
         self.objects: dict[str, list[Version]] = {}
-        self._report = report
+        self.expired: set[str] = set()  # keys that a lifecycle rule has removed without a trace
+        self._report, self._now = report, now
         self._made = 0
         self._order: dict[tuple[str, str], int] = {}  # when the newest version of this key and id was made
 
@@ -42,7 +55,8 @@ class Bucket:
         return versions[0] if versions and versions[0].body is not None else None
 
     def put(self, key: str, body: bytes) -> Version:
-        version = Version(self._place(key), body)
+        version = Version(self._place(key), body, self._now())
+        self.expired.discard(key)
         self.objects.setdefault(key, []).insert(0, version)
         self._report("ObjectCreated:Put", key, version.id)
         return version
@@ -50,10 +64,13 @@ class Bucket:
     def delete(self, key: str, *, expired: bool = False) -> Version | None:
         """Delete the object: with versioning that adds a marker. A lifecycle rule (`expired`) reports nothing."""
         if not self.versioning:
-            if self.objects.pop(key, None) and not expired:
+            existed = self.objects.pop(key, None)
+            if expired:
+                self.expired.add(key)
+            elif existed:
                 self._report("ObjectRemoved:Delete", key, "null")
             return None
-        marker = Version(self._place(key), None, expired)
+        marker = Version(self._place(key), None, self._now(), expired)
         self.objects.setdefault(key, []).insert(0, marker)
         if not expired:
             self._report("ObjectRemoved:DeleteMarkerCreated", key, marker.id)
@@ -108,7 +125,12 @@ class S3:
         return self._described(bucket, version) | {"Body": BytesIO(version.body or b"")}
 
     def _described(self, bucket: Bucket, version: Version) -> Params:
-        facts: Params = {"ETag": f'"{version.etag}"', "ContentLength": len(version.body or b""), "Metadata": {}}
+        facts: Params = {
+            "ETag": f'"{version.etag}"',
+            "ContentLength": len(version.body or b""),
+            "LastModified": version.modified,
+            "Metadata": {},
+        }
         return facts | ({"VersionId": version.id} if bucket.versioning else {})
 
     def _PutObject(self, bucket: Bucket, params: Params) -> Params:  # noqa: N802
@@ -150,7 +172,7 @@ class S3:
         answer: Params = {"IsTruncated": len(rows) > room}
         for key, version in rows[:room]:
             newest = bucket.objects[key][0] is version
-            row = {"Key": key, "VersionId": version.id, "IsLatest": newest}
+            row = {"Key": key, "VersionId": version.id, "IsLatest": newest, "LastModified": version.modified}
             if version.body is None:
                 answer.setdefault("DeleteMarkers", []).append(row)
             else:
@@ -172,7 +194,9 @@ class S3:
             if delimiter and delimiter in rest:
                 folders.add(prefix + rest.partition(delimiter)[0] + delimiter)
             else:
-                contents.append({"Key": key, "Size": len(bucket.objects[key][0].body or b"")})
+                version = bucket.objects[key][0]
+                facts = {"ETag": f'"{version.etag}"', "LastModified": version.modified}
+                contents.append({"Key": key, "Size": len(version.body or b""), **facts})
         room = params.get("MaxKeys", 1000)
         answer: Params = {"IsTruncated": len(contents) > room, "KeyCount": min(len(contents), room)}
         if contents:

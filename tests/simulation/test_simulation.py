@@ -49,8 +49,8 @@ class Buckets:
     """A source and its outputs, for the oracle."""
 
     def __init__(self, versioning: str = "Enabled") -> None:
-        self.source = Bucket(versioning, lambda *_: None)  # type: ignore[arg-type]
-        self.output = Bucket("", lambda *_: None)
+        self.source = Bucket(versioning)  # type: ignore[arg-type]
+        self.output = Bucket("")
         recipe = recipes("A")["recipes"]["default"]
         self.recipe = {**recipe, "limits": {**recipe["limits"], "memory": 901}}
 
