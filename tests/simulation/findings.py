@@ -21,12 +21,14 @@ def _history(
     *acts: tuple[float, str, str] | tuple[float, str, str, float],
     faults: tuple[Fault, ...] = (),
     versioned: bool = True,
+    express: bool = False,
 ) -> History:
     everywhere = {"recipe", "pause", "resume", "suspend", "enable", "redrive", "move", "restart", "address", "memory"}
     return History(
         tuple(Act(at, kind, "" if kind in everywhere else KEY, what, *seconds) for at, kind, what, *seconds in acts),
         faults,
         versioned=versioned,
+        express=express,
     )
 
 
@@ -75,6 +77,7 @@ FINDINGS = {
             faults=(Fault("outage", "optimize", "PutObject manifest.json", seconds=1200),),
         )
     ),
+    "a recipe makes fewer files": Finding(_history((1, "recipe", "B"), (2, "put", GOOD), (60, "recipe", "A"))),
     "the message of a delete is lost": Finding(
         _history((1, "put", GOOD), (60, "delete", ""), faults=(Fault("lost", "message", nth=2),))
     ),
@@ -114,12 +117,47 @@ FINDINGS = {
             faults=(Fault("aborted", "execution", seconds=0.3),),
         )
     ),
+    "an execution is restarted just before its lease ends": Finding(
+        _history(
+            (1, "put", GOOD),
+            (300, "put", OTHER),
+            (383, "restart", ""),
+            faults=(
+                Fault("crash after", "trigger", "StartExecution"),
+                Fault("aborted", "execution", seconds=0.3),
+                Fault("stalls", "optimize", "PutObject small.jpg", seconds=45),
+            ),
+        )
+    ),
+    "the connection to a run is lost": Finding(
+        _history(
+            (1, "put", GOOD),
+            (3, "put", OTHER),
+            faults=(
+                Fault("answer lost", "trigger", "StartSyncExecution"),
+                Fault("stalls", "optimize", "PutObject small.jpg", seconds=40),
+            ),
+            express=True,
+        )
+    ),
+    "an overwrite is taken back during a run, without versions": Finding(
+        _history((1, "put", GOOD), (1.9, "put", OTHER), (2.4, "put", GOOD), versioned=False)
+    ),
     # An attempt was told as two things.
     "the last word about an attempt cannot be written": Finding(
         _history((1, "put", GOOD), faults=(Fault("outage", "notify", "UpdateItem", seconds=900),))
     ),
     "a message cannot be published": Finding(
         _history((1, "put", GOOD), faults=(Fault("outage", "notify", "Publish", seconds=900),))
+    ),
+    "the refusal of the last attempt cannot be written": Finding(
+        _history(
+            (1, "put", BAD),
+            faults=(
+                Fault("outage", "validate", "GetObject", seconds=300),
+                Fault("unreachable", "notify", "UpdateItem", 5, 3),
+            ),
+        )
     ),
     # A set that was harmed was taken for whole.
     "a rendition is removed by hand": Finding(_history((1, "put", GOOD), (60, "deface", "small.jpg"))),

@@ -9,12 +9,15 @@ import copy
 import importlib
 import importlib.machinery
 import importlib.util
+import json
 import os
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 from unittest import mock
@@ -26,13 +29,13 @@ from tests.simulation import pixels, shims
 from tests.simulation.scheduler import current
 from tests.simulation.settings import SETTINGS
 
-FUNCTIONS = ROOT / "functions"
+FUNCTIONS, MACHINE = ROOT / "functions", ROOT / "statemachine/process_image.asl.json"
 Code = Mapping[str, ModuleType]
 
 
 @dataclass(frozen=True)
 class Edit:
-    """`old`, which occurs once in the module's source, becomes `new`."""
+    """`old`, which occurs once in the module's source, becomes `new`. The module "statemachine": the definition."""
 
     module: str
     old: str
@@ -41,6 +44,18 @@ class Edit:
 
 class EditError(Exception):
     """An edit does not fit the module: it has changed."""
+
+
+def edited(text: str, edits: Sequence[Edit]) -> str:
+    for edit in edits:
+        if text.count(edit.old) != 1:
+            raise EditError(f"{edit.module}: {edit.old!r} occurs {text.count(edit.old)} times")
+        text = text.replace(edit.old, edit.new)
+    return text
+
+
+class MissingStandInError(BaseException):
+    """The functions use something of the engine that pixels.MODULES does not have. No function may catch this."""
 
 
 class CurrentRecipes(dict[str, Any]):
@@ -72,16 +87,15 @@ def load(express: bool, edits: tuple[Edit, ...] = ()) -> Code:
         code = {name: module for name, module in sys.modules.items() if _is_ours(name)}
     for module in code.values():
         shims.install(module)
+    code["statemachine"] = machine = ModuleType("statemachine")
+    text = edited(MACHINE.read_text("utf-8"), [edit for edit in edits if edit.module == machine.__name__])
+    vars(machine)["definition"] = json.loads(text)
     return code
 
 
 @lru_cache
 def resolved(recipe: str) -> dict[str, Any]:
     """recipes.json with this one recipe, with all defaults: see history.RECIPES."""
-    import json
-    import tempfile
-    from pathlib import Path
-
     with _apart():
         sys.meta_path.insert(0, finder := _Finder(()))
         try:
@@ -156,6 +170,12 @@ class _StandIn:
 
     def exec_module(self, module: ModuleType) -> None:
         vars(module).update(pixels.MODULES[self._name])
+        vars(module)["__getattr__"] = self._missing
+
+    def _missing(self, name: str) -> None:
+        if not name.startswith("__"):
+            raise MissingStandInError(f"{self._name}.{name}")
+        raise AttributeError(name)
 
 
 class _Edited(importlib.machinery.SourceFileLoader):
@@ -164,9 +184,4 @@ class _Edited(importlib.machinery.SourceFileLoader):
         self._edits = edits
 
     def get_code(self, fullname: str) -> CodeType:
-        text = self.get_data(self.path).decode()
-        for edit in self._edits:
-            if text.count(edit.old) != 1:
-                raise EditError(f"{edit.module}: {edit.old!r} occurs {text.count(edit.old)} times")
-            text = text.replace(edit.old, edit.new)
-        return compile(text, self.path, "exec", dont_inherit=True)
+        return compile(edited(self.get_data(self.path).decode(), self._edits), self.path, "exec", dont_inherit=True)

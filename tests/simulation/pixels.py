@@ -97,7 +97,7 @@ def _work(what: str) -> None:
 MODULES: dict[str, dict[str, Any]] = {
     "engine.sandbox": {"inspect": inspect},
     "engine.decoding": {"decode": decode},
-    "engine.resizing": {"renditions": renditions},
+    "engine.resizing": {"renditions": renditions, "dimensions": lambda source, size: (size["width"], size["height"])},
     "engine.filters": {
         "filtered": filtered,
         "filtered_sizes": lambda recipe: recipe["sizes"],

@@ -71,7 +71,7 @@ def _try(client: Any, process: Running, operation: str, params: dict[str, Any], 
     except Exception as error:
         process.world.mistakes.append(error)
         raise
-    if operation == "StartSyncExecution" and not refusal:
+    if operation == "StartSyncExecution" and not refusal and kind != "answer lost":
         answer = _sync(process, answer, timeout)
     if kind == "crash after":
         process.die()

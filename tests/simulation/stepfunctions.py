@@ -7,7 +7,6 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from darkroom.project import ROOT
 from tests.simulation.jsonata import evaluate
 from tests.simulation.refusals import Refusal
 from tests.simulation.scheduler import Process, Signal, Thread
@@ -15,7 +14,6 @@ from tests.simulation.scheduler import Process, Signal, Thread
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-DEFINITION = json.loads((ROOT / "statemachine/process_image.asl.json").read_text("utf-8"))
 _COMMON = {"Type", "Next", "End", "Output", "Assign", "Comment"}
 # The fields that are simulated: a definition with others must not pass for simulated.
 _FIELDS = {
@@ -41,7 +39,7 @@ class Execution:
     def __init__(self, world: World, name: str, input_: Any) -> None:
         self.world, self.name, self.input = world, name, input_
         self.status = "RUNNING"
-        self.at: tuple[str, Any, dict[str, Any]] = (DEFINITION["StartAt"], input_, {})
+        self.at: tuple[str, Any, dict[str, Any]] = (world.definition["StartAt"], input_, {})
         self._failure: dict[str, str] = {}
         self.run()
 
@@ -52,7 +50,7 @@ class Execution:
         self.process = process = Process(scheduler, "execution")
         self.world.processes.append(process)
         process.thread(self._work)
-        scheduler.after(DEFINITION["TimeoutSeconds"], lambda: self.end("TIMED_OUT", process))
+        scheduler.after(self.world.definition["TimeoutSeconds"], lambda: self.end("TIMED_OUT", process))
         fault = self.world.faults.next("execution")
         if fault and fault.kind == "aborted":
             scheduler.after(fault.seconds, lambda: self.end("ABORTED", process))
@@ -70,7 +68,7 @@ class Execution:
 
     def _work(self) -> None:
         try:
-            self._states(DEFINITION, *self.at, top=True)
+            self._states(self.world.definition, *self.at, top=True)
             status = "SUCCEEDED"
         except StateError as error:
             self._failure = {"error": error.error, "cause": error.cause}

@@ -39,6 +39,7 @@ class Published:
 class World:
     def __init__(self, history: History, code: Code, *, narrate: bool = False) -> None:
         self.history, self.code = history, code
+        self.definition = vars(code["statemachine"])["definition"]
         self.scheduler = Scheduler(history.delays)
         self.faults = Faults(history.faults, self.scheduler)
         self.lines: list[str] | None = [] if narrate else None
