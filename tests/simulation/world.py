@@ -108,13 +108,13 @@ class World:
     def deploy_address(self, address: str) -> None:
         self.address = address
         for module in self.code.values():
-            if hasattr(module, "PUBLIC_BASE_URL"):
+            if "PUBLIC_BASE_URL" in vars(module):
                 vars(module)["PUBLIC_BASE_URL"] = address
 
     def deploy_memory(self, megabytes: int) -> None:
         self.memory = megabytes
         for module in self.code.values():
-            if hasattr(module, "VALIDATE_MEMORY_MB"):
+            if "VALIDATE_MEMORY_MB" in vars(module):
                 vars(module)["VALIDATE_MEMORY_MB"] = megabytes
 
     def demanded(self) -> dict[str, Any]:
