@@ -21,6 +21,7 @@ from tests.simulation import generating, hot_key, mutants, playing
 from tests.simulation.checks import Problem
 from tests.simulation.findings import FINDINGS
 from tests.simulation.history import History
+from tests.simulation.loading import EditError
 from tests.simulation.shrinking import shrunk
 
 CHUNK = 50
@@ -95,7 +96,11 @@ def _seeded(seed: int) -> tuple[int, list[Problem]]:
 
 def _found(task: tuple[int, int]) -> tuple[int, str | None]:
     index, histories = task
-    return index, mutants.find(mutants.MUTANTS[index], histories)
+    try:
+        return index, mutants.find(mutants.MUTANTS[index], histories)
+    except EditError as error:
+        print(error, file=sys.stderr)
+        return index, None
 
 
 def _fails(history: History, kind: str) -> bool:

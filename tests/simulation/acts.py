@@ -118,6 +118,7 @@ class Acts:
         newest = self._world.source.newest(act.key)
         if newest:
             version_id = None if newest.id == "null" else newest.id
+            self._world.forced[act.key] = self._world.scheduler.now
             self._world.send("ObjectCreated:Force", act.key, version_id, source="darkroom")
 
     def redrive(self, act: Act) -> None:

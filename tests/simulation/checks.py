@@ -39,6 +39,15 @@ def outputs(world: World) -> Iterator[Problem]:
             yield Problem("outputs", f"{key}: the set of a source that has expired was removed")
 
 
+def _forced(world: World) -> Iterator[Problem]:
+    """Whether sets are younger than the wish to have them made again."""
+    for key, moment in world.forced.items():
+        manifest = world.output.newest(f"processed/{key.removeprefix('raw/')}/manifest.json")
+        wanted = oracle.wanted(world.source.objects.get(key, []), world.demanded())
+        if manifest and wanted and not _was_given_up(world, key) and manifest.moment < moment:
+            yield Problem("outputs", f"{key}: the set was not made again")
+
+
 def _addresses(world: World) -> Iterator[Problem]:
     """Whether manifests name the current PublicBaseUrl."""
     start = f'src=\\"{world.address}/processed/' if world.address else 'src=\\"processed/'
@@ -52,6 +61,7 @@ def _addresses(world: World) -> Iterator[Problem]:
 def all_of(world: World) -> Iterator[Problem]:
     yield from outputs(world)
     yield from _addresses(world)
+    yield from _forced(world)
     yield from _records(world)
     yield from _told(world)
     yield from _paced(world)

@@ -161,6 +161,7 @@ FINDINGS = {
     ),
     # A set that was harmed was taken for whole.
     "a rendition is removed by hand": Finding(_history((1, "put", GOOD), (60, "deface", "small.jpg"))),
+    "a whole set is to be made again": Finding(_history((1, "put", GOOD), (60, "force", ""))),
     "the public address changes": Finding(_history((1, "put", GOOD), (60, "address", "https://images.example.com"))),
     "a manifest is cut short": Finding(_history((1, "put", GOOD), (60, "edit", "half"))),
     "a manifest is another key's": Finding(_history((1, "put", GOOD), (60, "edit", "other key"))),

@@ -71,7 +71,7 @@ def history(seed: int) -> History:
     chance = random.Random(seed)
     acts = tuple(sorted(_acts(chance), key=lambda act: act.at))
     end = acts[-1].at
-    faults = tuple(fault for _ in range(chance.choice([0, 1, 1, 2, 3, 5])) for fault in _faults(chance, end))
+    faults = tuple(fault for _ in range(chance.choice([0, 1, 1, 2, 3, 4, 6])) for fault in _faults(chance, end))
     return History(
         acts,
         faults,
@@ -88,7 +88,7 @@ def _acts(chance: random.Random) -> Iterator[Act]:
     if chance.random() < 0.05:  # a set that was accepted stays, so memory is not lowered later
         yield Act(0.0, "memory", "", "1024")
         yield Act(round(chance.uniform(0, 300), 1), "memory", "", "1769")
-    for number in range(chance.randint(2, 9)):
+    for number in range(chance.randint(2, 12)):
         kind = "put" if not number else chance.choices(list(_ACTS), list(_ACTS.values()))[0]
         key = NEIGHBOUR if chance.random() < 0.15 else KEY
         yield from _act(chance, round(moment, 1), kind, key)

@@ -64,7 +64,12 @@ MUTANTS = [
         "standing = outputs.standing(held.key)\n"
         "    files = {**outputs.lists(standing.manifest), name: 0} if standing.manifest else {}\n    if files:",
     ),
-    _mutant("a lost delete cannot be asked for again", "trigger.reconcile", "any(notice.asked or marker", "any(marker"),
+    _mutant(
+        "a lost delete cannot be asked for again",
+        "trigger.reconcile",
+        "if notice.asked or marker is None:",
+        "if marker is None:",
+    ),
     _mutant(
         "a new set keeps what the old one had more", "trigger.reconcile", "_clear(held, made)\n    if", "pass\n    if"
     ),
@@ -125,8 +130,14 @@ MUTANTS = [
     _mutant(
         "files are not looked for",
         "trigger.reconcile",
-        "whole = listed.items() <=",
-        "whole = True or listed.items() <=",
+        "held.torn = not listed.items() <= _clear(held, listed).items()",
+        "_clear(held, listed)",
+    ),
+    _mutant(
+        "force makes nothing again",
+        "trigger.reconcile",
+        'if look.forced_at > clock.epoch(document["created_at"]):',
+        "if False:",
     ),
     _mutant("an edited manifest counts", "pipeline.manifest", 'document["digest"] != _digest(document)', "False"),
     _mutant(
@@ -159,8 +170,8 @@ MUTANTS = [
     _mutant(
         "an expired original takes its set along",
         "trigger.reconcile",
-        "if not asked and not held.torn:",
-        "if False:",
+        "stays = not any(_is_removal(notice, marker, standing.manifest) for notice in removals)",
+        "stays = not removals",
     ),
     _mutant(
         "a lease is taken although another invocation holds it",
@@ -180,8 +191,8 @@ MUTANTS = [
     _mutant(
         "a changed recipe makes no new set",
         "trigger.reconcile",
-        'or document["recipe"]["hash"] != recipe["hash"]:',
-        ":",
+        'if held.torn or document is None or document["recipe"]["hash"] != recipe["hash"]:',
+        "if held.torn or document is None:",
     ),
     _mutant(
         "a set of other bytes stands",

@@ -48,6 +48,7 @@ class World:
         self.starts: list[tuple[str, float]] = []  # names of executions, and when they were started
         self.repeated: list[str] = []  # executions that were started although an earlier attempt's set stood
         self.published: list[Published] = []
+        self.forced: dict[str, float] = {}  # keys, and when somebody last asked to make their set again
         self.kept: set[str] = set()  # keys of which the set must stay, although the source has expired
         self.undelivered = 0  # notifications on their way to the queue
         self.recipe = "A"
