@@ -73,6 +73,8 @@ def _random(pool: multiprocessing.pool.Pool, seeds: range) -> dict[int, list[Pro
             if len(failures) <= SHOWN:
                 history = shrunk(generating.history(seed), lambda each, kind=found[0].kind: _fails(each, kind))  # type: ignore[misc]
                 _show(f"seed {seed}", history, playing.problems(history))
+            else:
+                print(f"seed {seed}: {found[0]}", flush=True)
         if number % 5000 == 4999:
             print(f"{number + 1} histories in {time.monotonic() - began:.0f} s, {len(failures)} wrong", flush=True)
     return failures
