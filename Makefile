@@ -53,6 +53,9 @@ soak: $(PROJECT) $(EMULATOR) ## Measure delivery under injected faults, in under
 fuzz: $(PROJECT) ## Bad input by the thousand, in minutes; ARGS="--seed 2 --mutants 2000"
 	@PYTHONPATH=functions:. $(PYTHON) -m tests.hostile $(ARGS)
 
+simulate: $(PROJECT) ## Histories by the thousand on simulated services, in ten minutes; ARGS="--histories 2000 --seed 7"
+	@$(PYTHON) -m tests.simulation $(ARGS)
+
 bench: $(PROJECT) $(BENCH) ## This engine beside sharp, libvips and naive Pillow, in ten minutes
 	@PYTHONPATH=functions:. $(PYTHON) -m bench
 
@@ -65,7 +68,7 @@ clean: ## End all local stacks, and remove what was installed and built (not out
 	  name=$${lock%/lock}; test ! -e "$$lock" || $(DARKROOM) --stack "$${name#.darkroom/}" down || true; done  # it fails without a working .venv
 	rm -rf .venv .darkroom .aws-sam .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help install demo test check format up down invoke build deploy soak fuzz bench picture clean
+.PHONY: help install demo test check format up down invoke build deploy soak fuzz simulate bench picture clean
 
 # ------------------------------------------------------------------------------------ used by the targets
 

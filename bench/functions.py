@@ -20,6 +20,7 @@ _VARIABLES = (
 ENVIRONMENT = {
     **dict.fromkeys(_VARIABLES.split(), "x"),
     **dict.fromkeys(["MAX_ATTEMPTS", "WAIT_SECONDS", "LEASE_SECONDS", "SETTLE_SECONDS", "HEARTBEAT_SECONDS"], "1"),
+    "VALIDATE_MEMORY_MB": "1",
     "BACKOFF_SECONDS": "1,1,1",
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_ACCESS_KEY_ID": "x",

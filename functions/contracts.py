@@ -263,6 +263,7 @@ class Record(TypedDict, total=False):
     code: str  # of REJECTED and FAILED
     reason: str
     judge: Judge  # of REJECTED
+    below: str  # of REJECTED: the version to look at next; this judge has refused all between
     decision: Decision  # while it is PROCESSING: what is being told
     last_failure: Failure
     result: Result

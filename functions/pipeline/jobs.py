@@ -212,6 +212,12 @@ def retire(version: SourceVersion, status: Status, *, finished: bool = False) ->
     return True
 
 
+def skip(version: SourceVersion, below: str) -> None:
+    """Record for a REJECTED version that all between it and `below` are refused too: the next look need not ask."""
+    with suppress(dynamodb.exceptions.ConditionalCheckFailedException):
+        _update(version, {"below": below}, condition="#status = :rejected", values={":rejected": "REJECTED"})
+
+
 def expire(version: SourceVersion) -> None:
     """Let the record of a version whose set was replaced expire."""
     with suppress(dynamodb.exceptions.ConditionalCheckFailedException):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,24 +40,30 @@ class ChangedError(Exception):
     """The object is no longer the one that the caller read: nothing was written."""
 
 
-def versions(bucket: str, key: str) -> Iterator[Source]:
-    """The versions of a source, the newest first, down to its last delete marker. Only the older ones are listed."""
-    newest = head(bucket, key)
-    source = newest
-    while source:
-        yield source
-        source = _older(source)
-
-
-def head(bucket: str, key: str) -> Source | None:
-    """The newest version of a source as it is now, or None if there is none."""
+def head(bucket: str, key: str, version_id: str | None = None) -> Source | None:
+    """A version of a source, the newest by default, as it is now; None if there is none."""
+    which: Any = {"VersionId": version_id} if version_id else {}
     try:
-        answer = s3.head_object(Bucket=bucket, Key=key)
+        answer = s3.head_object(Bucket=bucket, Key=key, **which)
     except ClientError as error:
         if error.response["Error"]["Code"] in ABSENT:
             return None
         raise
     return _source(bucket, key, {"VersionId": "null", "Size": answer["ContentLength"], **answer})
+
+
+def older(source: Source) -> Source | None:
+    """The version just below one of a source; None if there is none, or if a delete marker lies between."""
+    # One entry a page: the answer has versions and delete markers in separate lists, without their common order.
+    answer = s3.list_object_versions(
+        Bucket=source["bucket"],
+        Prefix=source["key"],
+        KeyMarker=source["key"],
+        VersionIdMarker=source["version_id"],
+        MaxKeys=1,
+    )
+    below = answer.get("Versions", [])
+    return _source(source["bucket"], source["key"], below[0]) if below and below[0]["Key"] == source["key"] else None
 
 
 @dataclass(frozen=True)
@@ -156,20 +162,6 @@ def delete(bucket: str, keys: Iterable[str]) -> None:
         )
         if errors := answer.get("Errors"):
             raise RuntimeError(f"could not remove {len(errors)} objects, the first of them: {errors[0]}")
-
-
-def _older(source: Source) -> Source | None:
-    """The version just below one, or None if there is none or a delete marker lies between."""
-    # One entry a page: the answer has versions and delete markers in separate lists, without their common order.
-    answer = s3.list_object_versions(
-        Bucket=source["bucket"],
-        Prefix=source["key"],
-        KeyMarker=source["key"],
-        VersionIdMarker=source["version_id"],
-        MaxKeys=1,
-    )
-    below = answer.get("Versions", [])
-    return _source(source["bucket"], source["key"], below[0]) if below and below[0]["Key"] == source["key"] else None
 
 
 def _source(bucket: str, key: str, version: Any) -> Source:

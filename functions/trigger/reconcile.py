@@ -68,23 +68,33 @@ def _reconcile(look: Look) -> Verdict:
     verdict: Verdict = DONE
     _account_for_last_attempt(held)
     left_open = held.version_id
-    for source in storage.versions(SOURCE_BUCKET, held.key):
+    source = storage.head(SOURCE_BUCKET, held.key)
+    while source:
         look.versions.append(source["version_id"])
         found = _bring_in_line(look, source)
-        if isinstance(found, Refused):
-            continue
         if isinstance(found, Park):
             verdict, parked = found, source["version_id"]
-            if held.torn:  # a version that cannot be made must not leave a mix behind
-                continue
         elif isinstance(found, Later):
             verdict = found
-        break
+        # A version that cannot be made must not leave a mix behind.
+        if not isinstance(found, Refused) and not (isinstance(found, Park) and held.torn):
+            break
+        source = _below(look, source, found)
     else:
         _without_a_version(look)
     _retire_others(look, left_open)
+    if len(look.versions) > 2 and not parked:
+        jobs.skip(_version(held.key, look.versions[0]), look.versions[-1])
     held.version_id = parked or held.version_id
     return verdict
+
+
+def _below(look: Look, source: Source, found: Refused | Park) -> Source | None:
+    """The next version to look at. A key with a thousand refused uploads is not asked about each of them again."""
+    skipped = found.below if isinstance(found, Refused) else None
+    if skipped and skipped not in look.versions and (below := storage.head(SOURCE_BUCKET, look.held.key, skipped)):
+        return below
+    return storage.older(source)
 
 
 def _bring_in_line(look: Look, source: Source) -> Verdict | Refused:

@@ -41,7 +41,9 @@ class Park:
 
 @dataclass(frozen=True)
 class Refused:
-    """The version is not acceptable: the one below it is wanted."""
+    """The version is not acceptable: one below it is wanted. All above `below` are known to be refused too."""
+
+    below: str | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def decide(
     if look.forced_at > started(record) or not same_bytes(cast("Source", record["source"]), source):
         return again
     if record["status"] == "REJECTED":
-        return Refused() if record.get("judge") == judge else again
+        return Refused(record.get("below")) if record.get("judge") == judge else again
     if record["recipe"]["hash"] != judge["recipe"]:
         return again
     if record["status"] == "QUEUED":

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.client import BaseClient
 from moto.s3.models import s3_backends
 
 from pipeline import recipes, storage
@@ -292,3 +293,63 @@ def test_the_record_of_a_refusal_expires(cloud: Any, workflow: Workflow) -> None
     version = cloud.upload(KEY)
     deliver(message(record(KEY, version)))
     assert job_records(cloud)[version]["expires_at"] > 0
+
+
+def calls_of_a_look(cloud: Any, event: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> int:
+    """How often a message makes the trigger call S3 and DynamoDB."""
+    calls, original = [], BaseClient._make_api_call
+
+    def counted(client: Any, operation: str, params: Any) -> Any:
+        calls.append(operation)
+        return original(client, operation, params)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BaseClient, "_make_api_call", counted)
+        assert deliver(message(event)) == []
+    return len(calls)
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_a_look_costs_the_same_however_many_uploads_were_refused(
+    cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch, good: bool
+) -> None:
+    if good:
+        first = cloud.upload(KEY, b"good")
+        deliver(message(record(KEY, first)))
+    costs = []
+    for number in range(8):
+        workflow.script = [workflow.reject]
+        event = record(KEY, cloud.upload(KEY, b"bad %d" % number))
+        assert deliver(message(event)) == []
+        costs.append(calls_of_a_look(cloud, event, monkeypatch))
+    assert costs[2:] == [costs[2]] * 6
+    assert not good or stored_set(cloud) == f"set of {first}"
+    assert len(workflow.started) == 8 + good
+
+
+def test_versions_that_were_refused_by_another_recipe_are_all_judged_again(
+    cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a refused record remembers about those below it counts for its judge only."""
+    versions = [cloud.upload(KEY, b"%d" % number) for number in range(4)]
+    workflow.script = [workflow.reject] * 4
+    deliver(message(record(KEY, versions[-1])))
+    assert statuses(cloud) == ["REJECTED"] * 4
+    route = recipes.route
+    monkeypatch.setattr(recipes, "route", lambda document, key: route(document, key) | {"hash": "another"})
+    workflow.script = [workflow.reject]
+    assert deliver(message(record(KEY, versions[-1]))) == []
+    assert stored_set(cloud) == f"set of {versions[-2]}"
+    assert started(workflow) == [*versions[::-1], versions[3], versions[2]]
+
+
+def test_a_version_that_was_skipped_to_and_is_gone_is_looked_for_again(cloud: Any, workflow: Workflow) -> None:
+    good, better = cloud.upload(KEY, b"good"), cloud.upload(KEY, b"better")
+    deliver(message(record(KEY, better)))
+    for number in range(3):
+        workflow.script = [workflow.reject]
+        bad = cloud.upload(KEY, b"bad %d" % number)
+        deliver(message(record(KEY, bad)))
+    cloud.delete(KEY, better)
+    assert deliver(message(record(KEY, better, "ObjectRemoved:Delete"))) == []
+    assert stored_set(cloud) == f"set of {good}"

@@ -1,0 +1,126 @@
+"""`make simulate`: thousands of histories of uploads, deletions and faults, and mutants that they must find.
+
+Ends with one line per figure:
+
+    BAR <name> <value> <limit> ok|short
+
+Seeded: the same seed plays the same histories. What fails is shrunk and printed with its seed; `--only SEED` tells that
+history's story.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import sys
+import time
+from collections.abc import Iterable
+
+from bench.bars import Bar, at_least, report
+from tests.simulation import generating, hot_key, mutants, playing
+from tests.simulation.checks import Problem
+from tests.simulation.findings import FINDINGS
+from tests.simulation.history import History
+from tests.simulation.loading import EditError
+from tests.simulation.shrinking import shrunk
+
+CHUNK = 50
+SHOWN = 5  # failures that are shrunk and printed
+UNTOLD = {"told", "record"}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="make simulate", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--seed", type=int, default=1_000_000, help="of the first random history")
+    parser.add_argument("--histories", type=int, default=20_000)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--mutant-histories", type=int, default=3_000, help="random histories to try on each mutant")
+    parser.add_argument("--only", type=int, metavar="SEED", help="play this history alone, and tell what happens")
+    args = parser.parse_args()
+    if args.only is not None:
+        return _tell(generating.history(args.only))
+    began = time.monotonic()
+    with multiprocessing.get_context("fork").Pool(args.processes) as pool:
+        wrong = dict(pool.imap_unordered(_named, FINDINGS))
+        for name, found in wrong.items():
+            _show(f"named: {name}", FINDINGS[name].history, found)
+        failures = _random(pool, range(args.seed, args.seed + args.histories))
+        caught = _caught(pool, args.mutant_histories)
+    starved = hot_key.starved()
+    print(*starved, sep="\n")
+    kinds = [{problem.kind for problem in found} for found in [*wrong.values(), *failures.values()]]
+    return report(
+        [
+            Bar("simulate.histories", args.histories + len(FINDINGS), 20_000, at_least),
+            Bar("simulate.wrong", sum(bool(found) for found in kinds), 0),
+            Bar("simulate.orphans", sum("orphan" in found for found in kinds), 0),
+            Bar("simulate.untold", sum(bool(found & UNTOLD) for found in kinds), 0),
+            Bar("simulate.starved", len(starved), 0),
+            Bar("simulate.mutants_caught", caught, len(mutants.MUTANTS), at_least),
+            Bar("simulate.seconds", time.monotonic() - began, 600),
+        ]
+    )
+
+
+def _random(pool: multiprocessing.pool.Pool, seeds: range) -> dict[int, list[Problem]]:
+    """Play random histories; returns those that failed, by seed. Prints the first ones, shrunk."""
+    began, failures = time.monotonic(), {}
+    for number, (seed, found) in enumerate(pool.imap_unordered(_seeded, seeds, chunksize=CHUNK)):
+        if found:
+            failures[seed] = found
+            if len(failures) <= SHOWN:
+                history = shrunk(generating.history(seed), lambda each, kind=found[0].kind: _fails(each, kind))  # type: ignore[misc]
+                _show(f"seed {seed}", history, playing.problems(history))
+            else:
+                print(f"seed {seed}: {found[0]}", flush=True)
+        if number % 5000 == 4999:
+            print(f"{number + 1} histories in {time.monotonic() - began:.0f} s, {len(failures)} wrong", flush=True)
+    return failures
+
+
+def _caught(pool: multiprocessing.pool.Pool, histories: int) -> int:
+    caught = 0
+    for index, finder in pool.imap(_found, [(index, histories) for index in range(len(mutants.MUTANTS))]):
+        print(f"mutant: {mutants.MUTANTS[index].fault}: {finder or 'NOT FOUND'}", flush=True)
+        caught += bool(finder)
+    return caught
+
+
+def _named(name: str) -> tuple[str, list[Problem]]:
+    return name, playing.left(FINDINGS[name])
+
+
+def _seeded(seed: int) -> tuple[int, list[Problem]]:
+    return seed, playing.problems(generating.history(seed))
+
+
+def _found(task: tuple[int, int]) -> tuple[int, str | None]:
+    index, histories = task
+    try:
+        return index, mutants.find(mutants.MUTANTS[index], histories)
+    except EditError as error:
+        print(error, file=sys.stderr)
+        return index, None
+
+
+def _fails(history: History, kind: str) -> bool:
+    return any(problem.kind == kind for problem in playing.problems(history))
+
+
+def _show(title: str, history: History, found: Iterable[Problem]) -> None:
+    problems = list(map(str, found))
+    if problems:
+        print("", title, history, *(f"  -> {problem}" for problem in problems), sep="\n", flush=True)
+
+
+def _tell(history: History) -> int:
+    played = playing.Play(history, narrate=True)
+    print(history, "", *played.lines, "", sep="\n")
+    print(*(played.problems or ["nothing is wrong"]), sep="\n")
+    return 1 if played.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

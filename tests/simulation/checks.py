@@ -1,0 +1,153 @@
+"""What must hold when a history is quiet."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from tests.simulation import oracle
+from tests.simulation.history import KEY, NEIGHBOUR
+from tests.simulation.settings import SETTINGS
+from tests.simulation.world import World
+
+# Seconds between an attempt and the next one, and how much less the clocks' difference may make of it.
+PACES, TOLERANCE = [float(pace) for pace in SETTINGS.environment["BACKOFF_SECONDS"].split(",")], 3.0
+SKEW = 5.0  # seconds by which two clocks may differ, at the most
+LARGEST_ITEM, LONGEST_LIST = 4096, 20
+BY_HAND = {"deface", "edit", "force"}
+
+
+class Problem(NamedTuple):
+    """Something that is wrong: outputs, orphan, record, told, paced, lease, item, letter, endless."""
+
+    kind: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.text}"
+
+
+def outputs(world: World) -> Iterator[Problem]:
+    """Whether each key's outputs are what its source demands."""
+    recipe = world.demanded()
+    for key in (KEY, NEIGHBOUR):
+        for problem in oracle.problems(world.source, world.output, key, recipe, failed=_was_given_up(world, key)):
+            yield Problem("orphan" if problem.startswith("orphan") else "outputs", f"{key}: {problem}")
+        manifest = world.output.newest(f"processed/{key.removeprefix('raw/')}/manifest.json")
+        if key in world.kept and not manifest:
+            yield Problem("outputs", f"{key}: the set of a source that has expired was removed")
+
+
+def _forced(world: World) -> Iterator[Problem]:
+    """Whether sets are younger than the wish to have them made again."""
+    for key, moment in world.forced.items():
+        manifest = world.output.newest(f"processed/{key.removeprefix('raw/')}/manifest.json")
+        wanted = oracle.wanted(world.source.objects.get(key, []), world.demanded())
+        if manifest and wanted and not _was_given_up(world, key) and manifest.moment < moment - SKEW:
+            yield Problem("outputs", f"{key}: the set was not made again")
+
+
+def _addresses(world: World) -> Iterator[Problem]:
+    """Whether manifests name the current PublicBaseUrl."""
+    start = f'src=\\"{world.address}/processed/' if world.address else 'src=\\"processed/'
+    for key in (KEY, NEIGHBOUR):
+        manifest = world.output.newest(f"processed/{key.removeprefix('raw/')}/manifest.json")
+        wanted = oracle.wanted(world.source.objects.get(key, []), world.demanded())
+        if manifest and wanted and not _was_given_up(world, key) and start not in (manifest.body or b"").decode():
+            yield Problem("outputs", f"{key}: the manifest has another address than {world.address!r}")
+
+
+def all_of(world: World) -> Iterator[Problem]:
+    yield from outputs(world)
+    yield from _addresses(world)
+    yield from _forced(world)
+    yield from _records(world)
+    yield from _told(world)
+    yield from _paced(world)
+    yield from _leases(world)
+    yield from _items(world)
+    for letter in world.letters.messages:
+        if "reason" not in letter.attributes:
+            yield Problem("letter", f"a message was received too often: {letter.body}")
+
+
+def _was_given_up(world: World, key: str) -> bool:
+    """Whether the job of the version that is wanted, or of one above it, has FAILED."""
+    versions = world.source.objects.get(key, [])
+    wanted = oracle.wanted(versions, world.demanded())
+    for version in versions:
+        record = world.table.items.get((key, f"job#{version.id}"), {})
+        if record.get("status", {}).get("S") == "FAILED":
+            return True
+        if version is wanted or version.body is None:
+            return False
+    return False
+
+
+def _all_records(world: World) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(key and version, {field: plain text}) of each record."""
+    for (key, item), fields in world.table.items.items():
+        if item.startswith("job#"):
+            yield f"{key} {item[4:]}", {name: next(iter(value.values())) for name, value in fields.items()}
+
+
+def _records(world: World) -> Iterator[Problem]:
+    for name, record in _all_records(world):
+        if record.get("status") in ("QUEUED", "PROCESSING"):
+            yield Problem("record", f"{name} is still {record['status']}")
+        if record.get("status") == "FAILED" and not world.faults.met:
+            yield Problem("record", f"{name} FAILED without any fault: {record.get('reason')}")
+
+
+def given_up(world: World) -> Iterator[Problem]:
+    """Jobs that FAILED, where none may."""
+    for name, record in _all_records(world):
+        if record.get("status") == "FAILED":
+            yield Problem("record", f"{name} FAILED: {record.get('code')}: {record.get('reason')}")
+
+
+def _told(world: World) -> Iterator[Problem]:
+    told: dict[Any, set[str]] = defaultdict(set)
+    for message in world.published:
+        told[message.attempt].add(message.status)
+        if message.status == "FAILED" and message.standing == message.attempt:
+            yield Problem("told", f"{message.attempt} was told FAILED, although its manifest stood")
+    for attempt, statuses in told.items():
+        if len(statuses) > 1:
+            yield Problem("told", f"{attempt} was told {' and '.join(sorted(statuses))}")
+    for name, record in _all_records(world):
+        attempt = (record.get("job_id"), int(record.get("round", 0)), int(record.get("attempt", 0)))
+        status = record.get("status")
+        if status in ("SUCCEEDED", "REJECTED", "FAILED") and attempt[2] and status not in told.get(attempt, ()):
+            yield Problem("told", f"{name} is {status}, but nobody was told about attempt {attempt[1:]}")
+
+
+def _paced(world: World) -> Iterator[Problem]:
+    rounds: dict[str, list[float]] = defaultdict(list)
+    for execution, moment in world.starts:
+        rounds[execution.rpartition("-")[0]].append(moment)
+    for name, moments in rounds.items():
+        if len(moments) > SETTINGS.max_attempts:
+            yield Problem("paced", f"round {name} had {len(moments)} attempts")
+        for (before, after), pace in zip(pairwise(moments), PACES, strict=False):
+            if after - before < pace - TOLERANCE:
+                yield Problem("paced", f"round {name}: {after - before:.1f} s between two attempts, not {pace:.0f}")
+    if not any(act.kind in BY_HAND for act in world.history.acts):
+        for execution in world.repeated:
+            yield Problem("paced", f"{execution} made a set again that stood")
+
+
+def _leases(world: World) -> Iterator[Problem]:
+    for (key, item), fields in world.table.items.items():
+        if item == "lease" and not _was_given_up(world, key):
+            yield Problem("lease", f"{key} has a lease left: {fields}")
+
+
+def _items(world: World) -> Iterator[Problem]:
+    size, item = world.table.largest
+    if size > LARGEST_ITEM:
+        yield Problem("item", f"an item of {size} bytes: {item['item']}")
+    if world.table.longest > LONGEST_LIST:
+        yield Problem("item", f"an item with a list of {world.table.longest}")

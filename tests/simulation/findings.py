@@ -1,0 +1,197 @@
+"""Histories that went wrong once, by name. Each must leave nothing wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tests.simulation.history import KEY, Act, Fault, History
+
+GOOD, OTHER, BAD, LARGE = "good 1", "good 2", "bad 1", "good 7"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`made`: no job may have FAILED at the end."""
+
+    history: History
+    made: bool = True
+
+
+def _history(
+    *acts: tuple[float, str, str] | tuple[float, str, str, float],
+    faults: tuple[Fault, ...] = (),
+    versioned: bool = True,
+    express: bool = False,
+) -> History:
+    everywhere = {"recipe", "pause", "resume", "suspend", "enable", "redrive", "move", "restart", "address", "memory"}
+    return History(
+        tuple(Act(at, kind, "" if kind in everywhere else KEY, what, *seconds) for at, kind, what, *seconds in acts),
+        faults,
+        versioned=versioned,
+        express=express,
+    )
+
+
+def _zombie(nth: int, seconds: float, operation: str, stall: float) -> tuple[Fault, ...]:
+    """The nth OptimizeImage and its retries lose their connection, and the function goes on."""
+    lost = Fault("disconnected", "optimize", nth=nth, tries=3, seconds=seconds)
+    return lost, Fault("stalls", "optimize", operation, nth, seconds=stall)
+
+
+FINDINGS = {
+    # A refusal made the outcome depend on the order of the messages.
+    "a bad upload before the good one was taken": Finding(
+        _history((1, "pause", ""), (2, "put", GOOD), (3, "put", BAD), (60, "resume", ""))
+    ),
+    "a delete is taken back after a bad upload": Finding(
+        _history((1, "put", GOOD), (60, "put", BAD), (120, "delete", ""), (180, "undelete", ""))
+    ),
+    "a delete beneath a bad upload": Finding(
+        _history((1, "put", GOOD), (60, "pause", ""), (61, "delete", ""), (62, "put", BAD), (120, "resume", ""))
+    ),
+    "a photo is erased beneath a bad upload": Finding(
+        _history((1, "put", GOOD), (60, "put", BAD), (120, "erase", "beneath"))
+    ),
+    "an overwrite breaks halfway, and a bad upload follows": Finding(
+        _history(
+            (1, "put", GOOD),
+            (60, "put", OTHER),
+            (70, "put", BAD),
+            faults=(Fault("crash before", "optimize", "PutObject large.jpg", 2),),
+        )
+    ),
+    "the recipe changes behind a bad upload": Finding(
+        _history((1, "put", GOOD), (60, "put", BAD), (120, "recipe", "B"))
+    ),
+    "a set is removed by hand behind a bad upload": Finding(
+        _history((1, "put", GOOD), (60, "put", BAD), (120, "deface", "manifest.json"))
+    ),
+    # A removal forgot what another recipe's attempts had written, or its message was lost.
+    "attempts of another recipe leave files": Finding(
+        _history(
+            (1, "recipe", "B"),
+            (10, "put", GOOD),
+            (1500, "recipe", "A"),
+            (1600, "ask", ""),
+            (1700, "delete", ""),
+            faults=(Fault("outage", "optimize", "PutObject manifest.json", seconds=1200),),
+        )
+    ),
+    "a recipe makes fewer files": Finding(_history((1, "recipe", "B"), (2, "put", GOOD), (60, "recipe", "A"))),
+    "the message of a delete is lost": Finding(
+        _history((1, "put", GOOD), (60, "delete", ""), faults=(Fault("lost", "message", nth=2),))
+    ),
+    # Further messages used up the attempts within seconds.
+    "many messages during an outage": Finding(
+        _history(
+            (1, "put", GOOD),
+            *((moment, "ask", "") for moment in (2, 3, 4, 40, 41)),
+            faults=(Fault("outage", "validate", "GetObject", seconds=300),),
+        )
+    ),
+    "two overwrites during an outage": Finding(
+        _history((1, "put", GOOD), (1.5, "put", OTHER), faults=(Fault("outage", "validate", "GetObject", seconds=300),))
+    ),
+    # A function of a failed attempt wrote under its successor.
+    "a forgotten function writes after its successor": Finding(
+        _history((1, "put", GOOD), (3, "put", OTHER), faults=_zombie(1, 1, "PutObject small.jpg", 40))
+    ),
+    "a forgotten function writes its manifest after its successor": Finding(
+        _history((1, "put", GOOD), (3, "put", OTHER), faults=_zombie(1, 1, "PutObject manifest.json", 40))
+    ),
+    "a function that started late writes at its last second": Finding(
+        _history(
+            (1, "put", GOOD),
+            (65, "put", OTHER),
+            faults=(
+                Fault("starts late", "optimize", seconds=10),
+                Fault("stalls", "optimize", "PutObject small.jpg", seconds=59),
+            ),
+        )
+    ),
+    "an old execution is restarted in the console": Finding(
+        _history(
+            (1, "put", GOOD),
+            (200, "put", OTHER),
+            (260, "restart", ""),
+            faults=(Fault("aborted", "execution", seconds=0.3),),
+        )
+    ),
+    "an execution is restarted just before its lease ends": Finding(
+        _history(
+            (1, "put", GOOD),
+            (300, "put", OTHER),
+            (383, "restart", ""),
+            faults=(
+                Fault("crash after", "trigger", "StartExecution"),
+                Fault("aborted", "execution", seconds=0.3),
+                Fault("stalls", "optimize", "PutObject small.jpg", seconds=45),
+            ),
+        )
+    ),
+    "the connection to a run is lost": Finding(
+        _history(
+            (1, "put", GOOD),
+            (3, "put", OTHER),
+            faults=(
+                Fault("answer lost", "trigger", "StartSyncExecution"),
+                Fault("stalls", "optimize", "PutObject small.jpg", seconds=40),
+            ),
+            express=True,
+        )
+    ),
+    "an overwrite is taken back during a run, without versions": Finding(
+        _history((1, "put", GOOD), (1.9, "put", OTHER), (2.4, "put", GOOD), versioned=False)
+    ),
+    # An attempt was told as two things.
+    "the last word about an attempt cannot be written": Finding(
+        _history((1, "put", GOOD), faults=(Fault("outage", "notify", "UpdateItem", seconds=900),))
+    ),
+    "a message cannot be published": Finding(
+        _history((1, "put", GOOD), faults=(Fault("outage", "notify", "Publish", seconds=900),))
+    ),
+    "the refusal of the last attempt cannot be written": Finding(
+        _history(
+            (1, "put", BAD),
+            faults=(
+                Fault("outage", "validate", "GetObject", seconds=300),
+                Fault("unreachable", "notify", "UpdateItem", 5, 3),
+            ),
+        )
+    ),
+    # A set that was harmed was taken for whole.
+    "a rendition is removed by hand": Finding(_history((1, "put", GOOD), (60, "deface", "small.jpg"))),
+    "a whole set is to be made again": Finding(_history((1, "put", GOOD), (60, "force", ""))),
+    "the public address changes": Finding(_history((1, "put", GOOD), (60, "address", "https://images.example.com"))),
+    "a manifest is cut short": Finding(_history((1, "put", GOOD), (60, "edit", "half"))),
+    "a manifest is another key's": Finding(_history((1, "put", GOOD), (60, "edit", "other key"))),
+    # A refusal outlived its cause.
+    "the trigger is deployed before Validate": Finding(
+        _history((1, "recipe", "C"), (60, "recipe", "A", 60), (70, "put", LARGE))
+    ),
+    "the functions' memory is raised": Finding(
+        _history((1, "memory", "1024"), (2, "put", LARGE), (60, "memory", "1769"))
+    ),
+    "Validate is deployed before the trigger": Finding(
+        _history((1, "recipe", "C"), (60, "recipe", "A", -60), (70, "put", LARGE))
+    ),
+    "a good upload after a bad one, without versions": Finding(
+        _history((1, "put", BAD), (60, "put", GOOD), versioned=False)
+    ),
+    "a good upload after a bad one, versioning suspended": Finding(
+        _history((1, "suspend", ""), (2, "put", BAD), (60, "put", GOOD))
+    ),
+    # An item grew with each upload.
+    "the same bytes thirty times": Finding(_history(*((60.0 * number + 1, "put", GOOD) for number in range(30)))),
+    # Smaller ones. (Colour and limits of sides are no histories: their tests are in tests/unit.)
+    "an original that has expired is purged": Finding(
+        _history((1, "put", GOOD), (60, "expire", ""), (120, "erase", "newest"))
+    ),
+    "a dead letter is moved back by SQS": Finding(
+        _history(
+            (1, "put", GOOD),
+            (1500, "move", ""),
+            faults=(Fault("outage", "validate", "GetObject", seconds=1200),),
+        )
+    ),
+}

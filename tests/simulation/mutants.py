@@ -1,0 +1,236 @@
+"""Faults put into the code on purpose: a simulator that finds nothing proves nothing.
+
+A mutant is found by a history that goes wrong with it, and does not without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from tests.simulation import generating, hot_key, playing
+from tests.simulation.findings import FINDINGS
+from tests.simulation.loading import Edit
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`fault`: what the edits put into the code. `hot`: whether only the hot key can show it."""
+
+    fault: str
+    edits: tuple[Edit, ...]
+    hot: bool = False
+
+
+def _mutant(fault: str, module: str, old: str, new: str, *further: tuple[str, str, str], hot: bool = False) -> Mutant:
+    return Mutant(fault, (Edit(module, old, new), *(Edit(*each) for each in further)), hot)
+
+
+MUTANTS = [
+    # Histories, not S3, decided about a refusal.
+    _mutant(
+        "an older version is not looked at",
+        "trigger.reconcile",
+        "if isinstance(found, Refused):\n            continue",
+        "if isinstance(found, Refused):\n            break",
+    ),
+    _mutant("a delete marker does not hide what is beneath it", "pipeline.storage", "MaxKeys=1,", "MaxKeys=2,"),
+    _mutant(
+        "an attempt that broke halfway is forgotten",
+        "trigger.reconcile",
+        'held.torn = held.torn or outcomes.may_write(record["last_failure"])',
+        "held.torn = False",
+        (
+            "trigger.lease",
+            "if self.kept:\n            self.torn = True",
+            "if self.kept:\n            self.torn = False",
+        ),
+    ),
+    # One hot key stopped the pipeline.
+    _mutant(
+        "a message about an old version waits for a busy lease",
+        "trigger.reconcile",
+        'closed = [_retire(key, cast("str", notice.version_id), "SUPERSEDED") for notice in notices]\n'
+        "    return DONE if all(closed) else later",
+        "return later",
+        hot=True,
+    ),
+    # A removal left files.
+    _mutant(
+        "a removal knows only what the manifest lists",
+        "trigger.reconcile",
+        "files = outputs.files(held.key)\n    if files:",
+        "standing = outputs.standing(held.key)\n"
+        "    files = {**outputs.lists(standing.manifest), name: 0} if standing.manifest else {}\n    if files:",
+    ),
+    _mutant(
+        "a lost delete cannot be asked for again",
+        "trigger.reconcile",
+        "if notice.asked or marker is None:",
+        "if marker is None:",
+    ),
+    _mutant(
+        "a new set keeps what the old one had more", "trigger.reconcile", "_clear(held, made)\n    if", "pass\n    if"
+    ),
+    # Attempts came without pause.
+    _mutant("no pause between attempts", "trigger.verdicts", "+ backoff(attempt) - now", "- now"),
+    _mutant("attempts without end", "trigger.verdicts", "if attempt >= MAX_ATTEMPTS:", "if attempt >= 99:"),
+    # A function of a failed attempt wrote under its successor.
+    _mutant("nobody asks who owns the job before a set is written", "optimize.app", "jobs.check_owner(job)", "pass"),
+    _mutant(
+        "a function may begin however late it is",
+        "pipeline.jobs",
+        ' or time.time() > job["deadline"]',
+        "",
+    ),
+    _mutant(
+        "a manifest replaces whatever stands",
+        "pipeline.storage",
+        'condition: Any = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}',
+        "condition: Any = {}",
+        ("trigger.lease", 'outcomes.may_write(record["last_failure"])\n        if self', "False\n        if self"),
+    ),
+    _mutant(
+        "a failed attempt is not left to settle",
+        "trigger.lease",
+        'outcomes.may_write(record["last_failure"])\n        if self.kept',
+        "False\n        if self.kept",
+    ),
+    _mutant("other bytes under the same version are taken for these", "pipeline.storage", ", IfMatch=etag)", ")"),
+    _mutant("a failed attempt settles too quickly", "trigger.lease", 'float(os.environ["SETTLE_SECONDS"])', "20.0"),
+    _mutant(
+        "a second OptimizeImage is started beside a lost one",
+        "statemachine",
+        '"ErrorEquals": ["Lambda.TooManyRequestsException"]',
+        '"ErrorEquals": ["Lambda.TooManyRequestsException", "Lambda.SdkClientException"]',
+    ),
+    # An attempt was told as two things.
+    _mutant(
+        "a set that stands is made again",
+        "notify.app",
+        "if finished and manifest.is_made_by(finished, job):",
+        'if outcome["status"] == "SUCCEEDED" and finished:',
+        ("trigger.reconcile", "if finished and manifest.is_made_by(finished, job):", "if False:"),
+    ),
+    _mutant(
+        "what was decided about an attempt is forgotten",
+        "trigger.reconcile",
+        'elif "decision" in record:',
+        "elif False:",
+        ("pipeline.jobs", 'condition += " AND attribute_not_exists(decision)"', "pass"),
+    ),
+    _mutant(
+        "a record is closed before its message is sent",
+        "pipeline.outcomes",
+        "messages.succeeded(job, result, finished)",
+        'jobs.close(job, "SUCCEEDED", result=result)\n    messages.succeeded(job, result, finished)',
+    ),
+    # A set that was harmed was taken for whole.
+    _mutant(
+        "files are not looked for",
+        "trigger.reconcile",
+        "held.torn = not listed.items() <= _clear(held, listed).items()",
+        "_clear(held, listed)",
+    ),
+    _mutant(
+        "force makes nothing again",
+        "trigger.reconcile",
+        'if look.forced_at > clock.epoch(document["created_at"]):',
+        "if False:",
+    ),
+    _mutant("an edited manifest counts", "pipeline.manifest", 'document["digest"] != _digest(document)', "False"),
+    _mutant(
+        "another key's manifest counts",
+        "pipeline.manifest",
+        'document["source"]["key"] != source_key',
+        "False",
+        ("pipeline.manifest", 'document["digest"] != _digest(document)', "False"),
+    ),
+    _mutant("a manifest keeps its old address", "trigger.reconcile", "if addressed != document:", "if False:"),
+    # A refusal outlived its cause.
+    _mutant("a refusal is for ever", "trigger.verdicts", 'if record.get("judge") == judge else again', ""),
+    _mutant(
+        "a refusal counts for other bytes",
+        "trigger.verdicts",
+        'or not same_bytes(cast("Source", record["source"]), source)',
+        "",
+    ),
+    # Items grew.
+    _mutant(
+        "an item remembers all versions that share a set",
+        "pipeline.jobs",
+        '_replace(job, previous, {"status": "SUCCEEDED"',
+        "dynamodb.update_item(TableName=TABLE, Key=_key(job['source']['key'], 'shared'),"
+        " UpdateExpression='ADD heirs :heir',"
+        " ExpressionAttributeValues={':heir': {'SS': [job['source']['version_id']]}})\n"
+        '    _replace(job, previous, {"status": "SUCCEEDED"',
+    ),
+    # Others.
+    _mutant(
+        "an expired original takes its set along",
+        "trigger.reconcile",
+        "stays = not any(_is_removal(notice, marker, standing.manifest) for notice in removals)",
+        "stays = not removals",
+    ),
+    _mutant(
+        "a lease is taken although another invocation holds it",
+        "trigger.lease",
+        'if found["held_until"] > time.time() and not _silent(found):',
+        "if False:",
+    ),
+    _mutant(
+        "a lease is released although its run goes on", "trigger.lease", "if self.kept:\n            return", "pass"
+    ),
+    _mutant(
+        "the end of a run is not waited for",
+        "trigger.lease",
+        "self.kept = True  # until",
+        "self.kept = False  # until",
+    ),
+    _mutant(
+        "a changed recipe makes no new set",
+        "trigger.reconcile",
+        'if held.torn or document is None or document["recipe"]["hash"] != recipe["hash"]:',
+        "if held.torn or document is None:",
+    ),
+    _mutant(
+        "a set of other bytes stands",
+        "trigger.reconcile",
+        'if not same_bytes(document["source"], source):',
+        "if False:",
+    ),
+    _mutant(
+        "a forgotten record stays open",
+        "trigger.reconcile",
+        '        _retire(look.held.key, cast("str", version_id), "SUPERSEDED" if look.versions else "DELETED")',
+        "        pass",
+    ),
+]
+
+
+def find(mutant: Mutant, histories: int) -> str | None:
+    """The name of the first history that finds the mutant: the named ones, the hot key, then random ones."""
+    if mutant.hot:
+        return "the hot key" if hot_key.starved(edits=mutant.edits) and not hot_key.starved() else None
+    for name in FINDINGS:
+        if playing.left(FINDINGS[name], mutant.edits) and not _wrong(name):
+            return name
+    for seed in range(histories):
+        if playing.problems(generating.history(seed), mutant.edits) and not _wrong(seed):
+            return f"seed {seed}"
+    return None
+
+
+@cache
+def _wrong(history: str | int) -> bool:
+    """Whether the code without mutants fails, too."""
+    if isinstance(history, str):
+        return bool(playing.left(FINDINGS[history]))
+    return bool(playing.problems(generating.history(history)))
+
+
+def survivors(histories: int) -> Iterator[tuple[Mutant, str | None]]:
+    """Each mutant, and what found it."""
+    for mutant in MUTANTS:
+        yield mutant, find(mutant, histories)

@@ -1,0 +1,108 @@
+"""Pictures without pixels, in place of the engine.
+
+A source is text such as b"good 3" or b"bad 3"; the number is its size, which a recipe or memory may limit. The bytes of
+a rendition say of which source they were made, and by which recipe: the oracle compares them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from tests.simulation.scheduler import current
+
+MEBIBYTES = 100  # of memory for each unit of a source's size
+
+
+def etag(body: bytes) -> str:
+    return hashlib.md5(body, usedforsecurity=False).hexdigest()
+
+
+def acceptable(body: bytes, recipe: Mapping[str, Any]) -> bool:
+    """Whether the recipe accepts this source."""
+    kind, _, size = body.decode().partition(" ")
+    limits = recipe["limits"]
+    return kind == "good" and int(size) <= limits["pixels"] and MEBIBYTES * int(size) <= limits["memory"]
+
+
+def rendition(source_etag: str, recipe_hash: str, name: str, format_: str) -> bytes:
+    return f"{source_etag} {recipe_hash} {name}.{format_}".encode()
+
+
+class Picture(SimpleNamespace):
+    """An image: the etag of its source, and its size."""
+
+    etag: str
+    size: tuple[int, int]
+
+
+def inspect(data: bytes, recipe: Mapping[str, Any], limits: Mapping[str, Any], megabytes: int) -> dict[str, Any]:
+    _work("inspect")
+    if not acceptable(data, {"limits": limits}):
+        raise current().world.code["engine.rejection"].Rejection("CORRUPT", f"{data.decode()} is not accepted")
+    facts = {"format": "jpeg", "width": 300, "height": 200, "orientation": 1, "frames": 1, "has_alpha": False}
+    return {**facts, "mode": "RGB"}
+
+
+def decode(data: bytes, sizes: Mapping[str, Any]) -> Picture:
+    _work("decode")
+    return Picture(etag=etag(data), size=(300, 200))
+
+
+def renditions(image: Picture, sizes: Mapping[str, Any]) -> dict[str, Picture]:
+    return {name: Picture(etag=image.etag, size=(size["width"], size["height"])) for name, size in sizes.items()}
+
+
+def filtered(image: Picture, recipe: Mapping[str, Any]) -> dict[str, Picture]:
+    sizes = recipe["sizes"]
+    named = {name: sizes[each["size"]] for name, each in recipe["filtered"].items()}
+    return renditions(image, named)
+
+
+def pack(images: Mapping[str, Picture]) -> bytes:
+    return json.dumps({name: [image.etag, image.size] for name, image in images.items()}).encode()
+
+
+class Unpacked:
+    def __init__(self, *files: Path) -> None:
+        self._images: dict[str, Picture] = {}
+        for file in files:
+            for name, (source, size) in json.loads(file.read_bytes()).items():
+                self._images[name] = Picture(etag=source, size=tuple(size))
+        self.sizes = {name: image.size for name, image in self._images.items()}
+
+    def __getitem__(self, name: str) -> Picture:
+        return self._images[name]
+
+
+def encode_all(
+    images: Unpacked, outputs: list[tuple[str, str]], recipe: Mapping[str, Any], rights: Any = None, threads: int = 1
+) -> Iterator[tuple[str, str, bytes]]:
+    for name, format_ in outputs:
+        _work("encode")
+        yield name, format_, rendition(images[name].etag, recipe["hash"], name, format_)
+
+
+def _work(what: str) -> None:
+    """Take the time that the picture takes."""
+    process = current()
+    process.sleep(0.05 + process.scheduler.chance(what) ** 4)
+
+
+# The engine's modules that touch pixels, and all that other modules use of them.
+MODULES: dict[str, dict[str, Any]] = {
+    "engine.sandbox": {"inspect": inspect},
+    "engine.decoding": {"decode": decode},
+    "engine.resizing": {"renditions": renditions, "dimensions": lambda source, size: (size["width"], size["height"])},
+    "engine.filters": {
+        "filtered": filtered,
+        "filtered_sizes": lambda recipe: recipe["sizes"],
+        "with_watermark": lambda images, recipe: images,
+    },
+    "engine.encoding": {"pack": pack, "Unpacked": Unpacked, "encode_all": encode_all},
+    "engine.placeholder": {"placeholder": lambda image, background: {"blurhash": "", "color": background}},
+}

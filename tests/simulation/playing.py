@@ -1,0 +1,67 @@
+"""Plays a history to its end, and says what is wrong."""
+
+from __future__ import annotations
+
+from tests.simulation import checks, loading
+from tests.simulation.acts import SILENT, Acts
+from tests.simulation.checks import Problem
+from tests.simulation.findings import Finding
+from tests.simulation.history import KEY, NEIGHBOUR, Act, History
+from tests.simulation.loading import Edit
+from tests.simulation.scheduler import EPOCH
+from tests.simulation.world import ENDLESS, World
+
+
+def left(finding: Finding, edits: tuple[Edit, ...] = ()) -> list[Problem]:
+    """What is wrong after the history of a finding."""
+    play = Play(finding.history, edits)
+    if finding.made:
+        play.problems += checks.given_up(play.world)
+    return play.problems
+
+
+def problems(history: History, edits: tuple[Edit, ...] = ()) -> list[Problem]:
+    return Play(history, edits).problems
+
+
+class Play:
+    """A history that was played. `lines` tell what happened, if it is to `narrate`."""
+
+    def __init__(self, history: History, edits: tuple[Edit, ...] = (), *, narrate: bool = False) -> None:
+        self.world = World(history, loading.load(history.express, edits), narrate=narrate)
+        self._acts = Acts(self.world)
+        self._said_all = True  # each change had a message so far
+        self.problems: list[Problem] = []
+        try:
+            self._play(history)
+        finally:
+            self.world.close()
+
+    @property
+    def lines(self) -> list[str]:
+        return self.world.lines or []
+
+    def _play(self, history: History) -> None:
+        world = self.world
+        for act in history.acts:
+            world.scheduler.at(EPOCH + act.at, lambda act=act: self._act(act))  # type: ignore[misc]
+        last = max((act.at + abs(act.seconds) for act in history.acts), default=0.0)
+        world.scheduler.at(EPOCH + last + 1, world.event_source.resume)
+        quiet = world.run(last + ENDLESS)
+        if quiet and not (self._said_all and not self._has_lost()):
+            for key in (KEY, NEIGHBOUR):
+                self._acts.do(Act(0.0, "ask", key))
+            quiet = world.run(last + 2 * ENDLESS)
+        if not quiet:
+            self.problems.append(Problem("endless", "something still happens after hours"))
+        self.problems += checks.all_of(world)
+
+    def _act(self, act: Act) -> None:
+        world = self.world
+        if self._said_all and world.is_quiet() and not self._has_lost() and not self.problems:
+            self.problems += checks.outputs(world)  # also between the acts, whenever nothing is under way
+        self._said_all &= act.kind not in SILENT
+        self._acts.do(act)
+
+    def _has_lost(self) -> bool:
+        return any(fault.kind == "lost" for fault in self.world.faults.met)
