@@ -112,6 +112,17 @@ def test_an_object_is_replaced_only_if_it_is_the_one_that_was_read(cloud: Any) -
     assert storage.get("darkroom-output", OUTPUT) is None
 
 
+def test_a_write_that_met_another_one_at_the_same_moment_was_not_made(
+    cloud: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def conflict(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": "ConditionalRequestConflict"}}, "PutObject")  # 409
+
+    monkeypatch.setattr(storage.s3, "put_object", conflict)
+    with pytest.raises(storage.ChangedError):
+        storage.replace("darkroom-output", OUTPUT, b"", None, "application/json")
+
+
 @pytest.mark.parametrize("code", ["AccessDenied", "SlowDown"])
 def test_an_error_is_not_taken_for_absence_or_a_change(cloud: Any, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     def refused(**_: Any) -> None:
