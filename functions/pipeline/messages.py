@@ -75,7 +75,7 @@ def _publish(job: Job, topic_arn: str, status: str, text: str, facts: dict[str, 
     message = {
         "schema_version": jobs.SCHEMA_VERSION,
         "status": status,
-        **{name: value for name, value in job.items() if name != "max_attempts"},
+        **{name: value for name, value in job.items() if name not in ("max_attempts", "deadline")},
         **facts,
     }
     attributes = {"status": status, "recipe": job["recipe"]["name"]}

@@ -203,6 +203,7 @@ def test_success_is_published_with_the_manifest_and_closes_the_job(cloud: Any) -
     body = message["body"]
     assert (body["job_id"], body["round"], body["attempt"]) == (the_job["job_id"], 1, 1)
     assert len(body["manifest"]["renditions"]) == 13
+    assert {"deadline", "max_attempts"}.isdisjoint(body)  # of no use to readers
     record = only_record(cloud)
     assert (record["status"], record["result"]["renditions"]) == ("SUCCEEDED", 13)
     assert "attention" not in record  # it has left the index of what needs a look
