@@ -143,7 +143,7 @@ def put_open(stack: Stack, job: Job) -> None:
         "attention": "PROCESSING",
         "schema_version": 1,
         "updated_at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        **{name: value for name, value in job.items() if name != "max_attempts"},
+        **{name: value for name, value in job.items() if name not in ("max_attempts", "deadline")},
     }
     item = {name: TypeSerializer().serialize(value) for name, value in record.items()}
     stack.client("dynamodb").put_item(TableName=stack.outputs["JobsTableName"], Item=item)

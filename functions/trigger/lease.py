@@ -75,7 +75,6 @@ class Lease:
         """
         self.version_id, self.execution_name = version_id, execution_name
         until = time.time() + LEASE_SECONDS
-        self.kept = True  # until we know that the run has ended it may write, whatever happens here
         self._write(until)
         return int(until - SETTLE_SECONDS - SKEW_SECONDS)
 

@@ -39,7 +39,7 @@ VALIDATE_MEMORY_MB = int(os.environ["VALIDATE_MEMORY_MB"])
 
 # When to look again while another invocation works on the key: soon at first, and seldom enough that the queue's
 # receives outlast any run.
-BUSY_SECONDS = (5.0, 10.0, 20.0, 40.0, 60.0, 120.0, 240.0)
+BUSY_SECONDS = (5.0, 10.0, 20.0, 60.0, 240.0, 400.0)
 LOST_RUN: Failure
 LOST_RUN = {"code": "RUN_LOST", "reason": "the trigger or the execution was killed before it ended", "state": None}
 
@@ -129,6 +129,7 @@ def _run(look: Look, job: Job, record: Record | None, standing: outputs.Standing
         _retire(held.key, held.version_id, "SUPERSEDED")  # the lease remembers one version
     job["deadline"] = held.running(source["version_id"], job["execution_name"])
     jobs.begin(job, record)
+    held.kept = True  # until we know that the run has ended it may write, whatever happens here
     facts: dict[str, Any] = {"job_id": job["job_id"], "execution_name": job["execution_name"]}
     logger.info("attempt started", **facts)
     try:
@@ -261,9 +262,10 @@ def _without_a_version(look: Look) -> None:
         removals = [notice for notice in look.notices if notice.removed]
         marker = storage.delete_marker(SOURCE_BUCKET, held.key) if removals else None
         stays = not any(_is_removal(notice, marker, standing.manifest) for notice in removals)
-    if stays and standing.manifest and not held.torn:
-        _clear(held, outputs.lists(standing.manifest))
-        _renew_urls(held.key, standing)
+    if stays and not held.torn:
+        if standing.manifest:  # one that was edited by hand cannot be made again: leave the files alone
+            _clear(held, outputs.lists(standing.manifest))
+            _renew_urls(held.key, standing)
         held.finished()
         return
     _remove_set(held, standing.manifest)

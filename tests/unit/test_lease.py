@@ -50,6 +50,7 @@ def test_a_look_is_short(cloud: Any, later: Later, monkeypatch: pytest.MonkeyPat
 def test_a_run_holds_the_lease_until_it_cannot_write_any_more(cloud: Any, later: Later) -> None:
     with lease.hold(KEY) as held:
         deadline = held.running("v1", "job-1-1")
+        held.kept = True
     found = lease_of(cloud)
     assert found
     assert (found["version_id"], found["execution_name"]) == ("v1", "job-1-1")
