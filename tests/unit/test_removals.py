@@ -9,7 +9,18 @@ from typing import Any
 import pytest
 
 from pipeline import jobs, storage
-from tests.unit.triggering import FOLDER, KEY, Workflow, deliver, job_records, message, record, statuses, stored_set
+from tests.unit.triggering import (
+    FOLDER,
+    KEY,
+    Workflow,
+    deliver,
+    job_records,
+    lease_of,
+    message,
+    record,
+    statuses,
+    stored_set,
+)
 from trigger import lease, reconcile
 
 
@@ -165,6 +176,20 @@ def test_what_stands_for_an_expired_original_is_kept_in_order(
     assert deliver(message(record(KEY, version))) == []
     assert cloud.outputs(FOLDER) == before
     assert b"https://images.example.com/processed/" in cloud.output(f"{FOLDER}/manifest.json")
+
+
+def test_what_stands_for_an_expired_original_is_left_alone_if_its_manifest_was_edited(
+    cloud: Any, workflow: Workflow
+) -> None:
+    """Nobody could make it again."""
+    version = cloud.upload(KEY)
+    deliver(message(record(KEY, version)))
+    expire(cloud)
+    cloud.s3.put_object(Bucket="darkroom-output", Key=f"{FOLDER}/manifest.json", Body=b"{")
+    files = cloud.outputs(FOLDER)
+    assert deliver(message(record(KEY, version))) == []
+    assert cloud.outputs(FOLDER) == files
+    assert lease_of(cloud) is None
 
 
 def test_the_set_of_an_expired_original_is_removed_where_somebody_asks_for_it(cloud: Any, workflow: Workflow) -> None:
