@@ -30,6 +30,7 @@ class Acts:
         getattr(self, act.kind.replace(" ", "_"))(act)
 
     def put(self, act: Act) -> None:
+        self._world.forced.pop(act.key, None)  # that wish was about what this upload replaces
         self._world.source.put(act.key, act.what.encode())
 
     def delete(self, act: Act) -> None:

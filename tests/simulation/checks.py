@@ -15,7 +15,7 @@ from tests.simulation.settings import SETTINGS
 from tests.simulation.world import World
 
 # Seconds between an attempt and the next one, and how much less the clocks' difference may make of it.
-PACES, TOLERANCE = [float(pace) for pace in SETTINGS.environment["BACKOFF_SECONDS"].split(",")], 3.0
+PACES, TOLERANCE = [float(pace) for pace in SETTINGS.environment["BACKOFF_SECONDS"].split(",")], 4.0
 SKEW = 5.0  # seconds by which two clocks may differ, at the most
 # Seconds in which an upload of the neighbour's ends; and for each fault, such as a trigger that dies at its first call,
 # so much longer: the queue's own visibility.
@@ -25,7 +25,10 @@ BY_HAND = {"deface", "edit", "force"}
 
 
 class Problem(NamedTuple):
-    """Something that is wrong: outputs, orphan, reader, record, told, paced, served, lease, item, letter, endless."""
+    """Something that is wrong.
+
+    `kind`: outputs, orphan, reader, record, told, paced, served, lease, item, letter, crash or endless.
+    """
 
     kind: str
     text: str
@@ -64,8 +67,10 @@ def _served(world: World) -> Iterator[Problem]:
 
 
 def _forced(world: World) -> Iterator[Problem]:
-    """Whether sets are younger than the wish to have them made again."""
+    """Whether sets are younger than the wish to have them made again. Such a wish ends with the message FAILED."""
     for key, moment in world.forced.items():
+        if any(each.status == "FAILED" and each.key == key and each.moment > moment for each in world.published):
+            continue
         manifest = world.output.newest(f"{folder(key)}manifest.json")
         wanted = oracle.wanted(world.source.objects.get(key, []), world.demanded())
         if manifest and wanted and not _was_given_up(world, key) and manifest.moment < moment - SKEW:
@@ -83,6 +88,8 @@ def _addresses(world: World) -> Iterator[Problem]:
 
 
 def all_of(world: World) -> Iterator[Problem]:
+    for error in world.crashes:
+        yield Problem("crash", f"a function raised {error!r}")
     yield from outputs(world)
     yield from mixes(world)
     yield from _served(world)

@@ -25,6 +25,8 @@ from tests.simulation.stepfunctions import StepFunctions
 # its receives.
 ENDLESS = 60_000.0
 
+CRASHES = (NameError, TypeError, AttributeError, LookupError, AssertionError, ImportError, ArithmeticError)
+
 
 @dataclass(frozen=True)
 class Published:
@@ -45,6 +47,7 @@ class World:
         self.faults = Faults(history.faults, self.scheduler)
         self.lines: list[str] | None = [] if narrate else None
         self.mistakes: list[Exception] = []  # of the simulator
+        self.crashes: list[BaseException] = []  # errors of the functions that no fault of a history explains
         self.processes: list[Process] = []
         self.starts: list[tuple[str, float]] = []  # names of executions, and when they were started
         self.repeated: list[str] = []  # executions that were started although an earlier attempt's set stood
@@ -100,6 +103,11 @@ class World:
     def log(self, line: str) -> None:
         if self.lines is not None:
             self.lines.append(f"{self.scheduler.now - EPOCH:10.2f} s  {line}")
+
+    def raised(self, error: BaseException | None) -> None:
+        """Note what a function has raised or logged."""
+        if isinstance(error, CRASHES):
+            self.crashes.append(error)
 
     def started(self, execution: str, job: Any) -> None:
         """Note that an execution was started."""
