@@ -18,7 +18,7 @@ from tests.simulation.world import World
 PACES, TOLERANCE = [float(pace) for pace in SETTINGS.environment["BACKOFF_SECONDS"].split(",")], 4.0
 SKEW = 5.0  # seconds by which two clocks may differ, at the most
 # Seconds in which an upload of the neighbour's ends; and for each fault, such as a trigger that dies at its first call,
-# so much longer: the queue's own visibility.
+# the queue's own visibility longer.
 SERVED, SERVED_DISTURBED = 120.0, SETTINGS.visibility
 LARGEST_ITEM, LONGEST_LIST = 4096, 20
 BY_HAND = {"deface", "edit", "force"}
@@ -59,7 +59,7 @@ def _served(world: World) -> Iterator[Problem]:
     kinds = {fault.kind for fault in world.faults.met}
     if kinds & {"outage", "lost"}:
         return
-    longest = SERVED + SERVED_DISTURBED * len(world.faults.met)
+    longest = SERVED + SERVED_DISTURBED * sum(fault.tries for fault in world.faults.met)
     for begin, version_id in world.uploaded:
         end = world.table.closed.get((NEIGHBOUR, f"job#{version_id}"))
         if end is None or end > prolonged(begin + longest, longest, world.history.pauses()):

@@ -43,12 +43,13 @@ class Reader:
         key = "raw/" + changed.rpartition("/")[0].removeprefix("processed/")
         if key not in (KEY, NEIGHBOUR):
             return
-        now, lasting = self._scheduler.now - EPOCH, self.lasting.get(key)
-        torn = _is_torn(self.output, key)
-        if torn and not lasting:
-            self.lasting[key] = Mix(key, now, by_hand=not isinstance(getcurrent(), Thread))
-        elif lasting and not torn:
-            self.over.append(replace(self.lasting.pop(key), end=now))
+        now, by_hand = self._scheduler.now - EPOCH, not isinstance(getcurrent(), Thread)
+        lasting = self.lasting.pop(key, None)
+        if _is_torn(self.output, key):
+            mix = lasting or Mix(key, now)
+            self.lasting[key] = replace(mix, by_hand=mix.by_hand or by_hand)
+        elif lasting:
+            self.over.append(replace(lasting, end=now))
 
     def problems(self, history: History, *, faults: bool) -> Iterator[str]:
         """Which mixes lasted too long. Now nothing is pending: so none may last, unless it was made by hand."""
