@@ -12,10 +12,11 @@ NAMED = 1  # delays with which each event names its version, "null" too
 
 @dataclass(frozen=True)
 class Finding:
-    """`made`: no job may have FAILED at the end."""
+    """`made`: no job may have FAILED at the end. `stands`: whether there must be a set then."""
 
     history: History
     made: bool = True
+    stands: bool | None = None
 
 
 def _history(
@@ -77,16 +78,19 @@ FINDINGS = {
             faults=(Fault("outage", "optimize", "PutObject large.jpg", at=59, seconds=900),),
         ),
         made=False,
+        stands=True,
     ),
     "a version fails halfway, and there is no earlier one": Finding(
         _history((1, "put", GOOD), faults=(Fault("outage", "optimize", "PutObject large.jpg", seconds=1200),)),
         made=False,
+        stands=False,
     ),
     "a set that stands cannot be made again": Finding(
         _history(
             (1, "put", GOOD), (60, "force", ""), faults=(Fault("outage", "resize", "PutObject", at=59, seconds=1500),)
         ),
         made=False,
+        stands=True,
     ),
     "a set that stands is torn when it is to be made again": Finding(
         _history(
