@@ -6,6 +6,39 @@ Ends with one line per figure:
 
 Seeded: the same seed plays the same histories. What fails is shrunk and printed with its seed; `--only SEED` tells that
 history's story.
+
+The functions' code is the real one, except for pixels. S3, DynamoDB, SQS, SNS, Lambda and Step Functions are simulated
+in one process (s3.py, dynamodb.py, sqs.py, world.py, lambda_.py, stepfunctions.py), on one virtual clock
+(scheduler.py). Each call of the SDK (sdk.py) takes virtual time and has its effect at some moment of it; meanwhile all
+others go on.
+
+    make simulate                                        thousands of random histories, and all mutants
+    make simulate ARGS="--histories 2000 --seed 7"       fewer, and others
+    make simulate ARGS="--only 1234"                     one random history, and all that happens in it
+    .venv/bin/pytest tests/simulation                    the named histories and 500 random ones
+
+**How to read a history.** Its first line says which workflow type runs, whether the bucket keeps versions, and by which
+seed calls are slow or quick. Then come the acts by their time, the faults, and what is wrong:
+
+    STANDARD, versions, usual delays
+         1.0 s  put raw/a.jpg good 1                     an upload that the recipe accepts; the number is its size
+        60.0 s  put raw/a.jpg bad 1                      one that it refuses
+        70.0 s  recipe B -5.0 s                          recipe B is deployed, to the trigger 5 s later than elsewhere
+         fault  optimize PutObject large.jpg 2: crash before       OptimizeImage dies before its second PUT of large.jpg
+        59.0 s  every GetObject of validate fails for 300 s
+      -> outputs: raw/a.jpg: small.jpg is missing        the oracle's verdict
+
+`--only` also tells what the services did, line by line with the virtual time. Seeds name histories only while
+generating.py stays as it is: what must not be forgotten becomes a named history in findings.py.
+
+**What is checked.** oracle.py says from S3 and the recipe alone which files there should be; checks.py what records,
+messages, attempts and leases must look like when nothing is pending; reader.py what a reader gets meanwhile; hot_key.py
+how long others wait for a key that changes without end.
+
+**To add an act**, write a method of acts.Acts, give it a weight in generating.py, and list it in acts.SILENT if no
+message tells the trigger of it. **A fault**: describe it in history.Fault, let sdk.py, lambda_.py or stepfunctions.py
+act on it, and draw it in generating.py. **A mutant**: an entry in mutants.MUTANTS with the text that it replaces, which
+occurs once in the module's source. Write a named history that finds it.
 """
 
 from __future__ import annotations
@@ -25,6 +58,7 @@ from tests.simulation.loading import EditError
 from tests.simulation.shrinking import shrunk
 
 CHUNK = 50
+HOT_SEEDS = range(1, 9)
 SHOWN = 5  # failures that are shrunk and printed
 UNTOLD = {"told", "record"}
 
@@ -48,7 +82,7 @@ def main() -> int:
             _show(f"named: {name}", FINDINGS[name].history, found)
         failures = _random(pool, range(args.seed, args.seed + args.histories))
         caught = _caught(pool, args.mutant_histories)
-    starved = hot_key.starved()
+        starved = [problem for problems in pool.map(hot_key.starved, HOT_SEEDS) for problem in problems]
     print(*starved, sep="\n")
     kinds = [{problem.kind for problem in found} for found in [*wrong.values(), *failures.values()]]
     return report(
@@ -67,7 +101,9 @@ def main() -> int:
 def _random(pool: multiprocessing.pool.Pool, seeds: range) -> dict[int, list[Problem]]:
     """Play random histories; returns those that failed, by seed. Prints the first ones, shrunk."""
     began, failures = time.monotonic(), {}
-    for number, (seed, found) in enumerate(pool.imap_unordered(_seeded, seeds, chunksize=CHUNK)):
+    longest = {False: 0.0, True: 0.0}
+    for number, (seed, found, disturbed, mixed) in enumerate(pool.imap_unordered(_seeded, seeds, chunksize=CHUNK)):
+        longest[disturbed] = max(longest[disturbed], mixed)
         if found:
             failures[seed] = found
             if len(failures) <= SHOWN:
@@ -77,6 +113,10 @@ def _random(pool: multiprocessing.pool.Pool, seeds: range) -> dict[int, list[Pro
                 print(f"seed {seed}: {found[0]}", flush=True)
         if number % 5000 == 4999:
             print(f"{number + 1} histories in {time.monotonic() - began:.0f} s, {len(failures)} wrong", flush=True)
+    print(
+        f"readers met files of two sets for {longest[False]:.1f} s at most,"
+        f" and for {longest[True]:.0f} s in histories with faults"
+    )
     return failures
 
 
@@ -92,8 +132,10 @@ def _named(name: str) -> tuple[str, list[Problem]]:
     return name, playing.left(FINDINGS[name])
 
 
-def _seeded(seed: int) -> tuple[int, list[Problem]]:
-    return seed, playing.problems(generating.history(seed))
+def _seeded(seed: int) -> tuple[int, list[Problem], bool, float]:
+    """What is wrong after a random history, whether it met faults, and for how long readers met files of two sets."""
+    played = playing.Play(generating.history(seed))
+    return seed, played.problems, bool(played.world.faults.met), played.world.reader.longest()
 
 
 def _found(task: tuple[int, int]) -> tuple[int, str | None]:

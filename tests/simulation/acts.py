@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from tests.simulation.history import Act, recipes
+from tests.simulation.history import Act, folder, recipes
 from tests.simulation.scheduler import EPOCH
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Acts:
         getattr(self, act.kind.replace(" ", "_"))(act)
 
     def put(self, act: Act) -> None:
+        self._world.forced.pop(act.key, None)  # that wish was about what this upload replaces
         self._world.source.put(act.key, act.what.encode())
 
     def delete(self, act: Act) -> None:
@@ -40,7 +41,7 @@ class Acts:
         world = self._world
         if world.source.newest(act.key):
             world.source.delete(act.key, expired=True)
-            if world.is_quiet() and world.output.newest(f"{_folder(act.key)}/manifest.json"):
+            if world.is_quiet() and world.output.newest(f"{folder(act.key)}manifest.json"):
                 world.kept.add(act.key)
 
     def undelete(self, act: Act) -> None:
@@ -144,21 +145,17 @@ class Acts:
 
     def deface(self, act: Act) -> None:
         """Remove an output by hand: "manifest.json", "small.jpg", …"""
-        self._world.output.delete(f"{_folder(act.key)}/{act.what}")
+        self._world.output.delete(f"{folder(act.key)}{act.what}")
 
     def edit(self, act: Act) -> None:
         """Edit the manifest: "half" or "nothing" of it, "list", "other etag", "other key", "no files"."""
-        name = f"{_folder(act.key)}/manifest.json"
+        name = f"{folder(act.key)}manifest.json"
         standing = self._world.output.newest(name)
         if standing and standing.body:
             self._world.output.put(name, _edited(standing.body, act.what))
 
     def _versions(self, key: str) -> list[Version]:
         return self._world.source.objects.get(key, [])
-
-
-def _folder(key: str) -> str:
-    return "processed/" + key.removeprefix("raw/")
 
 
 def _edited(body: bytes, how: str) -> bytes:

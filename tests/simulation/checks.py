@@ -5,22 +5,30 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
+from math import inf
 from typing import Any, NamedTuple
 
 from tests.simulation import oracle
-from tests.simulation.history import KEY, NEIGHBOUR
+from tests.simulation.history import KEY, NEIGHBOUR, folder
+from tests.simulation.reader import prolonged
 from tests.simulation.settings import SETTINGS
 from tests.simulation.world import World
 
 # Seconds between an attempt and the next one, and how much less the clocks' difference may make of it.
-PACES, TOLERANCE = [float(pace) for pace in SETTINGS.environment["BACKOFF_SECONDS"].split(",")], 3.0
+PACES, TOLERANCE = [float(pace) for pace in SETTINGS.environment["BACKOFF_SECONDS"].split(",")], 4.0
 SKEW = 5.0  # seconds by which two clocks may differ, at the most
+# Seconds in which an upload of the neighbour's ends; and for each fault, such as a trigger that dies at its first call,
+# the queue's own visibility longer.
+SERVED, SERVED_DISTURBED = 120.0, SETTINGS.visibility
 LARGEST_ITEM, LONGEST_LIST = 4096, 20
 BY_HAND = {"deface", "edit", "force"}
 
 
 class Problem(NamedTuple):
-    """Something that is wrong: outputs, orphan, record, told, paced, lease, item, letter, endless."""
+    """Something that is wrong.
+
+    `kind`: outputs, orphan, reader, record, told, paced, served, lease, item, letter, crash or endless.
+    """
 
     kind: str
     text: str
@@ -35,15 +43,35 @@ def outputs(world: World) -> Iterator[Problem]:
     for key in (KEY, NEIGHBOUR):
         for problem in oracle.problems(world.source, world.output, key, recipe, failed=_was_given_up(world, key)):
             yield Problem("orphan" if problem.startswith("orphan") else "outputs", f"{key}: {problem}")
-        manifest = world.output.newest(f"processed/{key.removeprefix('raw/')}/manifest.json")
+        manifest = world.output.newest(f"{folder(key)}manifest.json")
         if key in world.kept and not manifest:
             yield Problem("outputs", f"{key}: the set of a source that has expired was removed")
 
 
+def mixes(world: World) -> Iterator[Problem]:
+    """Whether readers met files of different sets for too long."""
+    for problem in world.reader.problems(world.history, faults=bool(world.faults.met)):
+        yield Problem("reader", problem)
+
+
+def _served(world: World) -> Iterator[Problem]:
+    """Whether the neighbour's uploads ended in time, whatever happened to the other key."""
+    kinds = {fault.kind for fault in world.faults.met}
+    if kinds & {"outage", "lost"}:
+        return
+    longest = SERVED + SERVED_DISTURBED * sum(fault.tries for fault in world.faults.met)
+    for begin, version_id in world.uploaded:
+        end = world.table.closed.get((NEIGHBOUR, f"job#{version_id}"))
+        if end is None or end > prolonged(begin + longest, longest, world.history.pauses()):
+            yield Problem("served", f"{NEIGHBOUR} {version_id} waited {(end or inf) - begin:.0f} s for its end")
+
+
 def _forced(world: World) -> Iterator[Problem]:
-    """Whether sets are younger than the wish to have them made again."""
+    """Whether sets are younger than the wish to have them made again. Such a wish ends with the message FAILED."""
     for key, moment in world.forced.items():
-        manifest = world.output.newest(f"processed/{key.removeprefix('raw/')}/manifest.json")
+        if any(each.status == "FAILED" and each.key == key and each.moment > moment for each in world.published):
+            continue
+        manifest = world.output.newest(f"{folder(key)}manifest.json")
         wanted = oracle.wanted(world.source.objects.get(key, []), world.demanded())
         if manifest and wanted and not _was_given_up(world, key) and manifest.moment < moment - SKEW:
             yield Problem("outputs", f"{key}: the set was not made again")
@@ -53,14 +81,18 @@ def _addresses(world: World) -> Iterator[Problem]:
     """Whether manifests name the current PublicBaseUrl."""
     start = f'src=\\"{world.address}/processed/' if world.address else 'src=\\"processed/'
     for key in (KEY, NEIGHBOUR):
-        manifest = world.output.newest(f"processed/{key.removeprefix('raw/')}/manifest.json")
+        manifest = world.output.newest(f"{folder(key)}manifest.json")
         wanted = oracle.wanted(world.source.objects.get(key, []), world.demanded())
         if manifest and wanted and not _was_given_up(world, key) and start not in (manifest.body or b"").decode():
             yield Problem("outputs", f"{key}: the manifest has another address than {world.address!r}")
 
 
 def all_of(world: World) -> Iterator[Problem]:
+    for error in world.crashes:
+        yield Problem("crash", f"a function raised {error!r}")
     yield from outputs(world)
+    yield from mixes(world)
+    yield from _served(world)
     yield from _addresses(world)
     yield from _forced(world)
     yield from _records(world)

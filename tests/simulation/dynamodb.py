@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from tests.simulation.expressions import Row, condition, updated
@@ -12,10 +13,13 @@ Params = dict[str, Any]
 KEY = ("source_key", "item")
 # Bytes of an item that DynamoDB takes.
 LIMIT = 400_000
+OPEN = {"QUEUED", "PROCESSING"}
 
 
 class DynamoDB:
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self.closed: dict[tuple[str, str], float] = {}  # when a record was first closed
         self.items: dict[tuple[str, str], Params] = {}
         self.largest: tuple[int, Params] = (0, {})  # bytes of the largest item that was ever written, and that item
         self.longest = 0  # entries of the longest list or set that was ever written
@@ -59,6 +63,8 @@ class DynamoDB:
         if size > self.largest[0]:
             self.largest = (size, item)
         self.items[place] = item
+        if item.get("status", {"S": "PROCESSING"})["S"] not in OPEN:
+            self.closed.setdefault(place, self._now())
 
     def _query(self, params: Params) -> Params:
         names, values = params.get("ExpressionAttributeNames", {}), params["ExpressionAttributeValues"]

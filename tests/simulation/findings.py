@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from tests.simulation.history import KEY, Act, Fault, History
 
 GOOD, OTHER, BAD, LARGE = "good 1", "good 2", "bad 1", "good 7"
+NAMED = 1  # delays with which each event names its version, "null" too
 
 
 @dataclass(frozen=True)
 class Finding:
-    """`made`: no job may have FAILED at the end."""
+    """`made`: no job may have FAILED at the end. `stands`: whether there must be a set then."""
 
     history: History
     made: bool = True
+    stands: bool | None = None
 
 
 def _history(
@@ -22,6 +24,7 @@ def _history(
     faults: tuple[Fault, ...] = (),
     versioned: bool = True,
     express: bool = False,
+    delays: int = 0,
 ) -> History:
     everywhere = {"recipe", "pause", "resume", "suspend", "enable", "redrive", "move", "restart", "address", "memory"}
     return History(
@@ -29,6 +32,7 @@ def _history(
         faults,
         versioned=versioned,
         express=express,
+        delays=delays,
     )
 
 
@@ -66,6 +70,51 @@ FINDINGS = {
     "a set is removed by hand behind a bad upload": Finding(
         _history((1, "put", GOOD), (60, "put", BAD), (120, "deface", "manifest.json"))
     ),
+    # A job that was given up had written into the set that stood.
+    "a version fails halfway over an earlier set": Finding(
+        _history(
+            (1, "put", GOOD),
+            (60, "put", OTHER),
+            faults=(Fault("outage", "optimize", "PutObject large.jpg", at=59, seconds=900),),
+        ),
+        made=False,
+        stands=True,
+    ),
+    "a version fails halfway, and there is no earlier one": Finding(
+        _history((1, "put", GOOD), faults=(Fault("outage", "optimize", "PutObject large.jpg", seconds=1200),)),
+        made=False,
+        stands=False,
+    ),
+    "a set that stands cannot be made again": Finding(
+        _history(
+            (1, "put", GOOD), (60, "force", ""), faults=(Fault("outage", "resize", "PutObject", at=59, seconds=1500),)
+        ),
+        made=False,
+        stands=True,
+    ),
+    "a set that stands is torn when it is to be made again": Finding(
+        _history(
+            (1, "put", GOOD),
+            (60, "recipe", "B"),
+            (61, "force", ""),
+            faults=(Fault("outage", "optimize", "PutObject large.jpg", at=59, seconds=600),),
+        ),
+    ),
+    "runs cannot be started for 25 minutes": Finding(
+        _history(
+            (1, "put", GOOD), faults=(Fault("outage", "trigger", "StartSyncExecution", seconds=1500),), express=True
+        ),
+        made=False,
+    ),
+    "runs cannot be started for 50 minutes": Finding(
+        _history(
+            (1, "put", GOOD),
+            (2, "put", OTHER),
+            faults=(Fault("outage", "trigger", "StartSyncExecution", at=1.5, seconds=3000),),
+            express=True,
+        ),
+        made=False,
+    ),
     # A removal forgot what another recipe's attempts had written, or its message was lost.
     "attempts of another recipe leave files": Finding(
         _history(
@@ -80,6 +129,18 @@ FINDINGS = {
     "a recipe makes fewer files": Finding(_history((1, "recipe", "B"), (2, "put", GOOD), (60, "recipe", "A"))),
     "the message of a delete is lost": Finding(
         _history((1, "put", GOOD), (60, "delete", ""), faults=(Fault("lost", "message", nth=2),))
+    ),
+    "a delete while versioning is suspended, its event without version": Finding(
+        _history((1, "put", GOOD), (60, "suspend", ""), (61, "delete", ""))
+    ),
+    "a delete while versioning is suspended, its event with version": Finding(
+        _history((1, "put", GOOD), (60, "suspend", ""), (61, "delete", ""), delays=NAMED)
+    ),
+    "the newest version above a delete is erased": Finding(
+        _history((1, "put", GOOD), (60, "delete", ""), (120, "put", OTHER), (180, "erase", "newest"))
+    ),
+    "a delete before the next attempt": Finding(
+        _history((1, "put", GOOD), (10, "delete", ""), faults=(Fault("aborted", "execution", seconds=0.3),))
     ),
     # Further messages used up the attempts within seconds.
     "many messages during an outage": Finding(
@@ -165,6 +226,7 @@ FINDINGS = {
     "the public address changes": Finding(_history((1, "put", GOOD), (60, "address", "https://images.example.com"))),
     "a manifest is cut short": Finding(_history((1, "put", GOOD), (60, "edit", "half"))),
     "a manifest is another key's": Finding(_history((1, "put", GOOD), (60, "edit", "other key"))),
+    "a manifest is emptied by hand": Finding(_history((1, "put", GOOD), (60, "edit", "no files"))),
     # A refusal outlived its cause.
     "the trigger is deployed before Validate": Finding(
         _history((1, "recipe", "C"), (60, "recipe", "A", 60), (70, "put", LARGE))
@@ -186,6 +248,9 @@ FINDINGS = {
     # Smaller ones. (Colour and limits of sides are no histories: their tests are in tests/unit.)
     "an original that has expired is purged": Finding(
         _history((1, "put", GOOD), (60, "expire", ""), (120, "erase", "newest"))
+    ),
+    "a noncurrent version of an original that has expired is purged": Finding(
+        _history((1, "put", OTHER), (60, "put", GOOD), (120, "expire", ""), (180, "erase", "oldest"))
     ),
     "a dead letter is moved back by SQS": Finding(
         _history(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from tests.simulation.history import KEY, NEIGHBOUR, Act, Fault, History
 
@@ -67,31 +68,51 @@ _KINDS = [
 ]
 
 
+@dataclass(frozen=True)
+class Manner:
+    """How rough a history is: how many faults it meets, how long outages last, how often the neighbour's key is used,
+    how often several uploads come within one run."""
+
+    faults: tuple[int, ...]
+    outages: tuple[float, ...]
+    neighbour: float
+    burst: float
+
+
+_USUAL = Manner((0, 1, 1, 2, 3, 4, 6), (20.0, 100.0, 700.0, 1500.0), neighbour=0.15, burst=0.02)
+_ROUGH = Manner((2, 3, 4, 6, 8), (100.0, 700.0, 1500.0), neighbour=0.4, burst=0.15)
+
+
 def history(seed: int) -> History:
     chance = random.Random(seed)
-    acts = tuple(sorted(_acts(chance), key=lambda act: act.at))
+    manner = _ROUGH if chance.random() < 0.3 else _USUAL
+    acts = tuple(sorted(_acts(chance, manner), key=lambda act: act.at))
     end = acts[-1].at
-    faults = tuple(fault for _ in range(chance.choice([0, 1, 1, 2, 3, 4, 6])) for fault in _faults(chance, end))
+    faults = tuple(fault for _ in range(chance.choice(manner.faults)) for fault in _faults(chance, end, manner))
     return History(
         acts,
         faults,
         delays=seed + 1,
-        express=chance.random() < 0.3,
+        express=chance.random() < 0.4,
         versioned=chance.random() < 0.85,
         clocks=chance.random() < 0.5,
         seed=seed,
     )
 
 
-def _acts(chance: random.Random) -> Iterator[Act]:
+def _acts(chance: random.Random, manner: Manner) -> Iterator[Act]:
     moment = 1.0
     if chance.random() < 0.05:  # a set that was accepted stays, so memory is not lowered later
         yield Act(0.0, "memory", "", "1024")
         yield Act(round(chance.uniform(0, 300), 1), "memory", "", "1769")
     for number in range(chance.randint(2, 12)):
         kind = "put" if not number else chance.choices(list(_ACTS), list(_ACTS.values()))[0]
-        key = NEIGHBOUR if chance.random() < 0.15 else KEY
+        key = NEIGHBOUR if chance.random() < manner.neighbour else KEY
         yield from _act(chance, round(moment, 1), kind, key)
+        if chance.random() < manner.burst:
+            for _ in range(chance.randint(2, 6)):
+                moment += chance.uniform(0, 1)
+                yield from _act(chance, round(moment, 1), "put", key)
         moment += chance.choices([chance.uniform(0, 2), chance.uniform(2, 30), chance.uniform(30, 900)], [45, 30, 25])[
             0
         ]
@@ -119,7 +140,7 @@ def _act(chance: random.Random, at: float, kind: str, key: str) -> Iterator[Act]
         yield Act(at, kind, key)
 
 
-def _faults(chance: random.Random, end: float) -> Iterator[Fault]:
+def _faults(chance: random.Random, end: float, manner: Manner) -> Iterator[Fault]:
     draw = chance.random()
     nth = min(int(chance.expovariate(0.4)) + 1, 12)
     tries = chance.choice([1, 1, 2, 3])
@@ -140,7 +161,7 @@ def _faults(chance: random.Random, end: float) -> Iterator[Fault]:
         yield Fault("stalls", function, operation, nth, seconds=round(chance.uniform(5, 58), 1))
     elif draw < 0.52:
         operation = chance.choice(CALLS[function].split())
-        seconds = chance.choice([20.0, 100.0, 700.0, 1500.0])
+        seconds = chance.choice(manner.outages)
         yield Fault("outage", function, operation, seconds=seconds, at=round(chance.uniform(0, end), 1))
     else:
         kind, operation = chance.choice(_KINDS), chance.choice(CALLS[function].split())

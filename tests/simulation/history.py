@@ -19,6 +19,11 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 
 
+def folder(key: str) -> str:
+    """Where the outputs of a source lie."""
+    return f"processed/{key.removeprefix('raw/')}/"
+
+
 @lru_cache
 def recipes(name: str) -> Any:
     """recipes.json with one of RECIPES as its default, resolved by the functions' own code."""
@@ -80,6 +85,16 @@ class History:
     versioned: bool = True
     clocks: bool = False  # whether processes' clocks differ
     seed: int = field(default=0, compare=False)  # that of the random history, to name it
+
+    def pauses(self) -> list[tuple[float, float]]:
+        """From when until when the intake is paused. In the end it is resumed, if by nobody else."""
+        resumed = [act.at for act in self.acts if act.kind == "resume"] + [self.end()]
+        paused = [act.at for act in self.acts if act.kind == "pause"]
+        return [(begin, min(end for end in resumed if end >= begin)) for begin in paused]
+
+    def end(self) -> float:
+        """When everybody has done all that they do."""
+        return max((act.at + abs(act.seconds) for act in self.acts), default=0.0) + 1
 
     def __str__(self) -> str:
         about = [

@@ -83,6 +83,7 @@ class Lambda:
             except Exception as error:
                 failure = (type(error).__name__, str(error))
                 process.log(f"raised {failure[0]}: {failure[1]}")
+                world.raised(error)
                 scheduler.after(0, lambda: end(error=failure))
             else:
                 scheduler.after(0, lambda: end(answer))

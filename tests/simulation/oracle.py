@@ -6,55 +6,51 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from tests.simulation.history import folder
 from tests.simulation.pixels import acceptable, rendition
 from tests.simulation.s3 import Bucket, Version
-
-Files = dict[str, bytes]  # by name; those in deeper folders belong to other keys
 
 
 def problems(source: Bucket, output: Bucket, key: str, recipe: Mapping[str, Any], *, failed: bool = False) -> list[str]:
     """What is wrong with the outputs of a key. `failed`: the job of the wanted version was given up."""
-    folder = f"processed/{key.removeprefix('raw/')}/"
-    names = {name: name.removeprefix(folder) for name in output.objects if name.startswith(folder)}
-    files = {short: output.objects[name][0].body or b"" for name, short in names.items() if "/" not in short}
-    versions = source.objects.get(key, [])
-    version = wanted(versions, recipe)
+    files, versions = outputs(output, key), source.objects.get(key, [])
+    found, version = torn(files, key) if files else [], wanted(versions, recipe)
     # Refused, and replaced what it was uploaded over: there is nothing older to go back to.
     replaced = version is None and [(each.id, each.body is None) for each in versions] == [("null", False)]
     expired = versions[0].expired if versions else key in source.expired
-    if failed or replaced or expired:
-        return _torn(folder, files) if files else []  # whatever set stood may stay
+    if replaced or expired:  # the last that is left of the photo may stay, without what was removed from it by hand
+        return [each for each in found if not each.endswith(" is missing")]
+    if failed:
+        return found  # whatever set stood may stay
     if version is None:
         return [f"files of a source that is gone or refused: {', '.join(sorted(files))}"] if files else []
     if not files:
         return [f"no set of {version.id}"]
-    found = _torn(folder, files)
-    made = json.loads(files["manifest.json"]) if not found else {"source": {}, "recipe": {}}
-    if not found and made["source"]["etag"] != version.etag:
-        found.append(f"the set is that of {made['source']['version_id']}, not of {version.id}")
-    if not found and made["recipe"]["hash"] != recipe["hash"]:
-        found.append("the set was made by another recipe")
-    return found
+    made = json.loads(files["manifest.json"]) if not found else None
+    if made and made["source"]["etag"] != version.etag:
+        return [f"the set is that of {made['source']['version_id']}, not of {version.id}"]
+    return ["the set was made by another recipe"] if made and made["recipe"]["hash"] != recipe["hash"] else found
 
 
 def wanted(versions: list[Version], recipe: Mapping[str, Any]) -> Version | None:
     """The newest acceptable version above the last delete marker."""
-    for version in versions:
-        if version.body is None:
-            return None
-        if acceptable(version.body, recipe):
-            return version
-    return None
+    above = versions[: next((i for i, version in enumerate(versions) if version.body is None), None)]
+    return next((version for version in above if acceptable(version.body or b"", recipe)), None)
 
 
-def _torn(folder: str, files: Files) -> list[str]:
+def outputs(output: Bucket, key: str) -> dict[str, bytes]:
+    """A key's files, by name. Those in deeper folders belong to other keys."""
+    within = {name.removeprefix(folder(key)): of for name, of in output.objects.items() if name.startswith(folder(key))}
+    return {name: versions[0].body or b"" for name, versions in within.items() if "/" not in name}
+
+
+def torn(files: Mapping[str, bytes], key: str) -> list[str]:
     """What keeps files from being one whole set: a manifest, and what it lists, all of one source and recipe."""
     try:
         made = json.loads(files["manifest.json"])
         maker, listed = (made["source"]["etag"], made["recipe"]["hash"]), made["renditions"]
-        expected = {
-            each["key"].removeprefix(folder): rendition(*maker, each["name"], each["format"]) for each in listed
-        }
+        bodies = [rendition(*maker, each["name"], each["format"]) for each in listed]
+        expected = {each["key"].removeprefix(folder(key)): body for each, body in zip(listed, bodies, strict=True)}
     except (KeyError, ValueError, TypeError) as error:
         return [f"{len(files)} files without a readable manifest ({error!r}): {sorted(files)}"]
     found = [f"{name} is missing" for name in sorted(expected.keys() - files.keys())]

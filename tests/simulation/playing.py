@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.simulation import checks, loading
+from tests.simulation import checks, loading, oracle
 from tests.simulation.acts import SILENT, Acts
 from tests.simulation.checks import Problem
 from tests.simulation.findings import Finding
@@ -17,6 +17,8 @@ def left(finding: Finding, edits: tuple[Edit, ...] = ()) -> list[Problem]:
     play = Play(finding.history, edits)
     if finding.made:
         play.problems += checks.given_up(play.world)
+    if finding.stands not in (None, bool(oracle.outputs(play.world.output, KEY))):
+        play.problems.append(Problem("outputs", "there is no set" if finding.stands else "there is a set"))
     return play.problems
 
 
@@ -45,13 +47,12 @@ class Play:
         world = self.world
         for act in history.acts:
             world.scheduler.at(EPOCH + act.at, lambda act=act: self._act(act))  # type: ignore[misc]
-        last = max((act.at + abs(act.seconds) for act in history.acts), default=0.0)
-        world.scheduler.at(EPOCH + last + 1, world.event_source.resume)
-        quiet = world.run(last + ENDLESS)
+        world.scheduler.at(EPOCH + history.end(), world.event_source.resume)
+        quiet = world.run(history.end() + ENDLESS)
         if quiet and not (self._said_all and not self._has_lost()):
             for key in (KEY, NEIGHBOUR):
                 self._acts.do(Act(0.0, "ask", key))
-            quiet = world.run(last + 2 * ENDLESS)
+            quiet = world.run(history.end() + 2 * ENDLESS)
         if not quiet:
             self.problems.append(Problem("endless", "something still happens after hours"))
         self.problems += checks.all_of(world)
@@ -60,6 +61,7 @@ class Play:
         world = self.world
         if self._said_all and world.is_quiet() and not self._has_lost() and not self.problems:
             self.problems += checks.outputs(world)  # also between the acts, whenever nothing is under way
+            self.problems += checks.mixes(world)
         self._said_all &= act.kind not in SILENT
         self._acts.do(act)
 

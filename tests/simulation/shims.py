@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as real_datetime
 import itertools
+import sys
 import threading as real_threading
 import time as real_time
 import uuid as real_uuid
@@ -152,9 +153,9 @@ class Logger:
     debug = info = warning = error = _log
 
     def exception(self, message: object, **facts: Any) -> None:
-        import sys
-
-        self._log(message, error=repr(sys.exception()), **facts)
+        error = sys.exception()
+        current().world.raised(error)  # type: ignore[attr-defined]
+        self._log(message, error=repr(error), **facts)
 
 
 def powertools() -> ModuleType:

@@ -11,9 +11,10 @@ from urllib.parse import quote_plus
 from tests.simulation import sdk
 from tests.simulation.dynamodb import DynamoDB
 from tests.simulation.faults import Faults
-from tests.simulation.history import History, recipes
+from tests.simulation.history import NEIGHBOUR, History, folder, recipes
 from tests.simulation.lambda_ import SHORT_NAMES, EventSource, Lambda
 from tests.simulation.loading import Code
+from tests.simulation.reader import Reader
 from tests.simulation.s3 import S3, Bucket
 from tests.simulation.scheduler import EPOCH, Process, Scheduler
 from tests.simulation.settings import DEAD_LETTERS, OUTPUT, SETTINGS, SOURCE, UPLOADS
@@ -23,6 +24,8 @@ from tests.simulation.stepfunctions import StepFunctions
 # Virtual seconds after which a history that is not quiet counts as endless: longer than the queue's longest wait times
 # its receives.
 ENDLESS = 60_000.0
+
+CRASHES = (NameError, TypeError, AttributeError, LookupError, AssertionError, ImportError, ArithmeticError)
 
 
 @dataclass(frozen=True)
@@ -44,12 +47,14 @@ class World:
         self.faults = Faults(history.faults, self.scheduler)
         self.lines: list[str] | None = [] if narrate else None
         self.mistakes: list[Exception] = []  # of the simulator
+        self.crashes: list[BaseException] = []  # errors of the functions that no fault of a history explains
         self.processes: list[Process] = []
         self.starts: list[tuple[str, float]] = []  # names of executions, and when they were started
         self.repeated: list[str] = []  # executions that were started although an earlier attempt's set stood
         self.published: list[Published] = []
         self.forced: dict[str, float] = {}  # keys, and when somebody last asked to make their set again
         self.kept: set[str] = set()  # keys of which the set must stay, although the source has expired
+        self.uploaded: list[tuple[float, str]] = []  # moments and ids of the neighbour's versions
         self.undelivered = 0  # notifications on their way to the queue
         self.recipe = "A"
         self.deploy_address("")
@@ -57,7 +62,8 @@ class World:
         self.recipes: dict[str, Any] = {function: recipes("A") for function in SHORT_NAMES.values()}
         versioning: Literal["", "Enabled"] = "Enabled" if history.versioned else ""
         self.source = Bucket(versioning, self._notify, lambda: self.scheduler.now)
-        self.output = Bucket("", now=lambda: self.scheduler.now)
+        self.reader = Reader(self.scheduler)
+        self.output = self.reader.output = Bucket("", self.reader.look, lambda: self.scheduler.now)
         self.letters = Queue(self.scheduler)
         self.uploads = Queue(
             self.scheduler,
@@ -65,7 +71,7 @@ class World:
             max_receives=SETTINGS.max_receives,
             visibility=SETTINGS.visibility,
         )
-        self.table = DynamoDB()
+        self.table = DynamoDB(lambda: self.scheduler.now - EPOCH)
         self.lambdas = Lambda(self)
         self.stepfunctions = StepFunctions(self)
         self.event_source = EventSource(self, self.uploads)
@@ -97,6 +103,11 @@ class World:
     def log(self, line: str) -> None:
         if self.lines is not None:
             self.lines.append(f"{self.scheduler.now - EPOCH:10.2f} s  {line}")
+
+    def raised(self, error: BaseException | None) -> None:
+        """Note what a function has raised or logged."""
+        if isinstance(error, CRASHES):
+            self.crashes.append(error)
 
     def started(self, execution: str, job: Any) -> None:
         """Note that an execution was started."""
@@ -132,6 +143,8 @@ class World:
 
     def _notify(self, event: str, key: str, version_id: str) -> None:
         """What S3 does after a change, and what may happen to its message."""
+        if key == NEIGHBOUR and event.startswith("ObjectCreated") and version_id != "null":
+            self.uploaded.append((self.scheduler.now - EPOCH, version_id))
         # AWS does not say whether an event names the version "null": both occur here.
         shown = None if version_id == "null" and self.scheduler.chance("unnamed") <= 0.5 else version_id
         fault = self.faults.next("message")
@@ -163,7 +176,7 @@ class World:
 
     def _standing(self, key: str) -> tuple[str, int, int] | None:
         """The attempt that wrote the manifest which stands for a source key."""
-        manifest = self.output.newest(f"processed/{key.removeprefix('raw/')}/manifest.json")
+        manifest = self.output.newest(f"{folder(key)}manifest.json")
         try:
             document = json.loads(manifest.body or b"") if manifest else {}
             return document["job_id"], int(document["round"]), int(document["attempt"])
