@@ -72,17 +72,19 @@ class DeleteMarker:
 
     version_id: str
     made_at: float  # epoch seconds
-    hides: str | None  # the version id just beneath
+    hides: str | None  # the version id just beneath, if that is no marker too
+    stacked: bool  # another marker lies just beneath
 
 
 def delete_marker(bucket: str, key: str) -> DeleteMarker | None:
     """What hides a source that `head` does not find, or None if nothing is left of it."""
     listed = s3.list_object_versions(Bucket=bucket, Prefix=key, MaxKeys=2)
     beneath = [each["VersionId"] for each in listed.get("Versions", []) if each["Key"] == key]
-    for marker in listed.get("DeleteMarkers", []):
-        if marker["Key"] == key:
-            return DeleteMarker(marker["VersionId"], marker["LastModified"].timestamp(), next(iter(beneath), None))
-    return None
+    markers = [each for each in listed.get("DeleteMarkers", []) if each["Key"] == key]
+    if not markers:
+        return None
+    top, made_at = markers[0]["VersionId"], markers[0]["LastModified"].timestamp()
+    return DeleteMarker(top, made_at, next(iter(beneath), None), len(markers) == 2)
 
 
 def is_lowest(bucket: str, key: str) -> bool:

@@ -5,6 +5,7 @@ Only the trigger starts executions and removes sets.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections import defaultdict
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 SOURCE_BUCKET = os.environ["SOURCE_BUCKET"]
 DEAD_LETTER_QUEUE = os.environ["DEAD_LETTER_QUEUE_URL"]
 MARGIN_SECONDS = 10.0  # left for the answer after the last run
+FRESH_AFTER = 10  # receives, half of what the queue allows
+LONGEST_DELAY = 900  # seconds, SQS's own limit
 
 logger = Logger()
 
@@ -89,10 +92,27 @@ def _settle(message: notices.Message, verdict: Verdict) -> bool:
     logger.warning("message not done", verdict=verdict)
     if not message.receipt:
         raise NotReconciledError(verdict.reason)
-    if isinstance(verdict, Later):
-        heartbeat.come_back_in(message, verdict.seconds)
+    if isinstance(verdict, Park):
+        return _park(message, verdict)
+    if verdict.waits and message.receives >= FRESH_AFTER and _replaced(message, verdict.seconds):
+        return True
+    heartbeat.come_back_in(message, verdict.seconds)
+    return False
+
+
+def _replaced(message: notices.Message, seconds: float) -> bool:
+    """Send a message anew, so that waiting spends none of its receives: these are for crashes of the trigger."""
+    try:
+        heartbeat.sqs.send_message(
+            QueueUrl=heartbeat.QUEUE_URL,
+            MessageBody=message.body,
+            DelaySeconds=min(math.ceil(seconds), LONGEST_DELAY),
+            MessageAttributes={"sent_at": {"DataType": "String", "StringValue": str(message.sent_at)}},
+        )
+    except heartbeat.FAULTS:
+        logger.exception("message not sent anew")
         return False
-    return _park(message, verdict)
+    return True
 
 
 def _park(message: notices.Message, verdict: Park) -> bool:

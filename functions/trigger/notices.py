@@ -55,7 +55,7 @@ def messages(event: dict[str, Any]) -> list[Message]:
             id=record["messageId"],
             receipt=record["receiptHandle"],
             receives=int(record["attributes"]["ApproximateReceiveCount"]),
-            sent_at=max(int(record["attributes"]["SentTimestamp"]) / 1000, _answers(record)),
+            sent_at=max(_sent_at(record), _answers(record)),
         )
         for record in records
     ]
@@ -73,6 +73,12 @@ def read(message: Message, bucket: str) -> list[Notice]:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UnreadableError(f"not an S3 notification ({type(error).__name__}: {error})") from error
     return [notice for notice in notices if is_source(notice.key)]
+
+
+def _sent_at(record: dict[str, Any]) -> float:
+    """When a message was sent, or the one that the trigger sent it in place of."""
+    first = record.get("messageAttributes", {}).get("sent_at")
+    return float(first["stringValue"]) if first else int(record["attributes"]["SentTimestamp"]) / 1000
 
 
 def _answers(record: dict[str, Any]) -> float:

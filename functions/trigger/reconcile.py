@@ -57,7 +57,7 @@ def reconcile(key: str, notices: list[Notice], deadline: float, receives: int) -
             return _reconcile(Look(held, notices, deadline, []))
     except lease.BusyError as busy:
         seconds = min(nth(BUSY_SECONDS, receives), max(busy.until - time.time(), 0) + 1)
-        return _while_busy(key, notices, Later(seconds, str(busy)))
+        return _while_busy(key, notices, Later(seconds, str(busy), waits=True))
     except (lease.LostError, jobs.NotOwnerError) as lost:
         return Later(backoff(1), f"another invocation took over: {lost}")
 
@@ -72,12 +72,17 @@ def _reconcile(look: Look) -> Verdict:
     while source:
         look.versions.append(source["version_id"])
         found = _bring_in_line(look, source)
+        if isinstance(found, Later):
+            verdict = found
+        if isinstance(found, Park) and parked:  # one older version is tried, not all of them
+            _retire(held.key, source["version_id"], "SUPERSEDED")
+            source = None
+            continue
         if isinstance(found, Park):
             verdict, parked = found, source["version_id"]
-        elif isinstance(found, Later):
-            verdict = found
-        # A version that cannot be made must not leave a mix behind.
-        if not isinstance(found, Refused) and not (isinstance(found, Park) and held.torn):
+            if not held.torn:  # else the version leaves a mix behind, which must not stay
+                break
+        elif not isinstance(found, Refused):
             break
         source = _below(look, source, found)
     else:
@@ -85,7 +90,8 @@ def _reconcile(look: Look) -> Verdict:
     _retire_others(look, left_open)
     if len(look.versions) > 2 and not parked:
         jobs.skip(_version(held.key, look.versions[0]), look.versions[-1])
-    held.version_id = parked or held.version_id
+    if parked and not isinstance(verdict, Later):  # else the lease remembers the older version, whose job is open
+        held.version_id = parked
     return verdict
 
 
@@ -136,7 +142,7 @@ def _run(look: Look, job: Job, record: Record | None, standing: outputs.Standing
         record = executions.run(job)
     except executions.UnknownError as unknown:
         logger.warning("end of attempt unknown", reason=str(unknown), **facts)
-        return Later(lease.LEASE_SECONDS, str(unknown))
+        return Later(lease.LEASE_SECONDS, str(unknown), waits=True)
     except executions.CutOffError as cut:
         logger.warning("attempt cut off", reason=str(cut), **facts)
         record = _close(_record(held.key, source["version_id"]), cut.failure)
@@ -153,7 +159,7 @@ def _run(look: Look, job: Job, record: Record | None, standing: outputs.Standing
     settling = lease.SETTLE_SECONDS if held.kept else 0
     last = int(record["attempt"]) >= MAX_ATTEMPTS
     waiting = 0 if last else backoff(int(record["attempt"]))
-    return Later(max(waiting, settling), in_words(record["last_failure"]))
+    return Later(max(waiting, settling), in_words(record["last_failure"]), waits=True)
 
 
 def _account_for_last_attempt(held: lease.Lease) -> None:
@@ -197,7 +203,9 @@ def _succeeded(held: lease.Lease, job: Job, record: Record, before: outputs.Stan
     made = {keys.output(held.key, name, format_) for name, format_ in recipes.outputs(recipe)}
     torn = held.torn
     held.finished()  # first: with its run closed long ago, a holder that is slow to clear away would count as dead
-    if torn or (before.etag and (before.manifest is None or outputs.lists(before.manifest).keys() - made)):
+    # Without a manifest, an earlier round may have left anything.
+    replaced = outputs.lists(before.manifest).keys() - made if before.manifest else before.etag or job["round"] > 1
+    if torn or replaced:
         _clear(held, made)
     if before.manifest and before.manifest["source"]["version_id"] != job["source"]["version_id"]:
         jobs.expire(_version(held.key, before.manifest["source"]["version_id"]))
@@ -261,37 +269,41 @@ def _without_a_version(look: Look) -> None:
     else:
         removals = [notice for notice in look.notices if notice.removed]
         marker = storage.delete_marker(SOURCE_BUCKET, held.key) if removals else None
-        stays = not any(_is_removal(notice, marker, standing.manifest) for notice in removals)
+        stays = not any(_is_removal(notice, marker, held.key) for notice in removals)
     if stays and not held.torn:
         if standing.manifest:  # one that was edited by hand cannot be made again: leave the files alone
             _clear(held, outputs.lists(standing.manifest))
             _renew_urls(held.key, standing)
         held.finished()
         return
-    _remove_set(held, standing.manifest)
+    _remove_set(look, standing.manifest)
     if marker and marker.hides:
         _retire(held.key, marker.hides, "DELETED", finished=True)
 
 
-def _is_removal(notice: Notice, marker: storage.DeleteMarker | None, standing: Manifest | None) -> bool:
+def _is_removal(notice: Notice, marker: storage.DeleteMarker | None, key: str) -> bool:
     """Whether a notice says that somebody removed the source as it is now: else it expired, and its set stays."""
-    if notice.asked or marker is None:
+    # No lifecycle rule puts a delete marker on another one.
+    if notice.asked or marker is None or marker.stacked:
         return True
     # While versioning is suspended, S3 calls the version "null", or does not name it.
     if marker.version_id == (notice.version_id or "null"):
         return True
-    # The set is younger than the marker: the version above the marker, of which it was made, was erased.
-    return standing is not None and marker.made_at < clock.epoch(standing["created_at"]) + lease.SKEW_SECONDS
+    # A version that was finished after the marker was made lay above it, and was erased.
+    record = jobs.get(key, notice.version_id) if notice.version_id else None
+    ended = clock.epoch(record["finished_at"]) if record and "finished_at" in record else 0.0
+    return ended + lease.SKEW_SECONDS > marker.made_at
 
 
-def _remove_set(held: lease.Lease, finished: Manifest | None) -> None:
+def _remove_set(look: Look, finished: Manifest | None) -> None:
     """Remove all that any run has made of the key."""
+    held = look.held
     name = keys.manifest(held.key)
     files = outputs.files(held.key)
     if files:
         held.removing(torn=True)
         storage.delete(outputs.BUCKET, files.keys() - {name})
-        if finished:
+        if finished and finished["source"]["version_id"] not in look.versions:
             _retire(held.key, finished["source"]["version_id"], "DELETED", finished=True)
         storage.delete(outputs.BUCKET, [name])  # last: a removal that was cut off is taken up again
         logger.info("set removed", source_key=held.key)

@@ -29,6 +29,7 @@ class Later:
 
     seconds: float
     reason: str
+    waits: bool = False  # for something that is sure to end; else each return counts towards the dead-letter queue
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,9 @@ def decide(
         if attempt >= MAX_ATTEMPTS:
             return GiveUp()
         seconds = clock.epoch(failure["at"]) + backoff(attempt) - now
-        return Later(seconds, in_words(failure)) if seconds > 0 else Start(int(record["round"]), attempt + 1)
+        return (
+            Later(seconds, in_words(failure), waits=True) if seconds > 0 else Start(int(record["round"]), attempt + 1)
+        )
     if record["status"] == "FAILED" and look.sent_at < clock.epoch(record["finished_at"]):
         return park(record)
     return again  # brought back; or SUCCEEDED, but its set is gone; or SUPERSEDED or DELETED, and wanted again
