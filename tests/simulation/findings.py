@@ -273,6 +273,10 @@ FINDINGS = {
             (120, "erase", "newest"),
         )
     ),
+    # The message of the one marker was read while the other hid the source, and the other way round.
+    "two deletes, of which one is taken back": Finding(
+        _history((1, "put", GOOD), (60, "delete", ""), (60.5, "delete", ""), (61.5, "undelete", ""), delays=1)
+    ),
     # A job that was given up left a set that somebody had harmed as it was.
     "a set without its manifest cannot be made again": Finding(
         _history(
