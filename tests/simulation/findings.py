@@ -344,4 +344,14 @@ FINDINGS = {
         ),
         made=False,
     ),
+    # Waiting for a lease that was held until a known moment took seven receives of each message.
+    "two uploads while runs cannot be started": Finding(
+        _history(
+            (1784.9, "put", GOOD),
+            (1786, "put", OTHER),
+            faults=(Fault("outage", "trigger", "StartSyncExecution", at=1684, seconds=1500),),
+            express=True,
+        ),
+        made=False,
+    ),
 }
