@@ -259,4 +259,99 @@ FINDINGS = {
             faults=(Fault("outage", "validate", "GetObject", seconds=1200),),
         )
     ),
+    # A set that was adopted for the same bytes was older than the delete marker that an erased version leaves on top.
+    "the same bytes above a delete are erased": Finding(
+        _history((1, "put", GOOD), (60, "delete", ""), (60.2, "put", GOOD), (70, "erase", "newest"))
+    ),
+    "the same bytes above a delete are erased, taken together": Finding(
+        _history(
+            (1, "put", GOOD),
+            (60, "pause", ""),
+            (61, "delete", ""),
+            (62, "put", GOOD),
+            (70, "resume", ""),
+            (120, "erase", "newest"),
+        )
+    ),
+    # The message of the one marker was read while the other hid the source, and the other way round.
+    "two deletes, of which one is taken back": Finding(
+        _history((1, "put", GOOD), (60, "delete", ""), (60.5, "delete", ""), (61.5, "undelete", ""), delays=1)
+    ),
+    # A job that was given up left a set that somebody had harmed as it was.
+    "a set without its manifest cannot be made again": Finding(
+        _history(
+            (1, "put", GOOD),
+            (60, "deface", "manifest.json"),
+            faults=(Fault("outage", "resize", "PutObject", at=59, seconds=4000),),
+        ),
+        made=False,
+    ),
+    "a set with an edited manifest cannot be made again": Finding(
+        _history(
+            (1, "put", GOOD),
+            (60, "edit", "no files"),
+            faults=(Fault("outage", "resize", "PutObject", at=59, seconds=4000),),
+        ),
+        made=False,
+    ),
+    # The record of a job that FAILED became DELETED when the set that the same version had before was removed.
+    "a version fails halfway over its own set": Finding(
+        _history(
+            (1, "put", GOOD),
+            (60, "force", ""),
+            faults=(Fault("outage", "optimize", "PutObject", at=59, seconds=1500),),
+        ),
+        made=False,
+    ),
+    "an overwrite without versions fails halfway": Finding(
+        _history(
+            (1, "put", GOOD),
+            (60, "put", OTHER),
+            faults=(Fault("outage", "optimize", "PutObject", at=59, seconds=1500),),
+            versioned=False,
+        ),
+        made=False,
+    ),
+    "a refusal without versions cannot be written": Finding(
+        _history(
+            (1, "put", GOOD),
+            (60, "put", BAD),
+            faults=(Fault("outage", "notify", "UpdateItem", at=59, seconds=1500),),
+            versioned=False,
+        ),
+        made=False,
+    ),
+    # A new set beside files without a manifest: only the next look cleared them away.
+    "a manifest is removed by hand, and the recipe makes fewer files": Finding(
+        _history((1, "recipe", "B"), (10, "put", GOOD), (60, "deface", "manifest.json"), (70, "recipe", "A"))
+    ),
+    # The lease remembers one version: that of an older one, which was being made instead, was forgotten.
+    "a version is brought back while an older one is made instead": Finding(
+        _history(
+            (1, "put", GOOD),
+            (1, "put", OTHER),
+            (800, "ask", ""),
+            faults=(Fault("refused", "notify", tries=3), Fault("outage", "resize", "GetObject", seconds=740)),
+            delays=2,
+        ),
+        made=False,
+    ),
+    # Older versions, one after the other, used up the receives of the newest one's message within 70 minutes.
+    "five uploads before a long outage": Finding(
+        _history(
+            *((1 + 0.2 * number, "put", f"good {number}") for number in range(1, 6)),
+            faults=(Fault("outage", "optimize", "PutObject", seconds=5000),),
+        ),
+        made=False,
+    ),
+    # Waiting for a lease that was held until a known moment took seven receives of each message.
+    "two uploads while runs cannot be started": Finding(
+        _history(
+            (1784.9, "put", GOOD),
+            (1786, "put", OTHER),
+            faults=(Fault("outage", "trigger", "StartSyncExecution", at=1684, seconds=1500),),
+            express=True,
+        ),
+        made=False,
+    ),
 }

@@ -80,7 +80,7 @@ class Manner:
 
 
 _USUAL = Manner((0, 1, 1, 2, 3, 4, 6), (20.0, 100.0, 700.0, 1500.0), neighbour=0.15, burst=0.02)
-_ROUGH = Manner((2, 3, 4, 6, 8), (100.0, 700.0, 1500.0), neighbour=0.4, burst=0.15)
+_ROUGH = Manner((2, 3, 4, 6, 8), (100.0, 700.0, 1500.0, 3000.0, 5000.0), neighbour=0.4, burst=0.15)
 
 
 def history(seed: int) -> History:
