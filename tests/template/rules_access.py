@@ -164,7 +164,8 @@ def no_role_stops_or_changes_runs(template: Template) -> bool:
 
 
 def only_the_trigger_takes_from_the_queue(template: Template) -> bool:
-    return holders(template, "sqs:") == {"TriggerRole"} and not holders(template, "sqs:Send", on="UploadQueue")
+    """And sends anew what waits."""
+    return holders(template, "sqs:") == {"TriggerRole"}
 
 
 def dead_letters_are_only_added(template: Template) -> bool:
@@ -392,7 +393,7 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
         only_the_trigger_takes_from_the_queue,
         [
             allow("NotifyRole", "sqs:ReceiveMessage", place("UploadQueue")),
-            allow("TriggerRole", "sqs:SendMessage", place("UploadQueue")),
+            allow("NotifyRole", "sqs:SendMessage", place("UploadQueue")),
         ],
     ),
     (dead_letters_are_only_added, [allow("TriggerRole", "sqs:DeleteMessage", place("UploadDeadLetterQueue"))]),

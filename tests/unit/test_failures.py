@@ -241,6 +241,50 @@ def test_a_version_that_cannot_be_made_leaves_no_mix_behind(
     assert job_records(cloud)[bad]["status"] == ("SUCCEEDED" if then == "sent back" else "SUPERSEDED")
 
 
+def test_while_nothing_can_be_made_one_older_version_is_tried(cloud: Any, workflow: Workflow, later: Later) -> None:
+    """And not each of a thousand, with a mail for each."""
+    versions = [cloud.upload(KEY, b"%d" % number) for number in range(4)]
+    workflow.script = [workflow.fail_halfway] * 20
+    event = message(record(KEY, versions[-1]))
+    for _ in range(8):
+        deliver(event)
+        later(120)
+    assert deliver(event) == []
+    assert {job["source"]["version_id"] for job in workflow.started} == set(versions[-2:])
+    assert (len(workflow.started), cloud.outputs(FOLDER)) == (6, set())
+    found = job_records(cloud)
+    assert [found[version]["status"] for version in versions[-2:]] == ["SUPERSEDED", "FAILED"]
+
+
+def test_a_forced_round_that_failed_stays_in_need_of_attention(cloud: Any, workflow: Workflow, later: Later) -> None:
+    """Its set is the one that was removed, but nobody has deleted it."""
+    version = cloud.upload(KEY)
+    deliver(message(record(KEY, version)))
+    later(60)
+    workflow.script = [workflow.fail_halfway] * 3
+    event = message(record(KEY, version, "ObjectCreated:Force"))
+    for _ in range(4):
+        deliver(event)
+        later(120)
+    assert (statuses(cloud), cloud.outputs(FOLDER)) == (["FAILED"], set())
+
+
+def test_an_older_version_that_is_being_made_is_not_forgotten(cloud: Any, workflow: Workflow, later: Later) -> None:
+    """Its record is open: whoever brings the newest one back closes it."""
+    older, newest = cloud.upload(KEY, b"older"), cloud.upload(KEY, b"newest")
+    workflow.script = [workflow.fail_halfway] * 4
+    event = message(record(KEY, newest))
+    for _ in range(4):
+        deliver(event)
+        later(120)
+    assert job_records(cloud)[older]["status"] == "QUEUED"
+    assert deliver(message(record(KEY, newest))) == []
+    assert {name: item["status"] for name, item in job_records(cloud).items()} == {
+        older: "SUPERSEDED",
+        newest: "SUCCEEDED",
+    }
+
+
 def test_a_lone_version_that_cannot_be_made_leaves_nothing_behind(cloud: Any, workflow: Workflow, later: Later) -> None:
     event = message(record(KEY, cloud.upload(KEY)))
     workflow.script = [workflow.fail_halfway] * 3

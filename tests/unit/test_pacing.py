@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from botocore.exceptions import ClientError
 
-from pipeline import clock
+from pipeline import clock, storage
 from tests.unit.triggering import KEY, Workflow, deliver, job_records, message, record, statuses, stored_set
-from trigger import lease, reconcile, verdicts
+from trigger import app, heartbeat, lease, notices, reconcile, verdicts
 
 Later = Callable[[float], None]
 
@@ -132,7 +135,7 @@ def test_nobody_waits_for_a_busy_key(
         held.kept = True
     version = cloud.upload("raw/other")
     waits = []
-    for receives in range(1, 21):
+    for receives in range(1, app.FRESH_AFTER):
         assert len(deliver(message(record("raw/other", version), receives=receives))) == 1
         waits.append(workflow.hidden[-1])
     assert waits[:5] == [5, 10, 20, 60, 240]
@@ -144,7 +147,7 @@ def test_a_message_comes_back_soon_after_the_lease_ends(
     cloud: Any, workflow: Workflow, busy: None, later: Later
 ) -> None:
     later(lease.LEASE_SECONDS - 12)
-    event = message(record(KEY, cloud.upload(KEY)), receives=10)
+    event = message(record(KEY, cloud.upload(KEY)), receives=9)
     assert len(deliver(event)) == 1
     assert workflow.hidden[-1] == 13
     later(13)
@@ -221,3 +224,56 @@ def test_a_hot_key_costs_one_receive_a_message(cloud: Any, workflow: Workflow, l
     assert deliver(message(record(KEY, versions[-1]))) == []
     assert [job["source"]["version_id"] for job in workflow.started] == [versions[0], versions[-1]]
     assert statuses(cloud) == ["SUCCEEDED"] * 2 + ["SUPERSEDED"] * 9
+
+
+def waiting(cloud: Any) -> list[dict[str, Any]]:
+    """The messages in the upload queue, as the trigger gets them."""
+    url = cloud.sqs.get_queue_url(QueueName="uploads")["QueueUrl"]
+    answer = cloud.sqs.receive_message(
+        QueueUrl=url, MessageAttributeNames=["All"], MessageSystemAttributeNames=["All"], MaxNumberOfMessages=10
+    )
+    return [
+        {
+            "eventSource": "aws:sqs",
+            "messageId": each["MessageId"],
+            "receiptHandle": each["ReceiptHandle"],
+            "body": each["Body"],
+            "attributes": each["Attributes"],
+            "messageAttributes": {
+                name: {"stringValue": value["StringValue"]} for name, value in each.get("MessageAttributes", {}).items()
+            },
+        }
+        for each in answer.get("Messages", [])
+    ]
+
+
+def test_waiting_spends_no_receives(
+    cloud: Any, workflow: Workflow, busy: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message that has waited often is sent anew, and remembers when it was sent first."""
+    monkeypatch.setattr(app, "LONGEST_DELAY", 0)  # moto has no clock of ours
+    event = record(KEY, cloud.upload(KEY))
+    sent_at = time.time() - 5000
+    assert deliver(message(event, sent_at=sent_at, receives=app.FRESH_AFTER)) == []
+    (anew,) = waiting(cloud)
+    assert json.loads(anew["body"]) == {"Records": [event]}
+    (read,) = notices.messages({"Records": [anew]})
+    assert (read.receives, read.sent_at) == (1, pytest.approx(sent_at, abs=0.01))
+
+
+def test_a_message_that_cannot_be_sent_anew_waits_on(
+    cloud: Any, workflow: Workflow, busy: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusal = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "SendMessage")
+    monkeypatch.setattr(heartbeat.sqs, "send_message", Mock(side_effect=refusal))
+    event = message(record(KEY, cloud.upload(KEY)), receives=app.FRESH_AFTER)
+    assert deliver(event) == [event["messageId"]]
+
+
+def test_a_trigger_that_fails_each_time_spends_receives(
+    cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "head", Mock(side_effect=RuntimeError("no table")))
+    event = message(record(KEY, cloud.upload(KEY)), receives=app.FRESH_AFTER)
+    assert deliver(event) == [event["messageId"]]
+    assert waiting(cloud) == []

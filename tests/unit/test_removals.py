@@ -209,6 +209,30 @@ def test_a_delete_whose_message_was_lost_is_made_good_by_the_next_one(cloud: Any
     assert (cloud.outputs(FOLDER), statuses(cloud)) == (set(), ["DELETED"])
 
 
+def test_of_two_deletes_the_first_one_counts_although_the_second_hides_it(cloud: Any, workflow: Workflow) -> None:
+    deliver(message(record(KEY, cloud.upload(KEY))))
+    first, second = cloud.delete(KEY), cloud.delete(KEY)
+    assert deliver(message(record(KEY, first, "ObjectRemoved:DeleteMarkerCreated"))) == []
+    cloud.delete(KEY, second)  # taken back, before its message was read
+    assert deliver(message(record(KEY, second, "ObjectRemoved:DeleteMarkerCreated"))) == []
+    assert cloud.outputs(FOLDER) == set()
+
+
+def test_a_version_that_took_over_a_set_and_is_erased_takes_it_with_it(
+    cloud: Any, workflow: Workflow, later: Callable[[float], None]
+) -> None:
+    """The set is older than the delete marker below the version, but the version was not."""
+    deliver(message(record(KEY, cloud.upload(KEY))))
+    later(60)
+    marker = cloud.delete(KEY)
+    again = cloud.upload(KEY)
+    deliver(message(record(KEY, marker, "ObjectRemoved:DeleteMarkerCreated")))
+    assert len(workflow.started) == 1
+    cloud.delete(KEY, again)
+    assert deliver(message(record(KEY, again, "ObjectRemoved:Delete"))) == []
+    assert cloud.outputs(FOLDER) == set()
+
+
 def test_a_version_that_is_erased_above_a_delete_marker_takes_its_set_with_it(
     cloud: Any, workflow: Workflow, later: Callable[[float], None]
 ) -> None:

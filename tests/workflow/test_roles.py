@@ -153,7 +153,7 @@ def acts() -> dict[str, tuple[str, Act]]:
         "write elsewhere": ("", on_object("output", "index.html", "put_object", Body=b"")),
         "list outputs": ("Trigger Optimize Notify", on_bucket("output", "list_objects_v2")),
         "take an upload's message": ("Trigger", on_queue("UploadQueue", "receive_message")),
-        "invent an upload": ("", on_queue("UploadQueue", "send_message", MessageBody="{}")),
+        "send a message anew": ("Trigger", on_queue("UploadQueue", "send_message", MessageBody="{}")),
         "empty the queue": ("", on_queue("UploadQueue", "purge_queue")),
         "park a message": ("Trigger", on_queue("UploadDeadLetterQueue", "send_message", MessageBody="{}")),
         "take a dead letter": ("", on_queue("UploadDeadLetterQueue", "receive_message")),
