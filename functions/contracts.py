@@ -264,7 +264,7 @@ class Record(TypedDict, total=False):
     reason: str
     judge: Judge  # of REJECTED
     below: str  # of REJECTED: the version to look at next; this judge has refused all between
-    decision: Decision  # while it is PROCESSING: what is being told
+    decision: Decision  # of an open record: what is being told
     last_failure: Failure
     result: Result
     expires_at: int  # epoch seconds: the table's TTL

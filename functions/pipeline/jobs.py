@@ -145,10 +145,15 @@ def decide(job: Job, decision: Decision) -> Decision:
             TableName=TABLE,
             Key=_key(job["source"]["key"], job["source"]["version_id"]),
             UpdateExpression="SET decision = if_not_exists(decision, :decision)",
-            ConditionExpression="execution_name = :owner AND #status = :processing",
+            ConditionExpression="execution_name = :owner AND #status IN (:processing, :queued)",
             ExpressionAttributeNames={"#status": "status"},
             ExpressionAttributeValues=marshal(
-                {":decision": decision, ":owner": job["execution_name"], ":processing": "PROCESSING"}
+                {
+                    ":decision": decision,
+                    ":owner": job["execution_name"],
+                    ":processing": "PROCESSING",
+                    ":queued": "QUEUED",
+                }
             ),
             ReturnValues="ALL_NEW",
         )
@@ -193,7 +198,7 @@ def retire(version: SourceVersion, status: Status, *, finished: bool = False) ->
 
     Writes a record if the version never had one, so that each upload can be accounted for. FAILED records are retired
     too: redrive then leaves them alone. REJECTED records stay unchanged; so do SUCCEEDED ones, unless `finished`.
-    Returns whether the record is closed now: one that is PROCESSING is its run's to close.
+    Returns whether the record is closed now: one that is PROCESSING, or being told, is not ours to close.
     """
     moment = clock.now()
     replaceable = ["QUEUED", "FAILED", *(["SUCCEEDED"] if finished else [])]
@@ -203,7 +208,8 @@ def retire(version: SourceVersion, status: Status, *, finished: bool = False) ->
         _update(
             version,
             changes,
-            condition=f"attribute_not_exists(#status) OR #status IN ({', '.join(placeholders)})",
+            condition="attribute_not_exists(decision) AND "
+            f"(attribute_not_exists(#status) OR #status IN ({', '.join(placeholders)}))",
             values=placeholders,
             defaults={"schema_version": SCHEMA_VERSION, "job_id": keys.job_id(version), "source": version},
         )

@@ -25,6 +25,10 @@ sns: SNSClient = boto3.client("sns", config=Config(retries={"mode": "standard", 
 SUBJECT_LIMIT = 100
 # SNS takes 256 KiB in all; JSON inside JSON escapes its quotes, and the e-mail's text needs room too.
 MANIFEST_LIMIT = 100_000
+INSTEAD = (
+    "Published is the newest earlier version that can be accepted, if there is one. "
+    "A bucket that keeps no earlier versions keeps what was published."
+)
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]+")
 
 
@@ -41,7 +45,7 @@ def succeeded(job: Job, result: Result, manifest: Manifest) -> None:
 
 def rejected(job: Job, rejection: Refusal) -> None:
     """Say that an upload was refused, and why."""
-    text = f"{one_line(job['source']['key'])} was not accepted.\n{rejection['reason']}\n{_instead(job)}\n"
+    text = f"{one_line(job['source']['key'])} was not accepted.\n{rejection['reason']}\n{INSTEAD}\n"
     _publish(job, ERROR_TOPIC, "REJECTED", text, {**rejection})
 
 
@@ -52,7 +56,7 @@ def failed(job: Job, failure: Failure) -> None:
         f"Failed state: {failure['state'] or 'none (the run was cut off)'}\n"
         f"Error: {failure['code']}: {failure['reason']}\n"
         f"Execution: {job['execution_name']}\n"
-        "Its message is in the dead-letter queue. Fix the cause. Then, in Darkroom's folder, bring it back with:\n"
+        "Its message goes to the dead-letter queue. Fix the cause. Then, in Darkroom's folder, bring it back with:\n"
         f"  bin/darkroom --aws --stack {STACK} redrive\n"
     )
     _publish(job, ERROR_TOPIC, "FAILED", text, {name: failure[name] for name in ("code", "reason", "state")})
@@ -62,13 +66,6 @@ def one_line(text: str) -> str:
     """Text without control characters, line breaks, lone surrogates and bidirectional overrides: SNS, SQS and logs
     refuse some of these, and a line break could forge a line of a mail."""
     return _UNPRINTABLE.sub(" ", text).strip()
-
-
-def _instead(job: Job) -> str:
-    """What is published for a key whose newest version was refused."""
-    if job["source"]["version_id"] == "null":
-        return "What was published for it before stays: the bucket keeps no earlier version."
-    return "The newest earlier version that can be accepted is published in its place. If there is none, nothing is."
 
 
 def _publish(job: Job, topic_arn: str, status: str, text: str, facts: dict[str, Any]) -> None:

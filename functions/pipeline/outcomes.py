@@ -52,7 +52,8 @@ def fail(job: Job, failure: Failure) -> Status:
 
 def give_up(record: Record, max_attempts: int) -> None:
     """Tell that the job FAILED, after its last attempt was closed as QUEUED and has settled."""
-    tell(jobs.of(record, max_attempts), _failed(record["last_failure"]))
+    job = jobs.of(record, max_attempts)
+    tell(job, jobs.decide(job, _failed(record["last_failure"])))
 
 
 def tell(job: Job, decision: Decision) -> Status:

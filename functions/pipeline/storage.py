@@ -77,9 +77,14 @@ class DeleteMarker:
 
 
 def delete_marker(bucket: str, key: str) -> DeleteMarker | None:
-    """What hides a source that `head` does not find, or None if nothing is left of it."""
+    """What hides a source that `head` does not find, or None if nothing is left of it.
+
+    Raises ChangedError if the source has come back since.
+    """
     listed = s3.list_object_versions(Bucket=bucket, Prefix=key, MaxKeys=2)
     beneath = [each["VersionId"] for each in listed.get("Versions", []) if each["Key"] == key]
+    if any(each["IsLatest"] and each["Key"] == key for each in listed.get("Versions", [])):
+        raise ChangedError(f"{key} has come back")
     markers = [each for each in listed.get("DeleteMarkers", []) if each["Key"] == key]
     if not markers:
         return None

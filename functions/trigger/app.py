@@ -129,5 +129,6 @@ def _park(message: notices.Message, verdict: Park) -> bool:
         )
     except heartbeat.FAULTS:
         logger.exception("message not parked")
+        heartbeat.come_back_in(message, backoff(message.receives))
         return False
     return True

@@ -113,7 +113,11 @@ def _refused(error: ClientError) -> bool:
 
 
 def _not_started(error: ClientError) -> CutOffError:
-    return CutOffError(error.response["Error"]["Code"], error.response["Error"]["Message"], "StartExecution")
+    # After an answer that was lost, the SDK's next try may be refused although the run has started.
+    first = not error.response["ResponseMetadata"].get("RetryAttempts")
+    return CutOffError(
+        error.response["Error"]["Code"], error.response["Error"]["Message"], "StartExecution" if first else None
+    )
 
 
 def _record(job: Job) -> Record:

@@ -1,9 +1,9 @@
 """One writer per source key: a lease is an item in JobsTable beside the key's records.
 
-It names its holder (`holder`), until when nobody else may act (`held_until`, epoch seconds), the last attempt whose job
-is not done with (`version_id`, `execution_name`), and whether the outputs may be a mix of two versions (`torn`). It is
-taken and changed by conditional writes only, before anything is started or removed. A holder that has lost it learns so
-at its next write, and stops.
+It names its holder (`holder`), until when nobody else may act (`held_until`, epoch seconds), and the last attempt whose job
+is not done with (`version_id`, `execution_name`). The outputs may be a mix of two versions (`torn`), or there may be files
+beside them that no manifest lists (`uncleared`). It is taken and changed by conditional writes only, before anything is
+started or removed. A holder that has lost it learns so at its next write, and stops.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class LeaseItem(TypedDict, total=False):
     version_id: str
     execution_name: str
     torn: bool
+    uncleared: bool
 
 
 class BusyError(Exception):
@@ -66,6 +67,7 @@ class Lease:
     version_id: str | None = None  # whose job is open or FAILED: ours or an earlier holder's
     execution_name: str | None = None  # of that job's attempt, until its end is accounted for
     torn: bool = False  # an attempt or a removal did not finish: the outputs may be a mix of two versions
+    uncleared: bool = False  # an attempt may have left files that the set does not list
     kept: bool = False  # not to be released: a function may still write
 
     def running(self, version_id: str, execution_name: str) -> int:
@@ -83,7 +85,7 @@ class Lease:
 
         `torn`: whether a removal that is cut off leaves a part of a set behind.
         """
-        self.torn, self.kept = self.torn or torn, True
+        self.torn, self.kept, self.uncleared = self.torn or torn, True, True
         self._write(time.time() + LEASE_SECONDS)
 
     def settled(self, record: Record) -> None:
@@ -114,7 +116,7 @@ class Lease:
         if self.kept:
             return
         try:
-            if self.version_id is None and not self.torn:
+            if self.version_id is None and not self.torn and not self.uncleared:
                 jobs.dynamodb.delete_item(
                     TableName=jobs.TABLE,
                     Key=jobs.marshal({"source_key": self.key, "item": keys.LEASE}),
@@ -153,7 +155,12 @@ def _acquire(key: str) -> Lease:
 
 def _take_over(holder: str, found: LeaseItem) -> Lease:
     left = Lease(
-        found["source_key"], holder, found.get("version_id"), found.get("execution_name"), found.get("torn", False)
+        found["source_key"],
+        holder,
+        version_id=found.get("version_id"),
+        execution_name=found.get("execution_name"),
+        torn=found.get("torn", False),
+        uncleared=found.get("uncleared", False),
     )
     theirs = {":them": found["holder"], ":until": found["held_until"]}
     lost = _put(left, time.time() + LOOK_SECONDS, "holder = :them AND held_until = :until", theirs)
@@ -184,6 +191,7 @@ def _put(lease: Lease, until: float, condition: str, values: dict[str, Any]) -> 
         "version_id": lease.version_id,
         "execution_name": lease.execution_name,
         "torn": lease.torn or None,
+        "uncleared": lease.uncleared or None,
     }
     present = {name: value for name, value in item.items() if value is not None}
     return cast("LeaseItem | None", jobs.put_if(present, condition, values))

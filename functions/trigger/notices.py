@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import unquote_plus
@@ -55,7 +57,7 @@ def messages(event: dict[str, Any]) -> list[Message]:
             id=record["messageId"],
             receipt=record["receiptHandle"],
             receives=int(record["attributes"]["ApproximateReceiveCount"]),
-            sent_at=max(_sent_at(record), _answers(record)),
+            sent_at=_sent_at(record),
         )
         for record in records
     ]
@@ -76,15 +78,23 @@ def read(message: Message, bucket: str) -> list[Notice]:
 
 
 def _sent_at(record: dict[str, Any]) -> float:
-    """When a message was sent, or the one that the trigger sent it in place of."""
-    first = record.get("messageAttributes", {}).get("sent_at")
-    return float(first["stringValue"]) if first else int(record["attributes"]["SentTimestamp"]) / 1000
+    """When a message was sent.
+
+    Or rather earlier, when the one was sent in whose place the trigger sent it; or later, when the job FAILED that it
+    answers: a dead letter keeps that attribute when somebody moves it back.
+    """
+    sent = int(record["attributes"]["SentTimestamp"]) / 1000
+    first, failed = _moment(record, "sent_at", float), _moment(record, "failed_at", clock.epoch)
+    return max(min(first or sent, sent), min(failed or 0.0, time.time() + 60))
 
 
-def _answers(record: dict[str, Any]) -> float:
-    """When the job FAILED that a dead letter was about. The letter keeps this attribute when somebody moves it back."""
-    failed_at = record.get("messageAttributes", {}).get("failed_at")
-    return clock.epoch(failed_at["stringValue"]) if failed_at else 0.0
+def _moment(record: dict[str, Any], name: str, parse: Callable[[str], float]) -> float | None:
+    """An attribute that the trigger or `darkroom redrive` has written; one that nobody can read does not count."""
+    try:
+        moment = parse(record["messageAttributes"][name]["stringValue"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return moment if math.isfinite(moment) else None
 
 
 def is_source(key: str) -> bool:

@@ -108,6 +108,8 @@ def _bring_in_line(look: Look, source: Source) -> Verdict | Refused:
     recipe = recipes.route(RECIPES, source["key"])
     judge: Judge = {"recipe": recipe["hash"], "memory": VALIDATE_MEMORY_MB}
     record = jobs.get(source["key"], source["version_id"])
+    if record and "decision" in record:
+        record = _close(record, LOST_RUN)  # it is being told
     step = decide(record, source, judge, look, time.time())
     if isinstance(step, Refused):
         return step
@@ -124,7 +126,7 @@ def _bring_in_line(look: Look, source: Source) -> Verdict | Refused:
     if not isinstance(step, Start):
         return step
     if look.deadline - time.time() < executions.WAIT_SECONDS:
-        return Later(0, "not enough time left in this invocation for a run")
+        return Later(0, "not enough time left in this invocation for a run", waits=True)
     return _run(look, _job(source, recipe, step, look.notices), record, standing)
 
 
@@ -133,6 +135,7 @@ def _run(look: Look, job: Job, record: Record | None, standing: outputs.Standing
     held, source = look.held, job["source"]
     if held.version_id and held.version_id not in look.versions:
         _retire(held.key, held.version_id, "SUPERSEDED")  # the lease remembers one version
+    held.uncleared = held.uncleared or _leaves_files(held, job, standing)
     job["deadline"] = held.running(source["version_id"], job["execution_name"])
     jobs.begin(job, record)
     held.kept = True  # until we know that the run has ended it may write, whatever happens here
@@ -142,7 +145,7 @@ def _run(look: Look, job: Job, record: Record | None, standing: outputs.Standing
         record = executions.run(job)
     except executions.UnknownError as unknown:
         logger.warning("end of attempt unknown", reason=str(unknown), **facts)
-        return Later(lease.LEASE_SECONDS, str(unknown), waits=True)
+        return Later(BUSY_SECONDS[3], str(unknown), waits=True)
     except executions.CutOffError as cut:
         logger.warning("attempt cut off", reason=str(cut), **facts)
         record = _close(_record(held.key, source["version_id"]), cut.failure)
@@ -152,7 +155,7 @@ def _run(look: Look, job: Job, record: Record | None, standing: outputs.Standing
         held.refused()
         if record["judge"] == {"recipe": job["recipe"]["hash"], "memory": VALIDATE_MEMORY_MB}:
             return Refused()
-        return Later(backoff(1), "refused by a ValidateFunction that another deployment made")
+        return Later(backoff(2), "refused by a ValidateFunction that another deployment made")
     if record["status"] == "FAILED":
         return _parked(held, record)
     held.settled(record)
@@ -198,18 +201,26 @@ def _succeeded(held: lease.Lease, job: Job, record: Record, before: outputs.Stan
     """Clear away what the new set does not have."""
     if record["recipe"]["hash"] != job["recipe"]["hash"]:
         held.finished()
-        return Later(backoff(1), "made by another recipe: a deployment is under way")
-    recipe = recipes.route(RECIPES, held.key)
-    made = {keys.output(held.key, name, format_) for name, format_ in recipes.outputs(recipe)}
-    torn = held.torn
+        return Later(backoff(2), "made by another recipe: a deployment is under way")
     held.finished()  # first: with its run closed long ago, a holder that is slow to clear away would count as dead
-    # Without a manifest, an earlier round may have left anything.
-    replaced = outputs.lists(before.manifest).keys() - made if before.manifest else before.etag or job["round"] > 1
-    if torn or replaced:
-        _clear(held, made)
+    if held.uncleared:
+        _clear(held, _outputs(held.key))
     if before.manifest and before.manifest["source"]["version_id"] != job["source"]["version_id"]:
         jobs.expire(_version(held.key, before.manifest["source"]["version_id"]))
     return DONE
+
+
+def _leaves_files(held: lease.Lease, job: Job, before: outputs.Standing) -> bool:
+    """Whether there may be files that the set of this job will not have. Without a manifest, nobody knows."""
+    if before.manifest is None:
+        return held.torn or before.etag is not None or job["round"] > 1
+    return held.torn or bool(outputs.lists(before.manifest).keys() - _outputs(held.key))
+
+
+def _outputs(key: str) -> set[str]:
+    """The keys of the files that a set of the current recipe has."""
+    recipe = recipes.route(RECIPES, key)
+    return {keys.output(key, name, format_) for name, format_ in recipes.outputs(recipe)}
 
 
 def _stands(look: Look, source: Source, recipe: Recipe, standing: outputs.Standing) -> bool:
@@ -225,8 +236,9 @@ def _stands(look: Look, source: Source, recipe: Recipe, standing: outputs.Standi
     if not same_bytes(document["source"], source):
         return False
     listed = outputs.lists(document)
-    held.torn = not listed.items() <= _clear(held, listed).items()
-    return not held.torn
+    files = _clear(held, listed)
+    held.torn = any(files.get(key, size) != size for key, size in listed.items())
+    return not held.torn and listed.keys() <= files.keys()
 
 
 def _renew_urls(key: str, standing: outputs.Standing) -> None:
@@ -247,6 +259,7 @@ def _clear(held: lease.Lease, made: Collection[str]) -> dict[str, int]:
         held.removing(torn=False)
         storage.delete(outputs.BUCKET, left_over)
         held.kept = False
+    held.uncleared = False
     return files
 
 
@@ -290,7 +303,7 @@ def _is_removal(notice: Notice, marker: storage.DeleteMarker | None, key: str) -
     if marker.version_id == (notice.version_id or "null"):
         return True
     # A version that was finished after the marker was made lay above it, and was erased.
-    record = jobs.get(key, notice.version_id) if notice.version_id else None
+    record = jobs.get(key, notice.version_id or "null")
     ended = clock.epoch(record["finished_at"]) if record and "finished_at" in record else 0.0
     return ended + lease.SKEW_SECONDS > marker.made_at
 
@@ -308,6 +321,7 @@ def _remove_set(look: Look, finished: Manifest | None) -> None:
         storage.delete(outputs.BUCKET, [name])  # last: a removal that was cut off is taken up again
         logger.info("set removed", source_key=held.key)
     held.finished()
+    held.uncleared = False
 
 
 def _retire_others(look: Look, left_open: str | None) -> None:

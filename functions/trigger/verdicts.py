@@ -95,7 +95,9 @@ def decide(
     if record is None or "round" not in record:
         return Start(1, 1)
     again = Start(int(record["round"]) + 1, 1)
-    if look.forced_at > started(record) or not same_bytes(cast("Source", record["source"]), source):
+    newest = len(look.versions) == 1  # force does not have all refused versions judged again
+    forced = look.forced_at > started(record) and (newest or record["status"] != "REJECTED")
+    if forced or not same_bytes(cast("Source", record["source"]), source):
         return again
     if record["status"] == "REJECTED":
         return Refused(record.get("below")) if record.get("judge") == judge else again
