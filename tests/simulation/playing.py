@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.simulation import checks, loading, oracle
+from tests.simulation import checks, loading, sets
 from tests.simulation.acts import SILENT, Acts
 from tests.simulation.checks import Problem
 from tests.simulation.findings import Finding
@@ -17,7 +17,7 @@ def left(finding: Finding, edits: tuple[Edit, ...] = ()) -> list[Problem]:
     play = Play(finding.history, edits)
     if finding.made:
         play.problems += checks.given_up(play.world)
-    if finding.stands not in (None, bool(oracle.outputs(play.world.output, KEY))):
+    if finding.stands not in (None, bool(sets.outputs(play.world.output, KEY))):
         play.problems.append(Problem("outputs", "there is no set" if finding.stands else "there is a set"))
     return play.problems
 
