@@ -277,7 +277,7 @@ FINDINGS = {
     "two deletes, of which one is taken back": Finding(
         _history((1, "put", GOOD), (60, "delete", ""), (60.5, "delete", ""), (61.5, "undelete", ""), delays=1)
     ),
-    # A job that was given up left a set that somebody had harmed as it was.
+    # A set that somebody has harmed stays as it is if it cannot be made again: to remove the rest would harm more.
     "a set without its manifest cannot be made again": Finding(
         _history(
             (1, "put", GOOD),
@@ -285,6 +285,7 @@ FINDINGS = {
             faults=(Fault("outage", "resize", "PutObject", at=59, seconds=4000),),
         ),
         made=False,
+        stands=True,
     ),
     "a set with an edited manifest cannot be made again": Finding(
         _history(
@@ -293,6 +294,17 @@ FINDINGS = {
             faults=(Fault("outage", "resize", "PutObject", at=59, seconds=4000),),
         ),
         made=False,
+        stands=True,
+    ),
+    "a harmed set that could not be made again is brought back": Finding(
+        _history(
+            (1, "put", GOOD),
+            (60, "deface", "manifest.json"),
+            (61, "ask", ""),
+            (1500, "ask", ""),
+            faults=(Fault("outage", "resize", "PutObject", at=59, seconds=1400),),
+        ),
+        stands=True,
     ),
     # The record of a job that FAILED became DELETED when the set that the same version had before was removed.
     "a version fails halfway over its own set": Finding(
@@ -341,6 +353,26 @@ FINDINGS = {
         _history(
             *((1 + 0.2 * number, "put", f"good {number}") for number in range(1, 6)),
             faults=(Fault("outage", "optimize", "PutObject", seconds=5000),),
+        ),
+        made=False,
+    ),
+    "five uploads that cannot be made over one that could": Finding(
+        _history(
+            (1, "put", GOOD),
+            *((60 + 0.2 * number, "put", f"good {number}") for number in range(2, 7)),
+            faults=tuple(Fault("unreachable", "optimize", "PutObject large.jpg", nth, 3) for nth in range(2, 200)),
+        ),
+        made=False,
+        stands=False,
+    ),
+    # A message that waits for one attempt after the other was received too often.
+    "an upload now and then while runs cannot be started": Finding(
+        _history(
+            (1, "put", GOOD),
+            (2, "put", OTHER),
+            (1000, "put", "good 3"),
+            faults=(Fault("outage", "trigger", "StartSyncExecution", at=1.5, seconds=5000),),
+            express=True,
         ),
         made=False,
     ),
