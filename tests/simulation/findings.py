@@ -153,6 +153,14 @@ FINDINGS = {
     "two overwrites during an outage": Finding(
         _history((1, "put", GOOD), (1.5, "put", OTHER), faults=(Fault("outage", "validate", "GetObject", seconds=300),))
     ),
+    "an overwrite is taken back by the first bytes before its next attempt": Finding(
+        _history(
+            (1, "put", GOOD),
+            (60, "put", OTHER),
+            (70, "put", GOOD),
+            faults=(Fault("outage", "validate", "GetObject", at=59, seconds=300),),
+        )
+    ),
     # A function of a failed attempt wrote under its successor.
     "a forgotten function writes after its successor": Finding(
         _history((1, "put", GOOD), (3, "put", OTHER), faults=_zombie(1, 1, "PutObject small.jpg", 40))

@@ -213,6 +213,12 @@ MUTANTS = [
         "if True:  # else",
     ),
     _mutant(
+        "a set that nothing was written into goes when its job is given up",
+        "trigger.reconcile",
+        "if not held.torn:  # else",
+        "if False:  # else",
+    ),
+    _mutant(
         "a mix lasts for an hour",
         "trigger.verdicts",
         "[float(seconds) for seconds in",
