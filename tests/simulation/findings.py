@@ -384,6 +384,23 @@ FINDINGS = {
         ),
         made=False,
     ),
+    # A call of the trigger that fails for more than two hours spends its messages. Sent again, they repair the key.
+    "an upload is redriven after a long outage": Finding(
+        _history(
+            (1, "put", GOOD),
+            (100, "put", OTHER),
+            (9100, "redrive", ""),
+            faults=(Fault("outage", "trigger", "GetItem", at=59, seconds=9000),),
+        )
+    ),
+    "a delete is redriven after a long outage": Finding(
+        _history(
+            (1, "put", GOOD),
+            (100, "delete", ""),
+            (9100, "redrive", ""),
+            faults=(Fault("outage", "trigger", "UpdateItem", at=59, seconds=9000),),
+        )
+    ),
     # Waiting for a lease that was held until a known moment took seven receives of each message.
     "two uploads while runs cannot be started": Finding(
         _history(

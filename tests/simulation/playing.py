@@ -59,7 +59,8 @@ class Play:
 
     def _act(self, act: Act) -> None:
         world = self.world
-        if self._said_all and world.is_quiet() and not self._has_lost() and not self.problems:
+        told = self._said_all and not self._has_lost() and not self._has_spent()
+        if told and world.is_quiet() and not self.problems:
             self.problems += checks.outputs(world)  # also between the acts, whenever nothing is under way
             self.problems += checks.mixes(world)
         self._said_all &= act.kind not in SILENT
@@ -67,3 +68,7 @@ class Play:
 
     def _has_lost(self) -> bool:
         return any(fault.kind == "lost" for fault in self.world.faults.met)
+
+    def _has_spent(self) -> bool:
+        """Whether a message waits in the dead-letter queue for a `redrive`, after too many receives."""
+        return any("reason" not in letter.attributes for letter in self.world.letters.messages)
