@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.simulation import checks, loading, sets
 from tests.simulation.acts import SILENT, Acts
 from tests.simulation.checks import Problem
-from tests.simulation.findings import Finding
+from tests.simulation.finding import Finding
 from tests.simulation.history import KEY, NEIGHBOUR, Act, History
 from tests.simulation.loading import Edit
 from tests.simulation.scheduler import EPOCH
