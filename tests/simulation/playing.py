@@ -76,9 +76,12 @@ class Play:
         return any(fault.kind == "lost" for fault in self.world.faults.met)
 
     def _was_out(self) -> bool:
-        """Whether a call of the trigger failed for so long that messages may be received too often."""
+        """Whether a call of the trigger failed for so long that messages may be received too often.
+
+        A run that cannot be started is a failed attempt, and waiting for the next one spends no receives.
+        """
         outages = (fault for fault in self.world.faults.met if fault.kind == "outage" and fault.function == "trigger")
-        return any(fault.seconds >= SPENDING for fault in outages)
+        return any(fault.seconds >= SPENDING and "Execution" not in fault.operation for fault in outages)
 
     def _has_spent(self) -> bool:
         """Whether a message waits in the dead-letter queue for a `redrive`, after too many receives."""
