@@ -31,9 +31,9 @@ seed calls are slow or quick. Then come the acts by their time, the faults, and 
 `--only` also tells what the services did, line by line with the virtual time. Seeds name histories only while
 generating.py stays as it is: what must not be forgotten becomes a named history in findings.py.
 
-**What is checked.** oracle.py says from S3 and the recipe alone which files there should be; checks.py what records,
-messages, attempts and leases must look like when nothing is pending; reader.py what a reader gets meanwhile; hot_key.py
-how long others wait for a key that changes without end.
+**What is checked.** oracle.py says from S3 and the recipe alone which files there should be, sets.py what makes them a
+set; checks.py what records, messages, attempts and leases must look like when nothing is pending; reader.py what a
+reader gets meanwhile; hot_key.py how long others wait for a key that changes without end.
 
 **To add an act**, write a method of acts.Acts, give it a weight in generating.py, and list it in acts.SILENT if no
 message tells the trigger of it. **A fault**: describe it in history.Fault, let sdk.py, lambda_.py or stepfunctions.py

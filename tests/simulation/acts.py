@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from tests.simulation.history import Act, folder, recipes
+from tests.simulation.history import FORGED, Act, folder, recipes
 from tests.simulation.scheduler import EPOCH
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def _edited(body: bytes, how: str) -> bytes:
     try:
         document = json.loads(body)
         if how == "other etag":
-            document["source"]["etag"] = "0" * 32
+            document["source"]["etag"] = FORGED
         elif how == "other key":
             document = json.loads(json.dumps(document).replace("a.jpg", "z.jpg"))
         else:

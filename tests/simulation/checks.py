@@ -41,7 +41,8 @@ def outputs(world: World) -> Iterator[Problem]:
     """Whether each key's outputs are what its source demands."""
     recipe = world.demanded()
     for key in (KEY, NEIGHBOUR):
-        for problem in oracle.problems(world.source, world.output, key, recipe, failed=_was_given_up(world, key)):
+        failed, harmed = _was_given_up(world, key), key in world.reader.harmed
+        for problem in oracle.problems(world.source, world.output, key, recipe, failed=failed, harmed=harmed):
             yield Problem("orphan" if problem.startswith("orphan") else "outputs", f"{key}: {problem}")
         manifest = world.output.newest(f"{folder(key)}manifest.json")
         if key in world.kept and not manifest:

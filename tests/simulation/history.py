@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 KEY, NEIGHBOUR = "raw/a.jpg", "raw/a.jpg/b.jpg"
+FORGED = "0" * 32  # an ETag that no source has
 
 _SIZES = {"small": {"width": 100, "height": 100}, "large": {"width": 200, "height": 200}}
 _HERO = {"hero": {"size": "large", "filters": [{"filter": "grayscale"}]}}

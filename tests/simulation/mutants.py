@@ -45,8 +45,8 @@ MUTANTS = [
     _mutant(
         "an older version is not looked at",
         "trigger.reconcile",
-        "if isinstance(found, Refused):\n            continue",
-        "if isinstance(found, Refused):\n            break",
+        "elif not isinstance(found, Refused):\n            break",
+        "else:\n            break",
     ),
     _mutant("a delete marker does not hide what is beneath it", "pipeline.storage", "MaxKeys=1,", "MaxKeys=2,"),
     _mutant(
@@ -80,8 +80,8 @@ MUTANTS = [
     _mutant(
         "a lost delete cannot be asked for again",
         "trigger.reconcile",
-        "if notice.asked or marker is None:",
-        "if marker is None:",
+        "if notice.asked or marker is None",
+        "if marker is None",
     ),
     _mutant(
         "a new set keeps what the old one had more", "trigger.reconcile", "_clear(held, made)\n    if", "pass\n    if"
@@ -176,7 +176,7 @@ MUTANTS = [
     _mutant(
         "an expired original takes its set along",
         "trigger.reconcile",
-        "stays = not any(_is_removal(notice, marker, standing.manifest) for notice in removals)",
+        "stays = not any(_is_removal(notice, marker, held.key) for notice in removals)",
         "stays = not removals",
     ),
     _mutant(
@@ -190,9 +190,9 @@ MUTANTS = [
     ),
     _mutant(
         "the end of a run is not waited for",
-        "trigger.lease",
-        "self.kept = True  # until",
-        "self.kept = False  # until",
+        "trigger.reconcile",
+        "held.kept = True  # until",
+        "held.kept = False  # until",
     ),
     _mutant(
         "a changed recipe makes no new set",
@@ -209,8 +209,14 @@ MUTANTS = [
     _mutant(
         "a version that cannot be made leaves a mix behind",
         "trigger.reconcile",
-        "if held.torn:  # a version",
-        "if False:  # a version",
+        "if not held.torn:  # else",
+        "if True:  # else",
+    ),
+    _mutant(
+        "a set that nothing was written into goes when its job is given up",
+        "trigger.reconcile",
+        "if not held.torn:  # else",
+        "if False:  # else",
     ),
     _mutant(
         "a mix lasts for an hour",
@@ -223,6 +229,43 @@ MUTANTS = [
         "trigger.reconcile",
         '        _retire(look.held.key, cast("str", version_id), "SUPERSEDED" if look.versions else "DELETED")',
         "        pass",
+    ),
+    _mutant(
+        "an erased version whose bytes had a set already counts as expired",
+        "trigger.reconcile",
+        'clock.epoch(record["finished_at"]) if record and "finished_at" in record else 0.0',
+        "0.0",
+    ),
+    _mutant(
+        "a delete marker on another one may be that of an expiry",
+        "trigger.reconcile",
+        "marker is None or marker.stacked:",
+        "marker is None:",
+    ),
+    _mutant(
+        "a job that FAILED becomes DELETED with the set that its version had",
+        "trigger.reconcile",
+        'if finished and finished["source"]["version_id"] not in look.versions:',
+        "if finished:",
+    ),
+    _mutant(
+        "an older version's open job is forgotten for one that FAILED",
+        "trigger.reconcile",
+        "if parked and not isinstance(verdict, Later):",
+        "if parked:",
+    ),
+    _mutant(
+        "a later round without a manifest clears nothing away",
+        "trigger.reconcile",
+        'else before.etag or job["round"] > 1',
+        "else before.etag",
+    ),
+    _mutant("waiting spends receives", "trigger.app", "if verdict.waits and", "if False and"),
+    _mutant(
+        "all older versions are tried in turn",
+        "trigger.reconcile",
+        "if isinstance(found, Park) and parked:",
+        "if False:",
     ),
 ]
 

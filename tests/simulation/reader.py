@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from greenlet import getcurrent
 
-from tests.simulation import oracle
+from tests.simulation import sets
 from tests.simulation.history import KEY, NEIGHBOUR, History
 from tests.simulation.s3 import Bucket
 from tests.simulation.scheduler import EPOCH, Scheduler, Thread
@@ -29,13 +29,15 @@ class Mix:
 
 
 class Reader:
-    """`mixes`: what has been read so far; those without an end last."""
+    """`over` and `lasting`: the mixes that were read so far; `harmed`: keys whose set somebody has removed or edited a
+    part of, until there is a whole set again, or none."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
         self.output: Bucket | None = None
         self.over: list[Mix] = []
         self.lasting: dict[str, Mix] = {}
+        self.harmed: set[str] = set()
 
     def look(self, event: str, changed: str, version_id: str) -> None:
         """Read the key to which a changed output belongs."""
@@ -45,7 +47,14 @@ class Reader:
             return
         now, by_hand = self._scheduler.now - EPOCH, not isinstance(getcurrent(), Thread)
         lasting = self.lasting.pop(key, None)
-        if _is_torn(self.output, key):
+        files = sets.outputs(self.output, key)
+        found = sets.torn(files, key) if files else []
+        if by_hand and found:
+            self.harmed.add(key)
+        elif not found:
+            self.harmed.discard(key)
+        # Without a manifest, a reader expects nothing. What it does not list is not read.
+        if "manifest.json" in files and any("orphan" not in each for each in found):
             mix = lasting or Mix(key, now)
             self.lasting[key] = replace(mix, by_hand=mix.by_hand or by_hand)
         elif lasting:
@@ -64,12 +73,6 @@ class Reader:
 
     def longest(self) -> float:
         return max((mix.end - mix.begin for mix in self.over if mix.end and not mix.by_hand), default=0.0)
-
-
-def _is_torn(output: Bucket, key: str) -> bool:
-    """Whether the manifest lists what is not there, or not of its set. Without a manifest, a reader expects nothing."""
-    files = oracle.outputs(output, key)
-    return "manifest.json" in files and any("orphan" not in each for each in oracle.torn(files, key))
 
 
 def _until(mix: Mix, history: History, seconds: float) -> float:

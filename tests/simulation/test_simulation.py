@@ -68,8 +68,8 @@ class Buckets:
         manifest = {"source": {"etag": made, "version_id": "?"}, "recipe": {"hash": hash_}, "renditions": entries}
         self.output.put(f"{FOLDER}/manifest.json", json.dumps(manifest).encode())
 
-    def problems(self, *, failed: bool = False) -> list[str]:
-        return oracle.problems(self.source, self.output, KEY, self.recipe, failed=failed)
+    def problems(self, *, failed: bool = False, harmed: bool = False) -> list[str]:
+        return oracle.problems(self.source, self.output, KEY, self.recipe, failed=failed, harmed=harmed)
 
 
 def test_the_oracle_accepts_the_set_of_the_newest_acceptable_version() -> None:
@@ -122,10 +122,11 @@ def test_the_oracle_lets_a_set_stay_whose_source_has_expired() -> None:
     buckets.finish("good 1")
     buckets.source.delete(KEY, expired=True)
     assert not buckets.problems()
-    buckets.output.delete(f"{FOLDER}/small.jpg")  # by hand: nobody can make it again
-    assert not buckets.problems()
-    buckets.output.put(f"{FOLDER}/small.jpg", b"something else")
-    assert buckets.problems() == ["small.jpg is of another set"]
+    buckets.output.delete(f"{FOLDER}/small.jpg")
+    assert buckets.problems() == ["small.jpg is missing"]
+    assert not buckets.problems(harmed=True)  # nobody can make it again
+    buckets.output.put(f"{FOLDER}/small.jpg", b"of another set")
+    assert "files of 2 sets" in buckets.problems(harmed=True)[0]
 
 
 def test_the_oracle_lets_a_set_stay_that_a_refused_upload_without_versions_has_replaced() -> None:
@@ -144,3 +145,18 @@ def test_the_oracle_wants_a_whole_set_or_none_of_a_job_that_was_given_up() -> No
     assert not buckets.problems(failed=True)
     buckets.output.delete(f"{FOLDER}/manifest.json")
     assert buckets.problems(failed=True)
+
+
+def test_the_oracle_lets_a_harmed_set_stay_until_its_job_is_brought_back_but_no_mixture() -> None:
+    buckets = Buckets()
+    buckets.upload("good 1")
+    buckets.finish("good 1")
+    for name, what in (("small.jpg", "small.jpg is missing"), ("manifest.json", "without a readable manifest")):
+        buckets.output.delete(f"{FOLDER}/{name}")
+        assert what in buckets.problems(harmed=True)[0]
+        assert what in buckets.problems(failed=True)[0]
+        assert not buckets.problems(failed=True, harmed=True)
+    buckets.finish("good 2", "small")
+    assert "files of 2 sets" in buckets.problems(failed=True, harmed=True)[0]
+    buckets.output.delete(f"{FOLDER}/large.jpg")
+    assert not buckets.problems(failed=True, harmed=True)
