@@ -1,9 +1,9 @@
 """One writer per source key: a lease is an item in JobsTable beside the key's records.
 
-It names its holder (`holder`), until when nobody else may act (`held_until`, epoch seconds), and the last attempt whose job
-is not done with (`version_id`, `execution_name`). The outputs may be a mix of two versions (`torn`), or there may be files
-beside them that no manifest lists (`uncleared`). It is taken and changed by conditional writes only, before anything is
-started or removed. A holder that has lost it learns so at its next write, and stops.
+It names its holder (`holder`), until when nobody else may act (`held_until`, epoch seconds), and the last attempt
+whose job is not done with (`version_id`, `execution_name`). The outputs may be a mix of two versions (`torn`), or
+there may be files beside them that no manifest lists (`uncleared`). It is taken and changed by conditional writes
+only, before anything is started or removed. A holder that has lost it learns so at its next write, and stops.
 """
 
 from __future__ import annotations

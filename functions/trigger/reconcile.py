@@ -135,7 +135,6 @@ def _run(look: Look, job: Job, record: Record | None, standing: outputs.Standing
     held, source = look.held, job["source"]
     if held.version_id and held.version_id not in look.versions:
         _retire(held.key, held.version_id, "SUPERSEDED")  # the lease remembers one version
-    held.uncleared = held.uncleared or _leaves_files(held, job, standing)
     job["deadline"] = held.running(source["version_id"], job["execution_name"])
     jobs.begin(job, record)
     held.kept = True  # until we know that the run has ended it may write, whatever happens here
@@ -176,6 +175,7 @@ def _account_for_last_attempt(held: lease.Lease) -> None:
     held.execution_name = None
     if record["status"] == "SUCCEEDED":
         held.finished()
+        held.uncleared = True  # nobody has looked since
     elif record["status"] == "REJECTED":
         held.refused()
     else:
@@ -199,6 +199,7 @@ def _close(record: Record, failure: Failure) -> Record:
 
 def _succeeded(held: lease.Lease, job: Job, record: Record, before: outputs.Standing) -> Verdict:
     """Clear away what the new set does not have."""
+    held.uncleared = held.uncleared or _leaves_files(held, job, before)
     if record["recipe"]["hash"] != job["recipe"]["hash"]:
         held.finished()
         return Later(backoff(2), "made by another recipe: a deployment is under way")

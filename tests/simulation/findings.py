@@ -45,6 +45,20 @@ FINDINGS = {
             faults=(Fault("outage", "optimize", "PutObject manifest.json", seconds=1200),),
         )
     ),
+    # While versioning is suspended, the event of an erased version does not name it.
+    "an upload above a delete is erased, versioning suspended": Finding(
+        history((1, "delete", ""), (20, "suspend", ""), (60, "put", GOOD), (120, "erase", "newest"))
+    ),
+    "a trigger dies before it clears up, and a newer upload comes": Finding(
+        history(
+            (1, "recipe", "B"),
+            (2, "put", GOOD),
+            (60, "recipe", "A"),
+            (70, "put", OTHER),
+            (74, "put", "good 3"),
+            faults=(Fault("crash before", "trigger", "ListObjectsV2", 1),),
+        )
+    ),
     "a recipe makes fewer files": Finding(history((1, "recipe", "B"), (2, "put", GOOD), (60, "recipe", "A"))),
     "the message of a delete is lost": Finding(
         history((1, "put", GOOD), (60, "delete", ""), faults=(Fault("lost", "message", nth=2),))

@@ -173,4 +173,24 @@ OUTAGES = {
         ),
         made=False,
     ),
+    "a set without one of its files cannot be made again": Finding(
+        history(
+            (1, "put", GOOD),
+            (60, "deface", "small.jpg"),
+            faults=(Fault("outage", "resize", "PutObject", at=59, seconds=4000),),
+        ),
+        made=False,
+        stands=True,
+    ),
+    # A message that could not be parked came back each minute, until it had been received too often.
+    "a message cannot be parked for half an hour": Finding(
+        history(
+            (1, "put", GOOD),
+            faults=(
+                Fault("outage", "resize", "GetObject", seconds=5000),
+                Fault("outage", "trigger", "SendMessage", seconds=2200),
+            ),
+        ),
+        made=False,
+    ),
 }

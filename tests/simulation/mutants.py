@@ -257,8 +257,14 @@ MUTANTS = [
     _mutant(
         "a later round without a manifest clears nothing away",
         "trigger.reconcile",
-        'else before.etag or job["round"] > 1',
-        "else before.etag",
+        ' or job["round"] > 1',
+        "",
+    ),
+    _mutant(
+        "a set is not cleared up after its trigger died",
+        "trigger.reconcile",
+        "held.uncleared = True  # nobody has looked since",
+        "pass",
     ),
     _mutant("waiting spends receives", "trigger.app", "if verdict.waits and", "if False and"),
     _mutant(
