@@ -55,8 +55,11 @@ FINDINGS = {
             (2, "put", GOOD),
             (60, "recipe", "A"),
             (70, "put", OTHER),
-            (74, "put", "good 3"),
-            faults=(Fault("crash before", "trigger", "ListObjectsV2", 1),),
+            (120, "put", "good 3"),  # its run goes on when the message of the second one comes back
+            faults=(
+                Fault("crash before", "trigger", "ListObjectsV2", 1),
+                Fault("stalls", "optimize", "PutObject large.jpg", 3, seconds=40),
+            ),
         )
     ),
     "a recipe makes fewer files": Finding(history((1, "recipe", "B"), (2, "put", GOOD), (60, "recipe", "A"))),

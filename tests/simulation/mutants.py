@@ -84,7 +84,7 @@ MUTANTS = [
         "if marker is None",
     ),
     _mutant(
-        "a new set keeps what the old one had more", "trigger.reconcile", "_clear(held, made)\n    if", "pass\n    if"
+        "a new set keeps what the old one had more", "trigger.reconcile", "_clear(held, _outputs(held.key))", "pass"
     ),
     # Pace.
     _mutant("no pause between attempts", "trigger.verdicts", "+ backoff(attempt) - now", "- now"),
@@ -143,8 +143,8 @@ MUTANTS = [
     _mutant(
         "files are not looked for",
         "trigger.reconcile",
-        "held.torn = not listed.items() <= _clear(held, listed).items()",
-        "_clear(held, listed)",
+        "return not held.torn and listed.keys() <= files.keys()",
+        "return True",
     ),
     _mutant(
         "force makes nothing again",
@@ -259,12 +259,6 @@ MUTANTS = [
         "trigger.reconcile",
         ' or job["round"] > 1',
         "",
-    ),
-    _mutant(
-        "a set is not cleared up after its trigger died",
-        "trigger.reconcile",
-        "held.uncleared = True  # nobody has looked since",
-        "pass",
     ),
     _mutant("waiting spends receives", "trigger.app", "if verdict.waits and", "if False and"),
     _mutant(

@@ -181,6 +181,11 @@ def lost_runs_stay_below_the_crash_bound(template: Template) -> bool:
     )
 
 
+def waiting_is_no_loop(template: Template) -> bool:
+    """The trigger sends a message that waits to its own queue: Lambda would stop that after 16 times."""
+    return properties(template, "TriggerFunction").get("RecursiveLoop") == "Allow"
+
+
 def images_in_flight_are_bounded(template: Template) -> bool:
     (mapping,) = of_type(template, "Lambda::EventSourceMapping").values()
     bound = {"MaximumConcurrency": {"Ref": "MaximumConcurrency"}}
@@ -394,6 +399,7 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
             put(f"{VARIABLES}.LEASE_SECONDS", "1000"),
         ],
     ),
+    (waiting_is_no_loop, [drop("TriggerFunction.Properties.RecursiveLoop")]),
     (images_in_flight_are_bounded, [drop(f"{MAPPING}.ScalingConfig"), put(f"{MAPPING}.BatchSize", 10)]),
     (a_new_account_is_enough, [put("Parameters.BatchSize.Default", 10)]),
     (batches_fail_in_parts, [drop(f"{MAPPING}.FunctionResponseTypes")]),

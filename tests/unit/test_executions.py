@@ -109,6 +109,13 @@ def test_a_start_that_was_refused_never_ran(records: Records, aws: Stubber) -> N
     assert cut_off().failure == expected
 
 
+def test_a_start_that_was_refused_at_its_second_try_may_have_run(records: Records, aws: Stubber) -> None:
+    """The answer to the first one was lost."""
+    tries = {"RetryAttempts": 1, "HTTPStatusCode": 400}
+    aws.add_client_error("start_execution", "ThrottlingException", "slow down", 400, response_meta=tries)
+    assert cut_off().failure["state"] is None
+
+
 @pytest.mark.parametrize("status", ["ABORTED", "TIMED_OUT", "FAILED"])
 def test_a_run_that_ended_without_closing_its_record_was_cut_off(records: Records, aws: Stubber, status: str) -> None:
     records.statuses = ["PROCESSING"]

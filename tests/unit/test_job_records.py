@@ -136,13 +136,23 @@ def test_of_two_decisions_the_first_counts(cloud: Any) -> None:
 
 def test_nothing_is_decided_about_an_attempt_that_is_over(cloud: Any) -> None:
     jobs.begin(job(), None)
-    jobs.close(job(), "QUEUED", last_failure=FAILURE)
+    jobs.close(job(), "REJECTED", code="CORRUPT", reason="cut short")
     with pytest.raises(jobs.NotOwnerError):
         jobs.decide(job(), DECISION)
     jobs.begin(job(2), found(cloud))
     with pytest.raises(jobs.NotOwnerError):
         jobs.decide(job(), DECISION)
     assert "decision" not in found(cloud)
+
+
+def test_a_version_that_is_being_told_is_not_retired(cloud: Any) -> None:
+    jobs.begin(job(), None)
+    jobs.close(job(), "QUEUED", last_failure=FAILURE)
+    jobs.decide(job(), DECISION)
+    assert not jobs.retire(job()["source"], "SUPERSEDED")
+    assert found(cloud)["status"] == "QUEUED"
+    jobs.close(job(), **DECISION)
+    assert jobs.retire(job()["source"], "SUPERSEDED")
 
 
 def test_what_was_decided_is_not_tried_again(cloud: Any) -> None:

@@ -266,5 +266,5 @@ def test_a_run_of_unknown_end_is_waited_for(cloud: Any, workflow: Workflow, late
 
     workflow.script = [unknown]
     assert len(deliver(message(record(KEY, cloud.upload(KEY))))) == 1
-    assert workflow.hidden[-1] == lease.LEASE_SECONDS
+    assert workflow.hidden[-1] == 60  # its end may show before the lease ends
     assert seconds_until_free(later) == lease.LEASE_SECONDS

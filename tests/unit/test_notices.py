@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
 
+from tests.unit import triggering
 from trigger import notices
 
 
@@ -145,3 +147,22 @@ def test_an_sqs_batch_and_a_bare_event_become_messages() -> None:
     bare = notices.messages(notification("raw/a.jpg"))
     assert (len(bare), bare[0].receipt) == (1, "")
     assert notices.read(bare[0], "darkroom-source")[0].key == "raw/a.jpg"
+
+
+@pytest.mark.parametrize("name", ["sent_at", "failed_at"])
+@pytest.mark.parametrize("value", [{"stringValue": "yesterday"}, {"stringValue": "nan"}, {"binaryValue": "AA=="}, None])
+def test_an_attribute_that_nobody_can_read_does_not_count(name: str, value: Any) -> None:
+    sent = triggering.message(sent_at=1_000_000_000) | {"messageAttributes": {name: value}}
+    (read,) = notices.messages({"Records": [sent]})
+    assert read.sent_at == 1_000_000_000
+
+
+def test_no_attribute_makes_a_message_younger_than_now() -> None:
+    sent = triggering.message(sent_at=1_000_000_000) | {
+        "messageAttributes": {
+            "sent_at": {"stringValue": "9e12"},
+            "failed_at": {"stringValue": "2999-01-01T00:00:00.000Z"},
+        }
+    }
+    (read,) = notices.messages({"Records": [sent]})
+    assert read.sent_at < time.time() + 100

@@ -21,7 +21,7 @@ from tests.unit.triggering import (
     statuses,
     stored_set,
 )
-from trigger import reconcile
+from trigger import lease, reconcile
 
 Later = Callable[[float], None]
 MANIFEST = f"{FOLDER}/manifest.json"
@@ -180,9 +180,9 @@ def test_a_set_that_another_deployment_made_is_looked_at_again(
     version = cloud.upload(KEY)
     workflow.script = [lambda job: workflow.succeed(job | {"recipe": {"name": "default", "hash": "f" * 16}})]
     assert len(deliver(message(record(KEY, version)))) == 1
-    assert workflow.hidden[-1] == 30
+    assert workflow.hidden[-1] == 120
     assert job_records(cloud)[version]["recipe"]["hash"] == "f" * 16
-    later(30)
+    later(120)
     assert deliver(message(record(KEY, version))) == []
     document = outputs.standing(KEY).manifest
     assert document
@@ -292,3 +292,25 @@ def test_a_record_that_says_otherwise_than_the_set_is_mended(
     found = job_records(cloud)[made]
     assert (found["status"], "attention" in found, found["result"]["renditions"]) == ("SUCCEEDED", False, 13)
     assert len(workflow.started) == 1
+
+
+def test_what_a_trigger_that_died_did_not_clear_away_is_cleared_with_the_next_set(
+    cloud: Any, workflow: Workflow, later: Later, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although the manifest before the next set does not list it."""
+    deliver(message(record(KEY, cloud.upload(KEY, b"1"))))
+    left = f"{FOLDER}/of-an-older-recipe.jpg"
+    cloud.s3.put_object(Bucket="darkroom-output", Key=left, Body=b"")
+
+    def die(job: dict[str, Any]) -> None:
+        workflow.succeed(job)
+        raise KeyboardInterrupt  # the invocation ends here: nothing after it runs
+
+    workflow.script = [die]
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(lease.Lease, "release", lambda self: None)
+        deliver(message(record(KEY, cloud.upload(KEY, b"2"))))
+    later(lease.LEASE_SECONDS + 1)
+    assert deliver(message(record(KEY, cloud.upload(KEY, b"3")))) == []
+    assert not cloud.exists(left)
+    assert lease_of(cloud) is None

@@ -70,6 +70,15 @@ def test_a_delete_marker_names_what_it_hides(cloud: Any, neighbours: None) -> No
     assert (marker.version_id, marker.hides) == (once_more, None)
 
 
+def test_a_source_that_comes_back_meanwhile_is_not_hidden(cloud: Any) -> None:
+    """Its new version would be taken for what the delete marker hides."""
+    cloud.upload(KEY)
+    cloud.delete(KEY)
+    cloud.upload(KEY)
+    with pytest.raises(storage.ChangedError):
+        storage.delete_marker("darkroom-source", KEY)
+
+
 def test_a_delete_marker_of_a_neighbour_hides_nothing(cloud: Any) -> None:
     cloud.upload(KEY + ".jpg")
     cloud.delete(KEY + ".jpg")

@@ -40,10 +40,16 @@ def record(status: str, **changes: Any) -> dict[str, Any]:
     }
 
 
-def decided(found: dict[str, Any] | None, sent: float = -90, asked: str | None = None, **source: Any) -> Any:
+def decided(
+    found: dict[str, Any] | None,
+    sent: float = -90,
+    asked: str | None = None,
+    versions: list[str] | None = None,
+    **source: Any,
+) -> Any:
     """What is decided now, after a message that was sent `sent` seconds from now."""
     notice = Notice("raw/a.jpg", False, asked, "v1", None, NOW + sent)
-    return decide(found, {**SOURCE, **source}, JUDGE, Look(None, [notice], NOW + 60, []), NOW)
+    return decide(found, {**SOURCE, **source}, JUDGE, Look(None, [notice], NOW + 60, versions or ["v1"]), NOW)
 
 
 def test_a_version_that_was_never_run_is_started() -> None:
@@ -114,3 +120,7 @@ def test_force_opens_one_new_round_at_once(status: str) -> None:
     assert decided(record(status, attempt=2), sent=-59, asked="force") == Start(3, 1)
     begun_since = record(status, attempt=2, started_at=moment(-58))
     assert decided(begun_since, sent=-59, asked="force") == decided(begun_since, sent=-59)
+
+
+def test_force_has_the_newest_version_judged_again_and_no_other() -> None:
+    assert decided(record("REJECTED"), sent=-59, asked="force", versions=["v2", "v1"]) == Refused()

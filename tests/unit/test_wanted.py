@@ -270,8 +270,8 @@ def test_a_refusal_by_the_function_of_another_deployment_is_judged_again(
     workflow.script = [lambda job: workflow.reject(job, {"recipe": job["recipe"]["hash"], **judge})]
     event = message(record(KEY, version))
     assert len(deliver(event)) == 1
-    assert workflow.hidden[-1] == 30
-    later(30)
+    assert workflow.hidden[-1] == 120
+    later(120)
     assert deliver(event) == []
     assert started(workflow) == [version, version]
     assert stored_set(cloud) == f"set of {version}"
