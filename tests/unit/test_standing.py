@@ -307,9 +307,11 @@ def test_what_a_trigger_that_died_did_not_clear_away_is_cleared_with_the_next_se
         raise KeyboardInterrupt  # the invocation ends here: nothing after it runs
 
     workflow.script = [die]
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    second = record(KEY, cloud.upload(KEY, b"2"))
+    with monkeypatch.context() as patch:
         patch.setattr(lease.Lease, "release", lambda self: None)
-        deliver(message(record(KEY, cloud.upload(KEY, b"2"))))
+        with pytest.raises(KeyboardInterrupt):
+            deliver(message(second))
     later(lease.LEASE_SECONDS + 1)
     assert deliver(message(record(KEY, cloud.upload(KEY, b"3")))) == []
     assert not cloud.exists(left)
