@@ -106,7 +106,7 @@ def _replaced(message: notices.Message, seconds: float) -> bool:
         heartbeat.sqs.send_message(
             QueueUrl=heartbeat.QUEUE_URL,
             MessageBody=message.body,
-            DelaySeconds=min(math.ceil(seconds), LONGEST_DELAY),
+            DelaySeconds=min(math.ceil(round(seconds, 2)), LONGEST_DELAY),
             MessageAttributes={"sent_at": {"DataType": "String", "StringValue": str(message.sent_at)}},
         )
     except heartbeat.FAULTS:

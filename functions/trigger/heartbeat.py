@@ -54,7 +54,7 @@ def beating(messages: list[Message]) -> Iterator[None]:
 def come_back_in(message: Message, seconds: float) -> None:
     """Make a message visible again after `seconds`."""
     if message.receipt:
-        _hide(message.receipt, min(math.ceil(seconds), VISIBILITY_LIMIT))
+        _hide(message.receipt, min(math.ceil(round(seconds, 2)), VISIBILITY_LIMIT))
 
 
 def _beat_until(stopped: threading.Event, receipts: list[str]) -> None:

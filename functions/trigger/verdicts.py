@@ -107,7 +107,8 @@ def decide(
         attempt, failure = int(record["attempt"]), record["last_failure"]
         if attempt >= MAX_ATTEMPTS:
             return GiveUp()
-        seconds = clock.epoch(failure["at"]) + backoff(attempt) - now
+        # To a hundredth: the last digits of a clock are no reason to come back.
+        seconds = round(clock.epoch(failure["at"]) + backoff(attempt) - now, 2)
         return (
             Later(seconds, in_words(failure), waits=True) if seconds > 0 else Start(int(record["round"]), attempt + 1)
         )
