@@ -58,8 +58,8 @@ def get(key: str, version_id: str) -> Record | None:
 
 def of(record: Record, max_attempts: int) -> Job:
     """The job of a record's last attempt, to tell how that ended."""
-    source = cast("Source", record["source"])
-    source["size"] = int(source["size"])
+    source = cast("Source", {**record["source"]})
+    source["size"] = int(source["size"])  # DynamoDB's numbers are Decimal
     return {
         "job_id": record["job_id"],
         "execution_name": record["execution_name"],

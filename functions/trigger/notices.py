@@ -43,7 +43,7 @@ class Message:
     id: str = ""
     receipt: str = ""
     receives: int = 1
-    sent_at: float = field(default_factory=time.time)  # or the moment of the failure that it answers, if that is later
+    sent_at: float = field(default_factory=time.time)  # epoch seconds, see _sent_at
 
 
 def messages(event: dict[str, Any]) -> list[Message]:
@@ -78,10 +78,10 @@ def read(message: Message, bucket: str) -> list[Notice]:
 
 
 def _sent_at(record: dict[str, Any]) -> float:
-    """When a message was sent.
+    """When a message was sent, in epoch seconds.
 
-    Or rather earlier, when the one was sent in whose place the trigger sent it; or later, when the job FAILED that it
-    answers: a dead letter keeps that attribute when somebody moves it back.
+    A message that the trigger sent anew counts as sent when the first one was (`sent_at`). A dead letter that somebody
+    brings back counts as sent when its job FAILED (`failed_at`), if that is later.
     """
     sent = int(record["attributes"]["SentTimestamp"]) / 1000
     first, failed = _moment(record, "sent_at", float), _moment(record, "failed_at", clock.epoch)

@@ -274,7 +274,7 @@ def _adopt(source: Source, recipe: Recipe, record: Record | None, standing: outp
 
 
 def _without_a_version(look: Look) -> None:
-    """No version can be made, so the set goes. Where nobody wanted it gone it stays: it is the last that is left."""
+    """No version can be made: remove the set. If nobody removed the source, keep it: nothing could make it again."""
     held = look.held
     standing = outputs.standing(held.key)
     marker = None
