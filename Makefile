@@ -43,8 +43,10 @@ build: $(PROJECT) $(SAM_CLI) ## Build for AWS
 	@PATH="$(CURDIR)/.venv/bin:$$PATH"; python3.13 -c '' 2>/dev/null || { \
 	  echo 'make build: sam build needs python3.13 on PATH, the functions'\'' runtime: install Python 3.13' >&2; exit 1; }; \
 	$(SAM) build $(ARGS)
+	@$(PYTHON) -m deploy.built mark
 
-deploy: $(SAM_CLI) ## Deploy what was built to your AWS account; ARGS="--guided" asks for the parameters
+deploy: $(PROJECT) $(SAM_CLI) ## Deploy what was built to your AWS account; ARGS="--guided" asks for the parameters
+	@$(PYTHON) -m deploy.built check $(ARGS)
 	$(SAM) deploy $(ARGS)
 
 soak: $(PROJECT) $(EMULATOR) ## Measure delivery under injected faults, in under 30 minutes; ARGS="--seed 2"
