@@ -14,11 +14,12 @@ demo: $(PROJECT) $(EMULATOR) ## Photos through the whole pipeline to a contact s
 test: $(PROJECT) $(EMULATOR) $(SAM_CLI) $(CHECKOV) ## All tests; ARGS="-k name" for some
 	@$(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
-check: $(PROJECT) $(SAM_CLI) $(CHECKOV) ## Style, types, recipes, template, its house rules and state machine
+check: $(PROJECT) $(SAM_CLI) $(CHECKOV) $(ZIZMOR) ## Style, types, recipes, templates, house rules, state machine, workflows
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
-	.venv/bin/cfn-lint template.yaml
+	.venv/bin/cfn-lint template.yaml deploy/deployer.yaml
+	.darkroom/tools/zizmor/bin/zizmor --offline --pedantic --strict-collection --no-progress .github
 	$(NO_AWS) $(SAM) validate --lint
 	$(PYTHON) -m statemachine.check
 	$(RECIPES)
