@@ -174,7 +174,7 @@ addEventListener("load", () => {{
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed: the package chromium has it")
-@pytest.mark.parametrize(("viewport", "scale", "needed"), [(400, 1, 640), (1280, 1, 1024), (1280, 2, 1600)])
+@pytest.mark.parametrize(("viewport", "scale", "needed"), [(500, 1, 640), (1280, 1, 1024), (1280, 2, 1600)])
 def test_a_browser_shows_the_avif_in_the_width_that_it_needs(
     readers: Readers, tmp_path: Path, viewport: int, scale: int, needed: int
 ) -> None:
