@@ -132,7 +132,7 @@ def run(args: argparse.Namespace) -> int:
                     print("They were deleted.")
             return 0
         if args.key:
-            messages, obsolete = plan_one(stack, letters, source_key(args.key), force=args.force), 0
+            messages, obsolete = plan_one(stack, letters, source_key(stack, args.key), force=args.force), 0
         else:
             messages, obsolete = plan(stack, letters, code=args.code, stuck_hours=args.stuck)
         if not args.dry_run:
