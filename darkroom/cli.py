@@ -30,6 +30,7 @@ COMMANDS = {
     "report": "report",
     "invoke": "invoke",
     "logs": "logs",
+    "doctor": "doctor",
 }
 
 

@@ -57,7 +57,7 @@ def _resume(args: argparse.Namespace) -> int:
 
 def is_paused(stack: Stack) -> bool:
     """True if the trigger takes nothing from the upload queue, or is about to stop."""
-    return _mapping(stack)["State"] in (PAUSED, "Disabling")
+    return mapping_of(stack)["State"] in (PAUSED, "Disabling")
 
 
 def is_idle(stack: Stack) -> bool:
@@ -80,7 +80,7 @@ def switch(stack: Stack, *, on: bool) -> tuple[bool, Mapping[str, Any]]:
 def _settled(stack: Stack, *states: str) -> Mapping[str, Any]:
     """The mapping, once it is in one of `states`. Just after a change, AWS may still show the state before it."""
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while (mapping := _mapping(stack))["State"] not in states:
+    while (mapping := mapping_of(stack))["State"] not in states:
         if time.monotonic() > deadline:
             reason = mapping.get("StateTransitionReason")
             raise CommandError(
@@ -91,7 +91,8 @@ def _settled(stack: Stack, *states: str) -> Mapping[str, Any]:
     return mapping
 
 
-def _mapping(stack: Stack) -> Mapping[str, Any]:
+def mapping_of(stack: Stack) -> Mapping[str, Any]:
+    """The event source mapping between the upload queue and the trigger. Raises CommandError if there is none."""
     client: LambdaClient = stack.client("lambda")
     answer = client.list_event_source_mappings(FunctionName=stack.outputs["TriggerFunctionName"])
     queue = stack.outputs["UploadQueueUrl"].rpartition("/")[2]
