@@ -31,6 +31,7 @@ COMMANDS = {
     "invoke": "invoke",
     "logs": "logs",
     "doctor": "doctor",
+    "teardown": "teardown",
 }
 
 

@@ -102,18 +102,19 @@ def trouble(place: Stack, description: Mapping[str, Any]) -> str:
         return f"{which} is {status}: wait until that is over"
     if status.endswith("_FAILED") or status == "ROLLBACK_COMPLETE":
         remove = f"`{command(place.name, aws=place.endpoint is None)} teardown --delete-data`"
-        return f"{which} is {status}, {_reason(place)}; mend that, remove the stack with {remove}, then deploy again"
+        why = first_failure(place, place.name)
+        return f"{which} is {status}, {why}; mend that, remove the stack with {remove}, then deploy again"
     return f"{which} is not Darkroom's: name another with --stack"
 
 
-def _reason(place: Stack) -> str:
-    """The first failure of the newest deployment, as a clause."""
+def first_failure(place: Stack, which: str) -> str:
+    """What failed first in the newest deployment or deletion of the stack with the name or id `which`, as a clause."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        events = place.client("cloudformation").describe_stack_events(StackName=place.name)["StackEvents"]
+        events = place.client("cloudformation").describe_stack_events(StackName=which)["StackEvents"]
     except (ClientError, BotoCoreError):
-        return f"and `aws cloudformation describe-stack-events --stack-name {shlex.quote(place.name)}` says why"
+        return f"and `aws cloudformation describe-stack-events --stack-name {shlex.quote(which)}` says why"
     failed = [event for event in events if event["ResourceStatus"].endswith("_FAILED")]
     causes = [event for event in failed if "cancelled" not in event.get("ResourceStatusReason", "")] or failed
     if not causes:

@@ -39,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
         console.print(Text.assemble((f"{finding.level:<8} ", STYLES[finding.level]), line))
     if has_drift and args.aws:
         console.print(_revert(Stack.open(args.stack, aws=True)))
+    if not counts["wrong"] and finding.level == "note":
+        return 0  # there is no stack yet, and it has said how to deploy
     console.print(_summary(counts))
     return 1 if counts["wrong"] else 0
 
