@@ -11,7 +11,7 @@ install: $(PROJECT) $(EMULATOR) ## Install what the local stack needs (every tar
 demo: $(PROJECT) $(EMULATOR) ## Photos through the whole pipeline to a contact sheet; PHOTOS=folder OUT=folder
 	@$(DARKROOM) demo $${PHOTOS:+--photos "$$PHOTOS"} $${OUT:+--out "$$OUT"}
 
-test: $(PROJECT) $(EMULATOR) $(SAM_CLI) $(CHECKOV) ## All tests; ARGS="-k name" for some
+test: $(PROJECT) $(EMULATOR) $(SAM_CLI) $(CHECKOV) $(NODE) ## All tests; ARGS="-k name" for some
 	@$(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 check: $(PROJECT) $(SAM_CLI) $(CHECKOV) ## Style, types, recipes, template, its house rules and state machine

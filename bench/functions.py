@@ -19,6 +19,7 @@ _VARIABLES = (
 )
 ENVIRONMENT = {
     **dict.fromkeys(_VARIABLES.split(), "x"),
+    "SOURCE_BUCKET": "another",  # than the output bucket: the trigger starts with no other
     **dict.fromkeys(["MAX_ATTEMPTS", "WAIT_SECONDS", "LEASE_SECONDS", "SETTLE_SECONDS", "HEARTBEAT_SECONDS"], "1"),
     "VALIDATE_MEMORY_MB": "1",
     "BACKOFF_SECONDS": "1,1,1",

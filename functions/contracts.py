@@ -14,7 +14,7 @@ Status = Literal["QUEUED", "PROCESSING", "SUCCEEDED", "REJECTED", "FAILED", "SUP
 # One version of an uploaded object.
 class SourceVersion(TypedDict):
     bucket: str
-    key: str  # raw/<path>
+    key: str  # <SourcePrefix><path>
     version_id: str  # "null" in a bucket that was never versioned
 
 
@@ -22,7 +22,8 @@ class SourceVersion(TypedDict):
 class Source(SourceVersion):
     etag: str  # without quotes
     size: int  # bytes
-    sequencer: NotRequired[str]  # of the S3 event, for the record: nothing is decided by it
+    modified: str  # moment, in whole seconds; for the record, as the next one: nothing is decided by it
+    sequencer: NotRequired[str]  # of the S3 event
 
 
 # What a recipe with keep_copyright keeps of a source's EXIF.
@@ -103,7 +104,7 @@ class Limits(TypedDict):
     chunks: int  # parts of the file's structure
 
 
-# Which recipe, and which state of it: the hash covers its fields, the watermarks' files and ENGINE_VERSION.
+# Which recipe, and which state of it: the hash covers all that shapes the files: fields, watermarks, ENGINE_VERSION.
 class RecipeRef(TypedDict):
     name: str
     hash: str  # 16 hex digits
@@ -118,6 +119,7 @@ class Recipe(RecipeRef):
     effort: Effort
     background: str  # "#rrggbb", behind transparency where a format has none
     watermark: Watermark | None
+    picture_sizes: str  # the sizes attribute in the manifest's <picture>
     keep_copyright: bool
     limits: Limits
 
@@ -125,7 +127,7 @@ class Recipe(RecipeRef):
 # recipes.json, resolved.
 class Recipes(TypedDict):
     recipes: dict[str, Recipe]
-    routes: dict[str, str]  # key prefix -> name of a recipe
+    routes: dict[str, str]  # key prefix, with SourcePrefix -> name of a recipe
 
 
 # One attempt at one source version: the input of an execution.

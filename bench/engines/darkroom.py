@@ -28,7 +28,7 @@ def keep_objects_in(folder: Path) -> ModuleType:
     def path(key: str) -> Path:
         return folder / key
 
-    def put(_bucket: str, key: str, body: bytes, _content_type: str = "") -> None:
+    def put(_bucket: str, key: str, body: bytes, _content_type: str = "", _metadata: object = None) -> None:
         path(key).parent.mkdir(parents=True, exist_ok=True)
         path(key).write_bytes(body)
 

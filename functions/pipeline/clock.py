@@ -8,7 +8,12 @@ from datetime import UTC, datetime
 
 def now() -> str:
     """The current moment, as 2026-01-31T12:00:00.000Z."""
-    return datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return moment(datetime.fromtimestamp(time.time(), UTC))
+
+
+def moment(when: datetime) -> str:
+    """A time that AWS's SDK has given, as a moment."""
+    return when.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def epoch(moment: str) -> float:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from contracts import Job, SourceVersion
 
-SOURCE_PREFIX = "raw/"
+# What comes before the <path> of every source key. It ends in a slash.
+SOURCE_PREFIX = os.environ.get("SOURCE_PREFIX", "raw/")
 EXTENSIONS = {"avif": "avif", "webp": "webp", "jpeg": "jpg", "png": "png"}
 LEASE = "lease"  # the sort key of a source key's lease in JobsTable
 LONGEST = 1024  # bytes of UTF-8 that S3 allows
@@ -18,20 +20,25 @@ _RENDITION = re.compile(rf"[a-z0-9_-]{{1,40}}\.({'|'.join(EXTENSIONS.values())})
 
 
 def output(source_key: str, rendition: str, format_: str) -> str:
-    """processed/<path>/<rendition>.<extension> for raw/<path>."""
+    """processed/<path>/<rendition>.<extension> for <SourcePrefix><path>."""
     return f"{folder(source_key)}{rendition}.{EXTENSIONS[format_]}"
 
 
 def manifest(source_key: str) -> str:
-    """processed/<path>/manifest.json for raw/<path>."""
+    """processed/<path>/manifest.json for <SourcePrefix><path>."""
     return folder(source_key) + MANIFEST
 
 
 def folder(source_key: str) -> str:
-    """processed/<path>/ for raw/<path>. What lies in it, but not in folders below it, belongs to this source alone."""
+    """processed/<path>/ for <SourcePrefix><path>. What lies in it, but not in folders below, is this source's alone."""
     if not source_key.startswith(SOURCE_PREFIX):
         raise ValueError(f"not a source key: {source_key!r}")
     return f"processed/{source_key.removeprefix(SOURCE_PREFIX)}/"
+
+
+def source(path: str) -> str:
+    """The source key of a path, which may be written with SourcePrefix or without it."""
+    return SOURCE_PREFIX + path.removeprefix(SOURCE_PREFIX)
 
 
 def is_rendition(key: str) -> bool:

@@ -50,6 +50,11 @@ def rendition(source_key: str, name: str, format_: Format, size: tuple[int, int]
     }
 
 
+def version(entry: Rendition) -> str:
+    """What tells these bytes from others under the same key: in the rendition's URL, and in its object's metadata."""
+    return entry["sha256"][:16]
+
+
 def build(
     *,
     job: Job,
@@ -79,13 +84,13 @@ def build(
 
 
 def addressed(document: Manifest, recipe: Recipe, public_base_url: str) -> Manifest:
-    """A manifest made by `recipe`, with its URLs under this base."""
+    """A manifest made by `recipe`, with its URLs under this base and its <picture> as the recipe has it now."""
     responsive = _responsive(document["renditions"], recipe)
     srcset = {
-        format_: ", ".join(f"{_url(entry['key'], public_base_url)} {entry['width']}w" for entry in same)
+        format_: ", ".join(f"{_url(entry, public_base_url)} {entry['width']}w" for entry in same)
         for format_, same in responsive.items()
     }
-    return sealed({**document, "srcset": srcset, "picture": _picture(responsive, srcset, public_base_url)})
+    return sealed({**document, "srcset": srcset, "picture": _picture(responsive, srcset, recipe, public_base_url)})
 
 
 def sealed(document: Manifest) -> Manifest:
@@ -146,24 +151,30 @@ def _same_shape(entry: Rendition, largest: Rendition) -> bool:
     return abs(difference) <= max(largest["width"], largest["height"])
 
 
-def _picture(responsive: Mapping[Format, list[Rendition]], srcset: Mapping[Format, str], public_base_url: str) -> str:
+def _picture(
+    responsive: Mapping[Format, list[Rendition]], srcset: Mapping[Format, str], recipe: Recipe, public_base_url: str
+) -> str:
     """A <picture> element: the browser takes the first format that it knows, at the width that it needs."""
     fallback = next(format_ for format_ in _FALLBACKS if format_ in responsive)
     largest = responsive[fallback][-1]
-    sizes = f"(max-width: {largest['width']}px) 100vw, {largest['width']}px"
+    sizes = escape(recipe["picture_sizes"])
     sources = [
         f'<source type="{CONTENT_TYPES[format_]}" srcset="{escape(srcset[format_])}" sizes="{sizes}">'
         for format_ in responsive
         if format_ != fallback
     ]
     image = (
-        f'<img src="{escape(_url(largest["key"], public_base_url))}" srcset="{escape(srcset[fallback])}"'
-        f' sizes="{sizes}" width="{largest["width"]}" height="{largest["height"]}" alt="" loading="lazy">'
+        f'<img src="{escape(_url(largest, public_base_url))}" srcset="{escape(srcset[fallback])}"'
+        f' sizes="{sizes}" width="{largest["width"]}" height="{largest["height"]}" alt=""'
+        ' loading="lazy" decoding="async">'
     )
     return "".join(["<picture>", *sources, image, "</picture>"])
 
 
-def _url(key: str, public_base_url: str) -> str:
-    """The key's URL, relative without a base. It is percent-encoded, commas too: they end a URL of a srcset."""
-    path = quote(key, safe="/")
+def _url(entry: Rendition, public_base_url: str) -> str:
+    """The URL of these very bytes, relative without a base.
+
+    The key is percent-encoded, commas too: they end a URL of a srcset.
+    """
+    path = f"{quote(entry['key'], safe='/')}?v={version(entry)}"
     return f"{public_base_url.rstrip('/')}/{path}" if public_base_url else path

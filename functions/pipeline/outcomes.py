@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from contracts import Decision, Failure, Job, Judge, Manifest, Record, Refusal, Status
 
 REASON_LIMIT = 1_000
+SOURCE_GONE = "SourceGoneError"  # storage's, as Step Functions names it
 # States of which a failed run has written no output, and no function can write one any more.
 _BEFORE_OUTPUTS = {"StartExecution", "ValidateImage", "ResizeImage", "ApplyFilters"}
 
@@ -43,7 +44,7 @@ def fail(job: Job, failure: Failure) -> Status:
     """Close a failed attempt: as QUEUED while something is left to try or to wait for, else tell that it FAILED."""
     failure = {**failure, "at": clock.now()}
     # A deleted source is not a failure, and after OptimizeImage the set may still be finished: the trigger looks again.
-    gone = failure["code"] == "SourceGoneError"
+    gone = failure["code"] == SOURCE_GONE
     if job["attempt"] < job["max_attempts"] or gone or may_write(failure):
         jobs.close(job, "QUEUED", last_failure=failure)
         return "QUEUED"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from aws_lambda_powertools import Logger
 from pipeline import keys, manifest, storage
 
 if TYPE_CHECKING:
-    from contracts import Manifest
+    from contracts import Job, Manifest
 
 BUCKET = os.environ["OUTPUT_BUCKET"]
 logger = Logger()
@@ -24,6 +25,31 @@ class Standing:
 
     manifest: Manifest | None = None
     etag: str | None = None
+
+
+class SameBucketError(Exception):
+    """The sources lie in the output bucket: what Darkroom writes or removes there could be somebody's original."""
+
+
+def check_apart(source_bucket: str) -> None:
+    """Raises SameBucketError if this bucket is the output bucket."""
+    if source_bucket == BUCKET:
+        raise SameBucketError(
+            f"{BUCKET} is the source bucket and the output bucket: "
+            "deploy the stack with another ExistingSourceBucket or RetainedOutputBucket"
+        )
+
+
+def put(
+    job: Job,
+    key: str,
+    body: bytes,
+    content_type: str = "application/octet-stream",
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write what a job makes: the only way into the output bucket, but for manifests. Raises SameBucketError."""
+    check_apart(job["source"]["bucket"])
+    storage.put(BUCKET, key, body, content_type, metadata)
 
 
 def standing(source_key: str) -> Standing:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from pipeline import keys
+
 if TYPE_CHECKING:
     from contracts import Format, Recipe, Recipes
 
@@ -31,9 +33,7 @@ def load(path: Path = FUNCTIONS / "recipes.json") -> Recipes:
         for name, recipe in document["recipes"].items():
             _check_recipe(f"recipes.{name}", recipe)
             document["recipes"][name] = _resolved(name, recipe, path.parent / "watermarks")
-        for prefix, name in document["routes"].items():
-            if name not in document["recipes"]:
-                raise RecipeError(f"routes.{prefix} names {name!r}, which is not one of the recipes")
+        document["routes"] = _routes(document)
     except RecipeError as error:
         raise RecipeError(f"{path.name}: {error}") from error
     return cast("Recipes", document)
@@ -51,6 +51,20 @@ def outputs(recipe: Recipe) -> list[tuple[str, Format]]:
     sized = [(name, format_) for name in recipe["sizes"] for format_ in recipe["formats"]]
     filtered = [(name, format_) for name, each in recipe["filtered"].items() for format_ in each["formats"]]
     return sized + filtered
+
+
+def _routes(document: dict[str, Any]) -> dict[str, str]:
+    """The routes by prefixes of whole source keys. Raises RecipeError."""
+    routes: dict[str, str] = {}
+    for prefix, name in document["routes"].items():
+        if name not in document["recipes"]:
+            raise RecipeError(f"routes.{prefix} names {name!r}, which is not one of the recipes")
+        whole = keys.source(prefix)
+        if whole in routes:
+            bare = whole.removeprefix(keys.SOURCE_PREFIX)
+            raise RecipeError(f"routes.{bare} and routes.{whole} are the same prefix: keep one of them")
+        routes[whole] = name
+    return routes
 
 
 def _parsed(path: Path) -> Any:
@@ -143,7 +157,9 @@ def _resolved(name: str, recipe: dict[str, Any], watermarks: Path) -> dict[str, 
         rendition.setdefault("formats", recipe["formats"])
     recipe.pop("description", None)
     files = dict(_file_digests(f"recipes.{name}", recipe, watermarks))
-    shaping = {"engine": ENGINE_VERSION, "recipe": recipe, "files": files}
+    # The page's layout shapes no file: with another picture_sizes, only manifests are renewed.
+    drawn = {field: value for field, value in recipe.items() if field != "picture_sizes"}
+    shaping = {"engine": ENGINE_VERSION, "recipe": drawn, "files": files}
     canonical = json.dumps(shaping, sort_keys=True, separators=(",", ":")).encode()
     return {"name": name, "hash": hashlib.sha256(canonical).hexdigest()[:16], **recipe}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
+
+from pipeline import clock
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -28,8 +30,8 @@ _CONDITION_FAILED = {"412", "PreconditionFailed", "ConditionalRequestConflict", 
 # Characters that XML, the language of DeleteObjects, cannot carry unchanged.
 _NOT_FOR_XML = re.compile(r"[\x00-\x1f\ufffe\uffff]")
 
-# An overwritten source's outputs keep their keys, so caches must ask again after five minutes.
-CACHE_CONTROL = "public, max-age=300"
+# The outputs of an overwritten source keep their keys: a cache asks by ETag before it uses what it has.
+CACHE_CONTROL = "no-cache"
 
 
 class SourceGoneError(Exception):
@@ -130,9 +132,22 @@ def get(bucket: str, key: str) -> tuple[bytes, str] | None:
     return answer["Body"].read(), answer["ETag"]
 
 
-def put(bucket: str, key: str, body: bytes, content_type: str = "application/octet-stream") -> None:
-    """Write an object."""
-    s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type, CacheControl=CACHE_CONTROL)
+def put(
+    bucket: str,
+    key: str,
+    body: bytes,
+    content_type: str = "application/octet-stream",
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write an object. `metadata`: its x-amz-meta- headers."""
+    s3.put_object(
+        Bucket=bucket,
+        Key=key,
+        Body=body,
+        ContentType=content_type,
+        CacheControl=CACHE_CONTROL,
+        Metadata=metadata or {},
+    )
 
 
 def replace(bucket: str, key: str, body: bytes, etag: str | None, content_type: str) -> None:
@@ -178,4 +193,5 @@ def _source(bucket: str, key: str, version: Any) -> Source:
         "version_id": version["VersionId"],
         "etag": version["ETag"].strip('"'),
         "size": version["Size"],
+        "modified": clock.moment(version["LastModified"]),
     }

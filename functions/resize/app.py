@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
 from engine import decoding, encoding, filters, resizing
-from pipeline import keys, storage
+from pipeline import keys, outputs, storage
 
 if TYPE_CHECKING:
     from contracts import BranchEvent, Intermediate
 
-OUTPUT_BUCKET = os.environ["OUTPUT_BUCKET"]
 logger = Logger()
 
 
@@ -25,5 +23,5 @@ def lambda_handler(event: BranchEvent, _context: object) -> Intermediate:
     image = decoding.decode(storage.read_source(job["source"], recipe["limits"]["bytes"]), recipe["sizes"])
     images = filters.with_watermark(resizing.renditions(image, recipe["sizes"]), recipe)
     key = keys.work(job, "resized.tiff")
-    storage.put(OUTPUT_BUCKET, key, encoding.pack(images))
+    outputs.put(job, key, encoding.pack(images))
     return {"key": key, "renditions": {name: image.size for name, image in images.items()}}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from pipeline import messages
+from pipeline import messages, outputs
 from trigger import heartbeat, notices
 from trigger.reconcile import reconcile
 from trigger.verdicts import DONE, Later, Park, Verdict, backoff
@@ -29,6 +29,7 @@ FRESH_AFTER = 10  # receives, half of what the queue allows
 LONGEST_DELAY = 900  # seconds, SQS's own limit
 
 logger = Logger()
+outputs.check_apart(SOURCE_BUCKET)
 
 
 class NotReconciledError(Exception):

@@ -1,4 +1,8 @@
-"""Reads the trigger's event: an SQS batch of S3 notifications, or one bare S3 notification."""
+"""Reads the trigger's event: an SQS batch of what S3 says about sources, or one such message bare.
+
+S3 notifies the queue of the stack's own bucket itself. Of a bucket that was there before, EventBridge tells: one change
+a message, in an envelope of its own.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +23,14 @@ _ASKED: dict[str, Literal["redrive", "force"]]
 _ASKED = {"Redrive": "redrive", "Force": "force"}
 
 
+# How EventBridge calls what happened, and whether that is a removal.
+_DETAIL_TYPES = {"Object Created": False, "Object Deleted": True}
+# The reason that it gives for what a lifecycle rule has removed. The rule keeps these out; they are no removals.
+_EXPIRED = "Lifecycle Expiration"
+
+
 class UnreadableError(Exception):
-    """A message that is no S3 notification about our source bucket. Trying again does not help."""
+    """A message that is not about an object of our source bucket. Trying again does not help."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +47,7 @@ class Notice:
 
 @dataclass(frozen=True)
 class Message:
-    """A queue message. One made from a bare S3 notification has neither id nor receipt."""
+    """A queue message. One made from a bare S3 event has neither id nor receipt."""
 
     body: str
     id: str = ""
@@ -64,12 +74,15 @@ def messages(event: dict[str, Any]) -> list[Message]:
 
 
 def read(message: Message, bucket: str) -> list[Notice]:
-    """The notices in a message that concern sources. Raises UnreadableError if it is no S3 notification on `bucket`."""
+    """The notices in a message that concern sources. Raises UnreadableError if it is no word of S3 on `bucket`."""
     try:
         body = json.loads(message.body)
         if body.get("Event") == "s3:TestEvent":
             return []
-        notices = [_notice(record, message, bucket) for record in body["Records"]]
+        if "detail-type" in body:
+            notices = [_of_eventbridge(body, message, bucket)]
+        else:
+            notices = [_of_s3(record, message, bucket) for record in body["Records"]]
     except UnreadableError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -98,24 +111,48 @@ def _moment(record: dict[str, Any], name: str, parse: Callable[[str], float]) ->
 
 
 def is_source(key: str) -> bool:
-    """Whether a key can be a source: under raw/, and neither a folder marker nor desktop litter."""
+    """Whether a key can be a source: under SourcePrefix, and neither a folder marker nor desktop litter."""
     name = key.rsplit("/", 1)[-1]
     litter = name.lower() in LITTER or name.startswith("._")
     return key.startswith(keys.SOURCE_PREFIX) and bool(name) and not litter
 
 
-def _notice(record: dict[str, Any], message: Message, bucket: str) -> Notice:
+def _of_s3(record: dict[str, Any], message: Message, bucket: str) -> Notice:
+    """The notice in a record of an S3 notification, or of a message of `darkroom redrive`."""
     about = record["s3"]
-    if about["bucket"]["name"] != bucket:
-        raise UnreadableError(f"about the bucket {about['bucket']['name']}, not {bucket}")
-    key = unquote_plus(about["object"]["key"], errors="strict")  # encoded once by S3, so decoded once
-    key.encode()  # JSON can hold half a character (a lone surrogate), a key cannot
+    _check_bucket(about["bucket"]["name"], bucket)
     kind, _, cause = record["eventName"].removeprefix("s3:").partition(":")
     return Notice(
-        key=key,
+        key=_checked(unquote_plus(about["object"]["key"], errors="strict")),  # encoded once by S3, so decoded once
         removed=kind == "ObjectRemoved",
         asked=_ASKED.get(cause),
         version_id=about["object"].get("versionId"),
         sequencer=about["object"].get("sequencer"),
         sent_at=message.sent_at,
     )
+
+
+def _of_eventbridge(event: dict[str, Any], message: Message, bucket: str) -> Notice:
+    """The notice in an event of EventBridge, whose keys are as they are."""
+    if event["source"] != "aws.s3" or event["detail-type"] not in _DETAIL_TYPES:
+        raise UnreadableError(f"{event['detail-type']} of {event['source']} says nothing about a source")
+    detail = event["detail"]
+    _check_bucket(detail["bucket"]["name"], bucket)
+    return Notice(
+        key=_checked(detail["object"]["key"]),
+        removed=_DETAIL_TYPES[event["detail-type"]] and detail.get("reason") != _EXPIRED,
+        asked=None,
+        version_id=detail["object"].get("version-id"),
+        sequencer=detail["object"].get("sequencer"),
+        sent_at=message.sent_at,
+    )
+
+
+def _check_bucket(name: str, bucket: str) -> None:
+    if name != bucket:
+        raise UnreadableError(f"about the bucket {name}, not {bucket}")
+
+
+def _checked(key: str) -> str:
+    key.encode()  # JSON can hold half a character (a lone surrogate), a key cannot
+    return key

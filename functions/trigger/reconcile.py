@@ -159,8 +159,9 @@ def _run(look: Look, job: Job, record: Record | None, standing: outputs.Standing
         return _parked(held, record)
     held.settled(record)
     settling = lease.SETTLE_SECONDS if held.kept else 0
-    last = int(record["attempt"]) >= MAX_ATTEMPTS
-    waiting = 0 if last else backoff(int(record["attempt"]))
+    # A source that changed under its run is another job, and after the last attempt there is nothing to wait for.
+    soon = record["last_failure"]["code"] == outcomes.SOURCE_GONE or int(record["attempt"]) >= MAX_ATTEMPTS
+    waiting = 0 if soon else backoff(int(record["attempt"]))
     return Later(max(waiting, settling), in_words(record["last_failure"]), waits=True)
 
 

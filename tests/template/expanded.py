@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 from unittest import mock
 
@@ -18,6 +19,13 @@ Rule = Callable[[Template], bool]
 Weakening = Callable[[Template], None]
 
 SOURCE, OUTPUT = "SourceBucket", "OutputBucket"
+NO_VALUE = {"Ref": "AWS::NoValue"}
+# What others made stands for what the stack would have made.
+STANDS_FOR = {
+    "ExistingSourceBucket": "SourceBucket",
+    "RetainedOutputBucket": "OutputBucket",
+    "RetainedJobsTable": "JobsTable",
+}
 
 
 class _NoManagedPolicies:
@@ -27,10 +35,34 @@ class _NoManagedPolicies:
         return {}
 
 
-def expand() -> Template:
-    """The CloudFormation template that template.yaml stands for, with each parameter's default. Works offline.
+# What is weighed: a stack that makes its buckets, one that uses what is there already, and one that delivers.
+OWN = {"AlertEmail": "you@example.com"}
+EXISTING = {
+    "AlertEmail": "you@example.com",
+    "WorkflowType": "EXPRESS",
+    "ExistingSourceBucket": "photos-of-mine",
+    "SourcePrefix": "photos/",
+    "SourceKmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/abc",
+    "RetainedOutputBucket": "darkroom-output-5d8a0d3e-0000-11f1-8e1c-0a1b2c3d4e5f",
+    "RetainedJobsTable": "darkroom-jobs-5d8a0d3e-0000-11f1-8e1c-0a1b2c3d4e5f",
+}
+DELIVERED = {
+    "AlertEmail": "you@example.com",
+    "SourceVersionDays": "30",
+    "EnableCdn": "true",
+    "DomainName": "images.example.com",
+    "CertificateArn": "arn:aws:acm:us-east-1:123456789012:certificate/abc",
+    "CorsOrigins": "https://example.com,https://www.example.com",
+    "AccessLogBucket": "logs-of-mine",
+    "DistributionArn": "arn:aws:cloudfront::123456789012:distribution/E123",
+}
 
-    The state machine's definition stands in it, as it would if it were not a file of its own.
+
+def expand(parameters: Mapping[str, str] = OWN) -> Template:
+    """The CloudFormation template that template.yaml stands for, with the resources that these parameters lead to.
+
+    What is not among `parameters` has its default. The state machine's definition stands in the template, as it would
+    if it were not a file of its own. Works offline.
     """
     source = load_template()
     # The translator wants uploaded artifacts; which ones is all the same.
@@ -43,7 +75,46 @@ def expand() -> Template:
     machine = template["Resources"]["ImagePipeline"]["Properties"]
     del machine["DefinitionS3Location"]
     machine["Definition"] = json.loads((ROOT / "statemachine/process_image.asl.json").read_text(encoding="utf-8"))
-    return template
+    return _resolved(
+        template, {name: str(each["Default"]) for name, each in template["Parameters"].items()} | parameters
+    )
+
+
+def _resolved(template: Template, parameters: Mapping[str, str]) -> Template:
+    """The template without the resources and outputs whose condition is false, and with each Fn::If decided."""
+
+    def holds(condition: Any) -> bool:
+        ((function, argument),) = condition.items()
+        match function:
+            case "Condition":
+                return holds(template["Conditions"][argument])
+            case "Fn::Not":
+                return not holds(argument[0])
+            case "Fn::Or":
+                return any(holds(each) for each in argument)
+            case "Fn::Equals":
+                one, other = (parameters[each["Ref"]] if isinstance(each, dict) else str(each) for each in argument)
+                return one == other
+        raise ValueError(f"{function} in a condition")
+
+    def decided(node: Any) -> Any:
+        if isinstance(node, dict):
+            if node.keys() == {"Fn::If"}:
+                name, then, otherwise = node["Fn::If"]
+                return decided(then if holds({"Condition": name}) else otherwise)
+            fields = {key: decided(value) for key, value in node.items()}
+            return {key: value for key, value in fields.items() if value != NO_VALUE}
+        if isinstance(node, list):
+            return [value for value in map(decided, node) if value != NO_VALUE]
+        return node
+
+    def present(section: str) -> dict[str, Any]:
+        found = template[section].items()
+        return {
+            name: each for name, each in found if "Condition" not in each or holds({"Condition": each["Condition"]})
+        }
+
+    return template | {section: decided(present(section)) for section in ("Resources", "Outputs")}
 
 
 def copied(template: Template) -> Template:
@@ -88,18 +159,21 @@ def grants(template: Template) -> Iterator[Grant]:
     for role in of_type(template, "IAM::Role"):
         for statement in statements(template, role):
             for action in as_list(statement["Action"]):
-                for one in action["Fn::If"][1:] if isinstance(action, dict) else [action]:
-                    for resource in as_list(statement["Resource"]):
-                        yield Grant(role, one, place(resource))
+                for resource in as_list(statement["Resource"]):
+                    yield Grant(role, action, place(resource))
 
 
 def place(resource: Any) -> str:
     """A resource of a statement as text."""
     match resource:
         case {"Fn::GetAtt": [name, "Arn"]} | {"Ref": name}:
-            return str(name)
+            return STANDS_FOR.get(name, str(name))
         case {"Fn::Sub": str(text)}:
             return text.replace("${", "").replace(".Arn}", "").replace("}", "")
+        case {"Fn::Sub": [str(text), dict(variables)]}:
+            (name,) = (STANDS_FOR.get(each["Ref"], each["Ref"]) for each in variables.values())
+            path = text[text.index("${", text.rindex(":")) :]
+            return name + re.sub(r"^\$\{\w+\}", "", path).replace("${", "").replace("}", "")
     return str(resource)
 
 
@@ -113,16 +187,16 @@ def covered(template: Template, policies: str, attribute: str) -> dict[str, list
     found: dict[str, list[dict[str, Any]]] = {}
     for name, own in of_type(template, policies).items():
         for target in as_list(own[attribute]):
-            found.setdefault(target["Ref"], []).extend(statements(template, name))
+            found.setdefault(place(target), []).extend(statements(template, name))
     return found
 
 
-def refuses_plain_http(found: list[dict[str, Any]], action: str, resource: Any) -> bool:
+def refuses_plain_http(found: list[dict[str, Any]], action: str, *places: str) -> bool:
     """True if one of the statements denies all requests without TLS."""
     return any(
         (each["Effect"], each["Principal"], each["Action"]) == ("Deny", "*", action)
         and each["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-        and each["Resource"] == resource
+        and [place(resource) for resource in as_list(each["Resource"])] == list(places)
         for each in found
     )
 

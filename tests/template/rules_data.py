@@ -49,17 +49,14 @@ def buckets_are_encrypted(template: Template) -> bool:
 
 def buckets_refuse_plain_http(template: Template) -> bool:
     found = covered(template, "S3::BucketPolicy", "Bucket")
-    return all(
-        refuses_plain_http(
-            found.get(name, []), "s3:*", [{"Fn::GetAtt": [name, "Arn"]}, {"Fn::Sub": f"${{{name}.Arn}}/*"}]
-        )
-        for name in buckets(template)
-    )
+    return OUTPUT in found and all(refuses_plain_http(each, "s3:*", name, f"{name}/*") for name, each in found.items())
 
 
 def bucket_policies_only_deny(template: Template) -> bool:
+    """Who may read is said by roles. Only a distribution has none: see rules_cdn."""
     found = covered(template, "S3::BucketPolicy", "Bucket").values()
-    return all(statement["Effect"] == "Deny" for each in found for statement in each)
+    allowed = [statement["Sid"] for each in found for statement in each if statement["Effect"] != "Deny"]
+    return allowed in ([], ["DistributionsRead"])
 
 
 def sources_are_versioned(template: Template) -> bool:
@@ -93,17 +90,21 @@ def nothing_else_expires(template: Template) -> bool:
         any("Expiration" in word for word in rule) and rule.get("Prefix") != "work/"
         for bucket in buckets(template)
         for rule in _lifecycle(template, bucket)
+        if rule["Id"] != "ExpireOlderVersions"  # of SourceVersionDays, in the stack's own source bucket
     )
 
 
 def data_outlives_the_stack(template: Template) -> bool:
-    """With what keeps it safe: the buckets' policies."""
+    """The policy of sources too. That of outputs names distributions, and a bucket has only one policy: it goes."""
     kinds = {"AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::DynamoDB::Table"}
-    kept = [each for each in template["Resources"].values() if each["Type"] in kinds]
-    return len(kept) == 5 and all(
-        (each.get("DeletionPolicy"), each.get("UpdateReplacePolicy")) == ("RetainExceptOnCreate", "Retain")
-        for each in kept
-    )
+    kept = {
+        name
+        for name, each in template["Resources"].items()
+        if (each.get("DeletionPolicy"), each.get("UpdateReplacePolicy")) == ("RetainExceptOnCreate", "Retain")
+    }
+    return kept == {name for name, each in template["Resources"].items() if each["Type"] in kinds} - {
+        "OutputBucketPolicy"
+    }
 
 
 def the_table_can_be_brought_back(template: Template) -> bool:
@@ -142,10 +143,7 @@ def queues_are_encrypted(template: Template) -> bool:
 
 def queues_refuse_plain_http(template: Template) -> bool:
     found = covered(template, "SQS::QueuePolicy", "Queues")
-    return all(
-        refuses_plain_http(found.get(name, []), "sqs:*", {"Fn::GetAtt": [name, "Arn"]})
-        for name in of_type(template, "SQS::Queue")
-    )
+    return all(refuses_plain_http(found.get(name, []), "sqs:*", name) for name in of_type(template, "SQS::Queue"))
 
 
 def topics_are_encrypted(template: Template) -> bool:
@@ -156,10 +154,7 @@ def topics_are_encrypted(template: Template) -> bool:
 def topics_refuse_plain_http(template: Template) -> bool:
     """A topic's policy may not name sns:*; what can carry data is publishing."""
     found = covered(template, "SNS::TopicPolicy", "Topics")
-    return all(
-        refuses_plain_http(found.get(name, []), "sns:Publish", {"Ref": name})
-        for name in of_type(template, "SNS::Topic")
-    )
+    return all(refuses_plain_http(found.get(name, []), "sns:Publish", name) for name in of_type(template, "SNS::Topic"))
 
 
 def the_key_rotates(template: Template) -> bool:
@@ -186,7 +181,7 @@ def the_key_is_for_alarms_and_roles_of_this_account(template: Template) -> bool:
 def publishers_can_use_the_key(template: Template) -> bool:
     needed = {"kms:GenerateDataKey", "kms:Decrypt"}
     publishers = holders(template, "sns:Publish")
-    return holders(template, "kms:") == publishers and all(
+    return holders(template, "kms:", on="TopicKey") == publishers and all(
         {grant.action for grant in grants(template) if grant.role == role and grant.on == "TopicKey"} == needed
         for role in publishers
     )
@@ -199,18 +194,45 @@ def logs_do_not_pile_up(template: Template) -> bool:
 
 def histories_are_logged_without_data(template: Template) -> bool:
     logging = properties(template, "ImagePipeline").get("LoggingConfiguration", {})
-    return logging.get("Level") == "ERROR" and logging.get("IncludeExecutionData") is False
+    return logging.get("Level") == {"Ref": "WorkflowLogLevel"} and logging.get("IncludeExecutionData") is False
+
+
+# The last part of a stack's ARN: unique. A part of that is not: its last 12 digits name a host of CloudFormation's.
+STACK_ID = {"Fn::Select": [2, {"Fn::Split": ["/", {"Ref": "AWS::StackId"}]}]}
+LONGEST_NAME = {"AWS::S3::Bucket": 63, "AWS::SQS::Queue": 80, "AWS::CloudFront::Function": 64}  # else 128 or more
+NAMES = ("BucketName", "QueueName", "TopicName", "TableName", "FunctionName", "RoleName", "StateMachineName", "Name")
 
 
 def names_fit_any_account_and_stack(template: Template) -> bool:
-    """Whatever has a name of its own is named after this stack."""
-    words = ("BucketName", "QueueName", "TopicName", "TableName", "FunctionName", "LogGroupName", "RoleName")
-    return all(
-        "AWS::Stack" in json.dumps(each["Properties"][word])
+    """Whatever has a name of its own ends in the stack's whole id, and fits. A log group may be named after the stack."""
+    named = {
+        (each["Type"], json.dumps(place[word]))
         for each in template["Resources"].values()
-        for word in (*words, "StateMachineName")
-        if word in each["Properties"] and each["Type"] != "AWS::Lambda::EventSourceMapping"
+        for place in (each["Properties"], *each["Properties"].values())
+        if isinstance(place, dict)
+        for word in NAMES
+        if word in place and each["Type"] != "AWS::Lambda::EventSourceMapping"
+    }
+    groups = [each.get("LogGroupName", "AWS::StackName") for each in of_type(template, "Logs::LogGroup").values()]
+    return all("AWS::StackName" in json.dumps(group) for group in groups) and all(
+        _ends_in_stack_id(json.loads(name), LONGEST_NAME.get(kind, 64)) for kind, name in named
     )
+
+
+def _ends_in_stack_id(name: Any, longest: int) -> bool:
+    match name:
+        case {"Fn::Sub": [str(text), {"Suffix": suffix}]} if suffix == STACK_ID:
+            return text.endswith("-${Suffix}") and len(text.replace("${Suffix}", "x" * 36)) <= longest
+    return False
+
+
+def keep(name: str) -> Weakening:
+    """Has a resource outlive the stack."""
+
+    def weaken(template: Template) -> None:
+        template["Resources"][name] |= {"DeletionPolicy": "RetainExceptOnCreate", "UpdateReplacePolicy": "Retain"}
+
+    return weaken
 
 
 B, T = "OutputBucket.Properties", "JobsTable.Properties"
@@ -242,7 +264,8 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
         [
             put("SourceBucket.DeletionPolicy", "Delete"),
             drop("JobsTable.UpdateReplacePolicy"),
-            drop("OutputBucketPolicy.DeletionPolicy"),
+            drop("SourceBucketPolicy.DeletionPolicy"),
+            keep("OutputBucketPolicy"),
         ],
     ),
     (the_table_can_be_brought_back, [drop(f"{T}.PointInTimeRecoverySpecification")]),
@@ -280,6 +303,14 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
     (histories_are_logged_without_data, [put("ImagePipeline.Properties.LoggingConfiguration.Level", "ALL")]),
     (
         names_fit_any_account_and_stack,
-        [put("SourceBucket.Properties.BucketName", "photos"), put("JobsTable.Properties.TableName", "jobs")],
+        [
+            put("SourceBucket.Properties.BucketName", "photos"),
+            put("JobsTable.Properties.TableName", {"Fn::Sub": "jobs-${AWS::StackName}"}),
+            put(
+                "SourceBucket.Properties.BucketName.Fn::Sub.1.Suffix",
+                {"Fn::Select": [4, {"Fn::Split": ["-", STACK_ID]}]},
+            ),
+            put("OutputBucket.Properties.BucketName.Fn::Sub.0", "darkroom-outputs-of-the-renditions-${Suffix}"),
+        ],
     ),
 ]

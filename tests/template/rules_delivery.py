@@ -275,8 +275,13 @@ def alarms_publish_to_the_error_topic(template: Template) -> bool:
 
 def alarms_reach_the_mail(template: Template) -> bool:
     """ErrorTopic's filter would drop them: they have no attributes."""
-    reached = {"Fn::If": ["HasAlertEmail", {"Ref": "AlarmTopic"}, {"Ref": "AWS::NoValue"}]}
-    return all(reached in each.get("AlarmActions", []) for each in of_type(template, "CloudWatch::Alarm").values())
+    mailed = [
+        each["TopicArn"] for each in of_type(template, "SNS::Subscription").values() if "FilterPolicy" not in each
+    ]
+    return mailed == [{"Ref": "AlarmTopic"}] and all(
+        {"Ref": "AlarmTopic"} in each.get("AlarmActions", [])
+        for each in of_type(template, "CloudWatch::Alarm").values()
+    )
 
 
 def topics_let_every_alarm_in(template: Template) -> bool:
@@ -311,8 +316,8 @@ def uploads_and_removals_are_notified(template: Template) -> bool:
     return sorted(events) == ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
 
 
-def only_raw_is_notified(template: Template) -> bool:
-    raw = {"S3Key": {"Rules": [{"Name": "prefix", "Value": "raw/"}]}}
+def only_sources_are_notified(template: Template) -> bool:
+    raw = {"S3Key": {"Rules": [{"Name": "prefix", "Value": {"Ref": "SourcePrefix"}}]}}
     return all(each.get("Filter") == raw for each in _notifications(template))
 
 
@@ -458,7 +463,7 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
     ),
     (mails_are_for_failures_only, [drop("AlertSubscription.Properties.FilterPolicy")]),
     (uploads_and_removals_are_notified, [drop(f"{TOLD}.1"), put(f"{TOLD}.1.Event", "s3:LifecycleExpiration:*")]),
-    (only_raw_is_notified, [drop(f"{TOLD}.0.Filter")]),
+    (only_sources_are_notified, [drop(f"{TOLD}.0.Filter")]),
     (the_bucket_waits_for_its_permission, [drop("SourceBucket.DependsOn")]),
     (outputs_start_nothing, [put("OutputBucket.Properties.NotificationConfiguration", {})]),
 ]

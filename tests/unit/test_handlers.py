@@ -77,7 +77,10 @@ def test_a_photo_becomes_the_default_set(cloud: Any) -> None:
             assert str(image.format).lower() == rendition["format"]
         assert len(body) == rendition["bytes"]
         head = cloud.s3.head_object(Bucket="darkroom-output", Key=rendition["key"])
-        assert head["ContentType"] == rendition["content_type"]
+        assert (head["ContentType"], head["CacheControl"]) == (rendition["content_type"], "no-cache")
+        assert head["Metadata"] == {"v": rendition["sha256"][:16]}
+    head = cloud.s3.head_object(Bucket="darkroom-output", Key=result["manifest_key"])
+    assert (head["CacheControl"], head["Metadata"]) == ("no-cache", {})
     assert result["bytes_out"] == sum(rendition["bytes"] for rendition in manifest["renditions"])
     assert cloud.outputs("work/") == set()  # the intermediates are gone
 
@@ -180,6 +183,22 @@ def test_a_version_that_is_gone_raises_source_gone(cloud: Any) -> None:
     cloud.delete(KEY, the_job["source"]["version_id"])
     with pytest.raises(SourceGoneError):
         call("validate", {"job": the_job})
+
+
+@pytest.mark.parametrize("name", ["resize", "filters", "optimize"])
+def test_nothing_is_written_into_the_bucket_of_the_source(
+    cloud: Any, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    from pipeline import outputs, storage
+
+    the_job = begun(job(cloud, photo((64, 48))))
+    event = parts(the_job)
+    the_job["source"]["bucket"] = "darkroom-output"
+    monkeypatch.setattr(storage, "read_source", lambda *_: photo((64, 48)))
+    before = cloud.outputs("")
+    with pytest.raises(outputs.SameBucketError, match="deploy the stack with another ExistingSourceBucket"):
+        call(name, event | {"job": the_job})
+    assert cloud.outputs("") == before
 
 
 # ------------------------------------------------------------------ notify

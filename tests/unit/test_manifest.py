@@ -21,6 +21,7 @@ SOURCE = {"bucket": "b", "version_id": "v", "etag": "e", "size": 5, "sequencer":
 IMAGE = {
     "format": "jpeg", "width": 4000, "height": 3000, "orientation": 1, "frames": 1, "has_alpha": False, "mode": "RGB",
 }  # fmt: skip
+VERSION = "3a6eb0790f39ac87"  # of b"data"
 HARD_KEY = "raw/a b/100% +ü'\"<&>,#?;=@~%20.jpg"
 
 
@@ -66,6 +67,17 @@ def test_keys() -> None:
         keys.manifest("cats/tom.jpg")
 
 
+def test_another_prefix_leads_to_the_same_folders(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "SOURCE_PREFIX", "photos/2024/")
+    assert keys.output("photos/2024/cats/tom.jpg", "large", "jpeg") == "processed/cats/tom.jpg/large.jpg"
+    assert keys.source("cats/tom.jpg") == keys.source("photos/2024/cats/tom.jpg") == "photos/2024/cats/tom.jpg"
+    for key in ("raw/cats/tom.jpg", "photos/2023/tom.jpg", "photos/2024"):
+        with pytest.raises(ValueError, match="not a source key"):
+            keys.manifest(key)
+    key = "photos/2024/cats/tom.jpg"
+    fastjsonschema.validate(SCHEMA, json.loads(json.dumps(build(recipe, key))))
+
+
 def test_every_format_has_a_content_type_and_an_extension() -> None:
     formats = json.loads(recipes.SCHEMA.read_text())["definitions"]["formats"]["items"]["enum"]
     assert set(manifest.CONTENT_TYPES) == set(keys.EXTENSIONS) == set(formats)
@@ -109,14 +121,14 @@ def test_srcset_has_the_uncropped_sizes_narrow_to_wide(recipe: Recipe) -> None:
     made = build(recipe, public_base_url="https://cdn.example/img/")
     assert list(made["srcset"]) == ["avif", "webp", "jpeg"]
     assert made["srcset"]["jpeg"] == ", ".join(
-        f"https://cdn.example/img/processed/cats/tom.jpg/{name}.jpg {width}w"
+        f"https://cdn.example/img/processed/cats/tom.jpg/{name}.jpg?v={VERSION} {width}w"
         for name, width in (("small", 640), ("medium", 1024), ("large", 1600))
     )
 
 
 def test_sizes_that_come_out_equal_are_named_once(recipe: Recipe) -> None:
     made = build(recipe, sizes={"thumbnail": (240, 240), **dict.fromkeys(("small", "medium", "large"), (500, 375))})
-    assert made["srcset"]["webp"] == "processed/cats/tom.jpg/small.webp 500w"
+    assert made["srcset"]["webp"] == f"processed/cats/tom.jpg/small.webp?v={VERSION} 500w"
 
 
 def test_a_square_thumbnail_of_a_square_source_is_still_a_crop(recipe: Recipe) -> None:
@@ -129,9 +141,25 @@ def test_the_picture_element(recipe: Recipe) -> None:
     assert [tag for tag, _ in found] == ["picture", "source", "source", "img"]
     assert [attributes["type"] for tag, attributes in found if tag == "source"] == ["image/avif", "image/webp"]
     image = found[-1][1]
-    assert image["src"] == "processed/cats/tom.jpg/large.jpg"
+    assert image["src"] == f"processed/cats/tom.jpg/large.jpg?v={VERSION}"
     assert (image["width"], image["height"], image["alt"]) == ("1600", "1200", "")
-    assert image["sizes"] == "(max-width: 1600px) 100vw, 1600px"
+    assert (image["loading"], image["decoding"]) == ("lazy", "async")
+
+
+@pytest.mark.parametrize("sizes", ["(min-width: 45rem) 45rem, 100vw", "calc(50vw - 2rem)"])
+def test_the_page_says_how_wide_it_shows_the_picture(recipe: Recipe, sizes: str) -> None:
+    found = Elements(build({**recipe, "picture_sizes": sizes})["picture"]).found
+    assert [attributes.get("sizes") for tag, attributes in found if tag != "picture"] == [sizes] * 3
+
+
+def test_other_bytes_have_another_url(recipe: Recipe) -> None:
+    urls = []
+    for data in (b"data", b"other"):
+        entry = manifest.rendition("raw/x", "large", "jpeg", (1600, 1200), data)
+        assert manifest.version(entry) == entry["sha256"][:16]
+        urls.append(manifest._url(entry, ""))
+    assert urls[0] != urls[1]
+    assert {url.partition("?v=")[0] for url in urls} == {"processed/x/large.jpg"}
 
 
 @pytest.mark.parametrize("base", ["", "https://cdn.example/a&b"])
@@ -152,7 +180,7 @@ def test_without_jpeg_the_fallback_is_png() -> None:
     made = build(
         recipes.route(recipes.load(), "raw/products/x"), sizes={"thumbnail": (300, 300), "large": (1200, 1200)}
     )
-    assert Elements(made["picture"]).found[-1][1]["src"].endswith("/large.png")
+    assert Elements(made["picture"]).found[-1][1]["src"].endswith(f"/large.png?v={VERSION}")
     assert made["srcset"]["png"].count("w, ") == 1
 
 
@@ -167,6 +195,8 @@ def test_other_urls_change_nothing_but_the_urls(recipe: Recipe) -> None:
     assert moved == build(recipe, HARD_KEY, public_base_url=base)
     assert {name for name in made if made[name] != moved[name]} == {"srcset", "picture", "digest"}
     assert manifest.addressed(moved, recipe, base) == moved
+    shown = manifest.addressed(made, {**recipe, "picture_sizes": "100vw"}, "")
+    assert {name for name in made if made[name] != shown[name]} == {"picture", "digest"}
 
 
 def stored(document: Any) -> bytes:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
 
-from tests.unit import triggering
+from pipeline import keys
+from tests.unit import hostile_keys, triggering
 from trigger import notices
 
 
@@ -45,6 +47,83 @@ def notification(key: str, name: str = "ObjectCreated:Put", bucket: str = "darkr
 )
 def test_keys_come_through_exactly(key: str) -> None:
     assert [notice.key for notice in notices.read(message(notification(key)), "darkroom-source")] == [key]
+
+
+def drawn(chance: random.Random) -> dict[str, Any]:
+    """An S3 notification of one change."""
+    name = chance.choice(["ObjectCreated:Put", "ObjectCreated:Copy", "ObjectCreated:CompleteMultipartUpload"])
+    name = chance.choice([name, "ObjectRemoved:Delete", "ObjectRemoved:DeleteMarkerCreated"])
+    letters = "".join(chance.choices(["a", "/", "+", "%", "%20", "%2B", "%zz", " ", "ü", "😀", "&", "\n"], k=9))
+    body = notification(chance.choice(["raw/", "raw/raw/", "rawer/", ""]) + letters, name)
+    about = body["Records"][0]["s3"]["object"]
+    about |= {"versionId": chance.choice(["null", "3sL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY"]), "size": 1, "eTag": "0" * 32}
+    for field in ("versionId", "sequencer"):
+        if chance.random() < 0.3:
+            del about[field]
+    return body
+
+
+def test_eventbridge_says_what_s3_says() -> None:
+    sources = 0
+    for seed in range(1000):
+        body = drawn(random.Random(seed))
+        twin = triggering.eventbridge(body["Records"][0])
+        read, same = (
+            notices.read(notices.Message(json.dumps(each), sent_at=1.0), "darkroom-source") for each in (body, twin)
+        )
+        assert read == same, seed
+        sources += len(read)
+    assert 300 < sources < 900
+
+
+@pytest.mark.parametrize("key", hostile_keys.keys())
+def test_keys_of_eventbridge_come_through_exactly(key: str) -> None:
+    event = triggering.eventbridge(triggering.record(key, "v1"))
+    assert event["detail"]["object"]["key"] == key
+    (notice,) = notices.read(message(event), "darkroom-source")
+    assert (notice.key, notice.removed, notice.asked, notice.version_id) == (key, False, None, "v1")
+
+
+def changed(**changes: Any) -> dict[str, Any]:
+    return triggering.eventbridge(triggering.record("raw/a.jpg", "v1", "ObjectRemoved:Delete")) | changes
+
+
+@pytest.mark.parametrize("reason", ["DeleteObject", None])
+def test_a_removal_that_eventbridge_tells_is_one_and_an_expiry_is_none(reason: str | None) -> None:
+    for said, removed in ((reason, True), ("Lifecycle Expiration", False)):
+        event = changed()
+        event["detail"]["reason"] = said
+        (notice,) = notices.read(message(event), "darkroom-source")
+        assert notice.removed is removed
+
+
+@pytest.mark.parametrize(
+    ("event", "problem"),
+    [
+        (changed(source="aws.glue"), "Object Deleted of aws.glue says nothing about a source"),
+        (changed(**{"detail-type": "Object Tags Added"}), "Object Tags Added of aws.s3 says nothing"),
+        (changed(detail={"bucket": {"name": "elsewhere"}, "object": {"key": "raw/a"}}), "about the bucket elsewhere"),
+        (changed(detail={}), "not an S3 notification .KeyError"),
+        (changed(detail=None), "not an S3 notification .TypeError"),
+        (changed(**{"detail-type": []}), "not an S3 notification .TypeError"),
+        ({"detail-type": "Object Created"}, "not an S3 notification .KeyError"),
+        (
+            changed(detail={"bucket": {"name": "darkroom-source"}, "object": {"key": "raw/\ud83d"}}),
+            "UnicodeEncodeError",
+        ),
+        (changed(detail={"bucket": {"name": "darkroom-source"}, "object": {"key": 7}}), "AttributeError"),
+    ],
+)
+def test_what_eventbridge_says_of_something_else_is_unreadable(event: dict[str, Any], problem: str) -> None:
+    with pytest.raises(notices.UnreadableError, match=problem):
+        notices.read(message(event), "darkroom-source")
+
+
+def test_a_key_outside_of_another_prefix_is_no_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "SOURCE_PREFIX", "photos/2024/")
+    for key, found in (("photos/2024/a", ["photos/2024/a"]), ("photos/2024/", []), ("photos/a", []), ("raw/a", [])):
+        for body in (notification(key), triggering.eventbridge(triggering.record(key, "v1"))):
+            assert [notice.key for notice in notices.read(message(body), "darkroom-source")] == found
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from PIL import Image
 
 from contracts import Recipes
 from engine import filters
-from pipeline import recipes
+from pipeline import keys, recipes
 
 SHIPPED = json.loads((recipes.FUNCTIONS / "recipes.json").read_text())
 
@@ -59,6 +59,26 @@ def test_the_longest_prefix_wins(tmp_path: Path) -> None:
     loaded = load(tmp_path, document)
     names = [recipes.route(loaded, key)["name"] for key in ("raw/x", "raw/a/x", "raw/a/b/x", "raw/ab")]
     assert names == ["default", "a", "b", "default"]
+
+
+@pytest.mark.parametrize("prefix", ["raw/", "photos/2024/"])
+@pytest.mark.parametrize("written", ["products/", "{}products/"])
+def test_a_route_is_written_with_or_without_the_source_prefix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str, written: str
+) -> None:
+    monkeypatch.setattr(keys, "SOURCE_PREFIX", prefix)
+    loaded = load(tmp_path, {**SHIPPED, "routes": {written.format(prefix): "products"}})
+    assert loaded["routes"] == {f"{prefix}products/": "products"}
+    paths = ("products/x", "products/a/x", "products", "x", "other/products/x")
+    names = [recipes.route(loaded, prefix + path)["name"] for path in paths]
+    assert names == ["products", "products", "default", "default", "default"]
+
+
+@pytest.mark.parametrize("path", ["products/", ""])
+def test_a_route_is_not_written_twice(tmp_path: Path, path: str) -> None:
+    with pytest.raises(recipes.RecipeError) as caught:
+        load(tmp_path, {**SHIPPED, "routes": {path: "products", f"raw/{path}": "default"}})
+    assert f"routes.{path} and routes.raw/{path} are the same prefix" in str(caught.value)
 
 
 def test_an_empty_prefix_is_a_route_like_any_other(tmp_path: Path) -> None:
@@ -110,6 +130,12 @@ def test_an_error_names_the_file_and_the_field(tmp_path: Path, path: tuple[str, 
     assert problem in str(caught.value)
 
 
+@pytest.mark.parametrize("sizes", ["100vw\n", '100vw"', "100vw'", "a<b", "a>b", "a&b", "ü", "", "x" * 501])
+def test_picture_sizes_is_one_line_that_needs_no_escape(tmp_path: Path, sizes: str) -> None:
+    with pytest.raises(recipes.RecipeError, match=r"recipes\.default\.picture_sizes must"):
+        load(tmp_path, changed(("picture_sizes",), sizes))
+
+
 def test_a_route_must_name_a_recipe(tmp_path: Path) -> None:
     with pytest.raises(recipes.RecipeError, match=r"recipes\.json: routes\.raw/a/ names 'b'"):
         load(tmp_path, {**SHIPPED, "routes": {"raw/a/": "b"}})
@@ -144,6 +170,7 @@ def test_the_hash_changes_with_the_outputs_only(tmp_path: Path, monkeypatch: pyt
     assert hash_of(SHIPPED) == before
     assert hash_of(changed(("description",), "for people")) == before
     assert hash_of(changed(("quality",), {"jpeg": 75})) == before  # what the default is anyway
+    assert hash_of(changed(("picture_sizes",), "100vw")) == before  # it is the page's
     assert hash_of(changed(("quality",), {"jpeg": 81})) != before
     monkeypatch.setattr(recipes, "ENGINE_VERSION", recipes.ENGINE_VERSION + 1)
     assert hash_of(SHIPPED) != before

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from pipeline import storage
-from tests.unit.triggering import CONTEXT, KEY, Workflow, deliver, message, record, statuses
+from pipeline import outputs, storage
+from tests.unit.triggering import CONTEXT, KEY, Workflow, deliver, eventbridge, message, record, statuses
 from trigger import app
 
 
@@ -41,6 +42,23 @@ def test_a_fault_of_one_key_does_not_fail_the_others(
     bad, good = message(record(KEY, cloud.upload(KEY)), receives=2), message(record("raw/b", cloud.upload("raw/b")))
     assert deliver(bad, good) == [bad["messageId"]]
     assert workflow.hidden[-1] == 120
+
+
+def test_a_bare_event_of_eventbridge_is_reconciled(cloud: Any, workflow: Workflow) -> None:
+    key = "raw/a+b%20c.jpg"
+    bare = eventbridge(record(key, cloud.upload(key)))
+    assert app.lambda_handler(bare, CONTEXT) == {"batchItemFailures": []}
+    assert statuses(cloud, key) == ["SUCCEEDED"]
+
+
+def test_the_trigger_does_not_start_where_the_sources_are_its_outputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_BUCKET", "darkroom-output")
+    with pytest.raises(
+        outputs.SameBucketError, match="darkroom-output is the source bucket and the output bucket: deploy"
+    ):
+        importlib.reload(app)
+    monkeypatch.undo()
+    importlib.reload(app)
 
 
 def test_a_bare_event_is_reconciled_or_raises_the_reason(

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, unquote_plus
 
 from pipeline import clock, jobs, manifest, outcomes, outputs, recipes
 from trigger import app
@@ -29,6 +29,31 @@ def record(key: str, version: str | None, event: str = "ObjectCreated:Put") -> d
     """A record of an S3 notification."""
     s3_object = {"key": quote_plus(key, safe="/")} | ({"versionId": version} if version else {})
     return {"eventName": event, "s3": {"bucket": {"name": "darkroom-source"}, "object": s3_object}}
+
+
+def eventbridge(record: dict[str, Any]) -> dict[str, Any]:
+    """What EventBridge says instead of a record of an S3 notification."""
+    about = record["s3"]["object"]
+    names = {"versionId": "version-id", "sequencer": "sequencer", "eTag": "etag", "size": "size"}
+    facts = {ours: about[theirs] for theirs, ours in names.items() if theirs in about}
+    kind, _, how = record["eventName"].partition(":")
+    detail = {"version": "0", "bucket": record["s3"]["bucket"], "object": {"key": unquote_plus(about["key"]), **facts}}
+    if kind == "ObjectRemoved":
+        told = "Delete Marker Created" if how == "DeleteMarkerCreated" else "Permanently Deleted"
+        detail |= {"reason": "DeleteObject", "deletion-type": told}
+    else:
+        detail |= {"reason": "PutObject"}
+    return {
+        "version": "0",
+        "id": "17793124-05d4-b198-2fde-7ededc63b103",
+        "detail-type": "Object Deleted" if kind == "ObjectRemoved" else "Object Created",
+        "source": "aws.s3",
+        "account": "123456789012",
+        "time": "2026-01-31T12:00:00Z",
+        "region": "us-east-1",
+        "resources": [f"arn:aws:s3:::{record['s3']['bucket']['name']}"],
+        "detail": detail,
+    }
 
 
 def message(*records: dict[str, Any], sent_at: float | None = None, receives: int = 1) -> dict[str, Any]:
