@@ -162,11 +162,12 @@ def _switch() -> list[str]:
 
 
 def test_the_destinations_of_others_get_no_test_event(cloud: Cloud) -> None:
-    written: list[str] = []
-    cloud.bucket.after[5] = lambda: written.append(cloud.bucket.headers["x-amz-skip-destination-validation"])
+    written: dict[str, str] = {}
+    cloud.bucket.after[5] = lambda: written.update(cloud.bucket.headers)
     attached()
     assert cloud.bucket.requests[4] == "Put"
-    assert written == ["true"]
+    assert written["x-amz-skip-destination-validation"] == "true"
+    assert written["x-amz-expected-bucket-owner"] == ACCOUNT
 
 
 def test_what_is_on_already_is_neither_written_nor_taken_away(cloud: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
