@@ -28,6 +28,8 @@ COMMANDS = {
     "pause": "intake",
     "resume": "intake",
     "report": "report",
+    "attach": "attach",
+    "detach": "attach",
     "invoke": "invoke",
     "logs": "logs",
     "doctor": "doctor",

@@ -25,6 +25,8 @@ FINAL: tuple[Status, ...] = ("SUCCEEDED", "REJECTED", "FAILED", "SUPERSEDED", "D
 # What the sparse index by_status lists.
 INDEXED = (*OPEN, *(status for status in FINAL if status != "SUCCEEDED"))
 
+ATTACHED = "#attached"  # in place of a source key, none of which begins with #: the buckets that attach has changed
+
 LONGEST_KEY = 1024  # bytes: S3 has no longer ones, and answers 400 about them
 
 RecordKey = tuple[str, str]  # (source_key, item), the primary key of JobsTable
@@ -156,6 +158,32 @@ def put_open(stack: Stack, job: Job) -> None:
     }
     item = {name: TypeSerializer().serialize(value) for name, value in record.items()}
     stack.client("dynamodb").put_item(TableName=stack.outputs["JobsTableName"], Item=item)
+
+
+def attached(stack: Stack) -> list[str]:
+    """The buckets for which attach has switched EventBridge on, or was about to."""
+    dynamodb: DynamoDBClient = stack.client("dynamodb")
+    pages = dynamodb.get_paginator("query").paginate(
+        TableName=stack.outputs["JobsTableName"],
+        KeyConditionExpression="source_key = :key",
+        ExpressionAttributeValues={":key": {"S": ATTACHED}},
+        ConsistentRead=True,
+    )
+    return [item["item"]["S"] for page in pages for item in page["Items"]]
+
+
+def note_attached(stack: Stack, bucket: str) -> bool:
+    """Note that attach is about to switch EventBridge on; False if that is noted already."""
+    dynamodb: DynamoDBClient = stack.client("dynamodb")
+    item = _marshal_key((ATTACHED, bucket))
+    answer = dynamodb.put_item(TableName=stack.outputs["JobsTableName"], Item=item, ReturnValues="ALL_OLD")
+    return "Attributes" not in answer
+
+
+def forget_attached(stack: Stack, bucket: str) -> None:
+    """Remove the note of `note_attached`."""
+    key = _marshal_key((ATTACHED, bucket))
+    stack.client("dynamodb").delete_item(TableName=stack.outputs["JobsTableName"], Key=key)
 
 
 def _marshal_key(key: RecordKey) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from darkroom.project import ROOT
-from tests.template.expanded import expand
+from tests.template.expanded import DELIVERED, expand
 
 CHECKOV = ROOT / ".darkroom/tools/checkov/bin/checkov"
 # Check → the ending of the logical ids for which it may fail, and why.
@@ -35,7 +35,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> set[tuple[str, str]]:
     if not CHECKOV.exists():
         pytest.skip("checkov is not installed: make test installs it")
     folder = tmp_path_factory.mktemp("checkov")
-    (folder / "template.json").write_text(json.dumps(expand()), encoding="utf-8")
+    (folder / "template.json").write_text(json.dumps(expand(DELIVERED)), encoding="utf-8")
     command = [str(CHECKOV), "--file", "template.json", "--framework", "cloudformation", "--output", "json"]
     run = subprocess.run(
         [*command, "--compact", "--quiet", "--skip-download"],
