@@ -28,8 +28,12 @@ COMMANDS = {
     "pause": "intake",
     "resume": "intake",
     "report": "report",
+    "attach": "attach",
+    "detach": "attach",
     "invoke": "invoke",
     "logs": "logs",
+    "doctor": "doctor",
+    "teardown": "teardown",
 }
 
 

@@ -18,21 +18,29 @@ if TYPE_CHECKING:
 
     from contracts import Job, Record, Status
 
-SOURCE_PREFIX = "raw/"
+DEFAULT_PREFIX = "raw/"  # of SourcePrefix: stacks from before it was a parameter have no such output
 ITEM_PREFIX = "job#"
 OPEN: tuple[Status, ...] = ("QUEUED", "PROCESSING")
 FINAL: tuple[Status, ...] = ("SUCCEEDED", "REJECTED", "FAILED", "SUPERSEDED", "DELETED")
 # What the sparse index by_status lists.
 INDEXED = (*OPEN, *(status for status in FINAL if status != "SUCCEEDED"))
 
+ATTACHED = "#attached"  # in place of a source key, none of which begins with #: the buckets that attach has changed
+
 LONGEST_KEY = 1024  # bytes: S3 has no longer ones, and answers 400 about them
 
 RecordKey = tuple[str, str]  # (source_key, item), the primary key of JobsTable
 
 
-def source_key(name: str) -> str:
-    """The source key for a name typed with or without raw/."""
-    return SOURCE_PREFIX + name.removeprefix(SOURCE_PREFIX)
+def source_prefix(stack: Stack) -> str:
+    """What the keys of a stack's sources begin with; it ends in a slash."""
+    return stack.outputs.get("SourcePrefix", DEFAULT_PREFIX)
+
+
+def source_key(stack: Stack, name: str) -> str:
+    """The source key for a name typed with or without the stack's prefix."""
+    prefix = source_prefix(stack)
+    return prefix + name.removeprefix(prefix)
 
 
 def record_item(version_id: str) -> str:
@@ -100,7 +108,10 @@ def fetch(stack: Stack, keys: Iterable[RecordKey]) -> dict[RecordKey, Record]:
 
 
 def listed(stack: Stack, status: str, *, before: str = "9", limit: int | None = None) -> list[RecordKey]:
-    """Keys in the index by_status, newest first, unchanged since `before`. The index lags behind the records."""
+    """Keys in the index by_status, newest first, unchanged since `before`. The index lags behind the records.
+
+    With `limit`, no more than that is read either: REJECTED jobs never leave the index, and a page holds 1 MB of them.
+    """
     dynamodb: DynamoDBClient = stack.client("dynamodb")
     pages = dynamodb.get_paginator("query").paginate(
         TableName=stack.outputs["JobsTableName"],
@@ -108,7 +119,7 @@ def listed(stack: Stack, status: str, *, before: str = "9", limit: int | None = 
         KeyConditionExpression="attention = :status AND updated_at < :before",
         ExpressionAttributeValues={":status": {"S": status}, ":before": {"S": before}},
         ScanIndexForward=False,
-        PaginationConfig={"MaxItems": limit} if limit else {},
+        PaginationConfig={"MaxItems": limit, "PageSize": limit} if limit else {},
     )
     return [(item["source_key"]["S"], item["item"]["S"]) for page in pages for item in page["Items"]]
 
@@ -147,6 +158,32 @@ def put_open(stack: Stack, job: Job) -> None:
     }
     item = {name: TypeSerializer().serialize(value) for name, value in record.items()}
     stack.client("dynamodb").put_item(TableName=stack.outputs["JobsTableName"], Item=item)
+
+
+def attached(stack: Stack) -> list[str]:
+    """The buckets for which attach has switched EventBridge on, or was about to."""
+    dynamodb: DynamoDBClient = stack.client("dynamodb")
+    pages = dynamodb.get_paginator("query").paginate(
+        TableName=stack.outputs["JobsTableName"],
+        KeyConditionExpression="source_key = :key",
+        ExpressionAttributeValues={":key": {"S": ATTACHED}},
+        ConsistentRead=True,
+    )
+    return [item["item"]["S"] for page in pages for item in page["Items"]]
+
+
+def note_attached(stack: Stack, bucket: str) -> bool:
+    """Note that attach is about to switch EventBridge on; False if that is noted already."""
+    dynamodb: DynamoDBClient = stack.client("dynamodb")
+    item = _marshal_key((ATTACHED, bucket))
+    answer = dynamodb.put_item(TableName=stack.outputs["JobsTableName"], Item=item, ReturnValues="ALL_OLD")
+    return "Attributes" not in answer
+
+
+def forget_attached(stack: Stack, bucket: str) -> None:
+    """Remove the note of `note_attached`."""
+    key = _marshal_key((ATTACHED, bucket))
+    stack.client("dynamodb").delete_item(TableName=stack.outputs["JobsTableName"], Key=key)
 
 
 def _marshal_key(key: RecordKey) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from darkroom.records import FINAL, SOURCE_PREFIX, RecordKey, fetch, record_item
+from darkroom.records import FINAL, RecordKey, fetch, record_item
 from darkroom.stack import Stack
 from darkroom.terminal import counted
 
@@ -96,10 +96,10 @@ def skipped_text(count: int) -> str:
     return counted(count, "hidden or system file or folder", "hidden or system files and folders")
 
 
-def uploads_from(folder: Path, files: Iterable[Path], prefix: str = "") -> list[Upload]:
-    """Uploads of files below a folder, under their paths there, below raw/ and `prefix`."""
+def uploads_from(folder: Path, files: Iterable[Path], prefix: str) -> list[Upload]:
+    """Uploads of files below a folder: their keys are `prefix` and their paths there."""
     sources = [(path, path.relative_to(folder).as_posix()) for path in files]
-    return [Upload(source, path, SOURCE_PREFIX + prefix + source) for path, source in sources]
+    return [Upload(source, path, prefix + source) for path, source in sources]
 
 
 def upload_and_follow(

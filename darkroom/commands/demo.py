@@ -15,6 +15,7 @@ from darkroom import samples
 from darkroom.contact_sheet import INDEX, SAMPLES, write_contact_sheet
 from darkroom.progress import results, show
 from darkroom.project import DEFAULT_STACK, ROOT, CommandError, typed_path
+from darkroom.records import source_prefix
 from darkroom.stack import Stack
 from darkroom.summary import SUMMARY, read_summary, summarize, write_summary
 from darkroom.terminal import counted
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         print("Starting a local stack for the demo ...", flush=True)
     with _stack(args) as stack:
         discard = not args.aws and sum(file.stat().st_size for file in files) > KEEP_BYTES
-        uploads = uploads_from(photos, files, PREFIX_ON_AWS if args.aws else "")
+        uploads = uploads_from(photos, files, source_prefix(stack) + (PREFIX_ON_AWS if args.aws else ""))
         print(f"Uploading {counted(len(uploads), 'file', 'files')}", flush=True)
         show(upload_and_follow(stack, uploads, out, discard=discard), len(uploads))
     summary = summarize(uploads, out)

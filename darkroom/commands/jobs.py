@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     """Print a table of jobs."""
     stack = Stack.open(args.stack, aws=args.aws)
     if args.key:
-        key = source_key(args.key)
+        key = source_key(stack, args.key)
         records = [record for record in of_source(stack, key) if args.status in (None, record["status"])]
         nothing = f"No job for {printable(key)}: was it uploaded under exactly this key?"
     else:

@@ -46,6 +46,8 @@ BODY_LIMIT = 2000
 # stands; the source is gone.
 AGAIN, FORCE, REMOVED = "ObjectCreated:Redrive", "ObjectCreated:Force", "ObjectRemoved:Redrive"
 
+EXPIRED = "Lifecycle Expiration"  # EventBridge's reason for what a lifecycle rule has removed
+
 # The origins of a message; NAMED: the KEY on the command line; GONE: the same, without a source.
 LETTER, FAILED, STUCK, NAMED, GONE = "dead letter", "status", "age", "name", "absence"
 NOUNS = {
@@ -132,7 +134,7 @@ def run(args: argparse.Namespace) -> int:
                     print("They were deleted.")
             return 0
         if args.key:
-            messages, obsolete = plan_one(stack, letters, source_key(args.key), force=args.force), 0
+            messages, obsolete = plan_one(stack, letters, source_key(stack, args.key), force=args.force), 0
         else:
             messages, obsolete = plan(stack, letters, code=args.code, stuck_hours=args.stuck)
         if not args.dry_run:
@@ -273,11 +275,13 @@ def _letter(message: Any, stack: Stack) -> Letter:
 
 
 def _notices(body: str, bucket: str) -> frozenset[Notice] | None:
-    """What an S3 notification names; None if the trigger cannot read it either."""
+    """What S3 or, about an existing bucket, EventBridge says; None if the trigger cannot read it either."""
     try:
         message = json.loads(body)
         if message.get("Event") == "s3:TestEvent":
             return frozenset()
+        if "detail-type" in message:
+            return frozenset([_event(message)]) if message["detail"]["bucket"]["name"] == bucket else None
         if any(record["s3"]["bucket"]["name"] != bucket for record in message["Records"]):
             return None
         return frozenset(_notice(record["eventName"], record["s3"]["object"]) for record in message["Records"])
@@ -287,9 +291,20 @@ def _notices(body: str, bucket: str) -> frozenset[Notice] | None:
 
 def _notice(event: str, item: dict[str, Any]) -> Notice:
     removed = event.removeprefix("s3:").startswith("ObjectRemoved:")
-    key = unquote_plus(item["key"], errors="strict")
+    return _whole(unquote_plus(item["key"], errors="strict")), item.get("versionId"), removed
+
+
+def _event(event: dict[str, Any]) -> Notice:
+    if event["source"] != "aws.s3":
+        raise ValueError("the trigger reads S3's events only")
+    removed = {"Object Created": False, "Object Deleted": True}[event["detail-type"]]
+    item = event["detail"]["object"]
+    return _whole(item["key"]), item.get("version-id"), removed and event["detail"].get("reason") != EXPIRED
+
+
+def _whole(key: str) -> str:
     key.encode()  # the trigger refuses half a character (a lone surrogate)
-    return key, item.get("versionId"), removed
+    return key
 
 
 def _body(stack: Stack, event: str, key: str, version: str | None = None) -> str:

@@ -6,6 +6,7 @@ import argparse
 import shlex
 
 from darkroom.project import CommandError, command
+from darkroom.records import source_prefix
 from darkroom.stack import Stack
 
 
@@ -60,5 +61,5 @@ The local stack {stack.name!r} is up at {stack.endpoint}. It runs the files in f
 
 With the AWS CLI:
   export {exports}
-  aws s3 cp photo.jpg s3://{stack.outputs["SourceBucketName"]}/raw/
+  aws s3 cp photo.jpg s3://{stack.outputs["SourceBucketName"]}/{source_prefix(stack)}
   aws s3 ls --recursive s3://{stack.outputs["OutputBucketName"]}/processed/"""

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from darkroom.progress import results, show
 from darkroom.project import CommandError, typed_path
-from darkroom.records import SOURCE_PREFIX
+from darkroom.records import source_prefix
 from darkroom.stack import Stack
 from darkroom.terminal import printable, size
 from darkroom.uploads import TRANSFERS, Upload, find_files, skipped_text, upload_and_follow, upload_file, uploads_from
@@ -22,7 +22,8 @@ from darkroom.uploads import TRANSFERS, Upload, find_files, skipped_text, upload
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("upload", help="upload photos, and all files in and below folders")
     parser.add_argument("paths", nargs="+", type=typed_path, metavar="FILE|FOLDER")
-    parser.add_argument("--prefix", default="", help="a folder below raw/ to put them in, such as products")
+    folder = "a folder below the stack's SourcePrefix to put them in, such as products"
+    parser.add_argument("--prefix", default="", metavar="FOLDER", help=folder)
     parser.add_argument("--watch", action="store_true", help="wait for the jobs to end and show their results")
     parser.set_defaults(run=run)
 
@@ -30,7 +31,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(args: argparse.Namespace) -> int:
     """Upload files; with --watch, wait for their jobs. 1 if an upload or its job failed."""
     stack = Stack.open(args.stack, aws=args.aws)
-    uploads = planned(args.paths, args.prefix)
+    uploads = planned(args.paths, source_prefix(stack), args.prefix)
     if args.watch:
         show(upload_and_follow(stack, uploads), len(uploads))
         Console().print(results(uploads))
@@ -44,9 +45,12 @@ def run(args: argparse.Namespace) -> int:
     return 0 if all(upload.status in good for upload in uploads) else 1
 
 
-def planned(paths: Iterable[Path], prefix: str = "") -> list[Upload]:
-    """A file's key is its name; below a folder, its path relative to the folder. Raises CommandError."""
-    prefix = (prefix.strip("/") + "/").lstrip("/").removeprefix(SOURCE_PREFIX)
+def planned(paths: Iterable[Path], root: str, folder: str = "") -> list[Upload]:
+    """A file's key is its name; below a given path, its path relative to that: all below `root`/`folder`.
+
+    `root` is the stack's prefix, and `folder` may be typed with or without it. Raises CommandError.
+    """
+    prefix = root + (folder.strip("/") + "/").lstrip("/").removeprefix(root)
     uploads: list[Upload] = []
     for path in paths:
         if path.is_dir():

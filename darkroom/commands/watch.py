@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     """Print a line per change. With keys: end with their jobs, with 1 if one failed."""
     stack = Stack.open(args.stack, aws=args.aws)
     console = Console(highlight=False, soft_wrap=True)
-    keys = [source_key(key) for key in args.keys]
+    keys = [source_key(stack, key) for key in args.keys]
     failed = False
     for record in changes_of(stack, keys) if keys else changes(stack):
         console.print(line(record))

@@ -52,6 +52,21 @@ def test_by_status(play: FakePipeline, capsys: pytest.CaptureFixture[str]) -> No
     assert shown(capsys, status="FAILED") == "No job is FAILED.\n"
 
 
+@pytest.mark.parametrize("watched", [False, True])
+def test_no_more_is_read_than_is_shown(play: FakePipeline, monkeypatch: pytest.MonkeyPatch, watched: bool) -> None:
+    """Without a Limit, DynamoDB reads up to 1 MB a page, however few of its rows are asked for."""
+    asked = []
+    play.table.meta.events.register(
+        "provide-client-params.dynamodb.Query", lambda params, **_: asked.append((params["IndexName"], params["Limit"]))
+    )
+    if watched:
+        next(watch.changes(play.stack, poll=0.01))
+        assert {limit for _, limit in asked} == {1, watch.NEWEST}
+    else:
+        assert jobs.run(argparse.Namespace(stack="darkroom", aws=False, key=None, status="REJECTED", limit=20)) == 0
+        assert asked == [("by_status", 20)]
+
+
 def test_by_key_with_or_without_raw_it_shows_every_version(
     play: FakePipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,6 +19,7 @@ from darkroom import records
 from darkroom.commands import intake, redrive
 from darkroom.project import CommandError
 from darkroom.stack import Stack
+from tests.unit import triggering
 from tests.unit.fake_pipeline import OUTPUTS, create
 
 KEY = "raw/summer 100% fun + größe.jpg"
@@ -246,6 +247,13 @@ def test_the_set_of_a_source_that_is_gone_is_removed(cloud: Cloud, capsys: pytes
     assert "ObjectRemoved:Redrive" in "".join(bodies)
 
 
+def test_a_dead_letter_of_eventbridge_goes_back_as_it_is(cloud: Cloud) -> None:
+    version = cloud.fail(letter=False)
+    cloud.park(letter := json.dumps(triggering.eventbridge(triggering.record(KEY, version))))
+    assert command() == 0
+    assert (cloud.take(cloud.dead), cloud.take(cloud.uploads)) == ([], [letter])
+
+
 def test_a_key_of_which_only_a_dead_letter_is_left_is_removed(cloud: Cloud) -> None:
     cloud.park(notification("raw/lost.jpg", "v"))
     assert command(key="lost.jpg") == 0
@@ -339,6 +347,7 @@ def test_redrive_reads_exactly_the_messages_that_the_trigger_reads() -> None:
         notification("raw/%FF", "v").replace("%25FF", "%FF"),
         notification(KEY, "v").replace('"v"', "null"),
         notification(KEY, "v").replace('"ObjectCreated:Put"', "1"),
+        *(json.dumps(event) for event in events_of_eventbridge()),
         *(json.dumps({"Records": [{"s3": s3, "eventName": "x"}]}) for s3 in hostile_descriptions()),
         *(json.dumps({"Records": records}) for records in ({}, "", "x", 1, [None], [[]], [{}], {"s3": 1})),
         json.dumps({"Records": [json.loads(notification(KEY, "v"))["Records"][0], {}]}),
@@ -358,6 +367,20 @@ def test_redrive_reads_exactly_the_messages_that_the_trigger_reads() -> None:
             assert read is not None, body
             sources = {notice for notice in read if notices.is_source(notice[0])}
             assert {(notice.key, notice.version_id, notice.removed) for notice in expected} == sources
+
+
+def events_of_eventbridge() -> Iterator[object]:
+    """Events about an existing bucket, and some that nobody can read."""
+    for name in ("ObjectCreated:Put", "ObjectRemoved:DeleteMarkerCreated"):
+        event = triggering.eventbridge(triggering.record("raw/100%25 + größe.jpg", "v", name))
+        yield event
+        yield event | {"detail": event["detail"] | {"reason": "Lifecycle Expiration"}}
+        for key in ("", "other/a", "raw/\ud83d", None, 1, []):
+            yield event | {"detail": event["detail"] | {"object": {"key": key}}}
+        yield event | {"detail": event["detail"] | {"bucket": {"name": "another"}}}
+        yield event | {"source": "aws.glue"}
+        yield from (event | {"detail-type": kind} for kind in ("Object Tags Added", None, []))
+        yield from (event | {"detail": detail} for detail in ({}, None, [], {"bucket": None}))
 
 
 def half_a_character(key: str) -> str:

@@ -27,7 +27,7 @@ def picture(path: Path, color: str = "teal") -> Path:
 
 
 def through(files: list[Path], folder: Path, play: FakePipeline, **options: object) -> list[Upload]:
-    uploads = uploads_from(folder, files)
+    uploads = uploads_from(folder, files, "raw/")
     over = [upload for upload in upload_and_follow(play.stack, uploads, poll=0.02, **options) if upload.over]
     assert sorted(map(id, over)) == sorted(map(id, uploads)), "each upload ends once"
     return uploads
@@ -68,7 +68,7 @@ def test_the_number_of_files_under_way_is_bounded(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(uploads_module, "OUTSTANDING", 3)
     files = [picture(tmp_path / f"{number}.png") for number in range(12)]
     with playing() as play:
-        uploads = uploads_from(tmp_path, files)
+        uploads = uploads_from(tmp_path, files, "raw/")
         most = 0
         for _ in upload_and_follow(play.stack, uploads, poll=0.02):
             most = max(most, sum(1 for upload in uploads if upload.started and not upload.over))
@@ -133,16 +133,21 @@ def test_no_key_leads_out_of_the_folder(tmp_path: Path, key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("prefix", "key"),
+    ("root", "folder", "key"),
     [
-        ("", "raw/a.jpg"),
-        ("/", "raw/a.jpg"),
-        ("raw/", "raw/a.jpg"),
-        ("products", "raw/products/a.jpg"),
-        ("/products/new/", "raw/products/new/a.jpg"),
-        ("raw/products", "raw/products/a.jpg"),
+        ("raw/", "", "raw/a.jpg"),
+        ("raw/", "/", "raw/a.jpg"),
+        ("raw/", "raw/", "raw/a.jpg"),
+        ("raw/", "products", "raw/products/a.jpg"),
+        ("raw/", "/products/new/", "raw/products/new/a.jpg"),
+        ("raw/", "raw/products", "raw/products/a.jpg"),
+        ("our/photos/", "", "our/photos/a.jpg"),
+        ("our/photos/", "our/photos/cats", "our/photos/cats/a.jpg"),
+        ("our/photos/", "raw/cats", "our/photos/raw/cats/a.jpg"),
     ],
 )
-def test_a_prefix_may_be_typed_with_or_without_raw(tmp_path: Path, prefix: str, key: str) -> None:
+def test_a_folder_may_be_typed_with_or_without_the_stacks_prefix(
+    tmp_path: Path, root: str, folder: str, key: str
+) -> None:
     (tmp_path / "a.jpg").touch()
-    assert [upload.key for upload in upload_command.planned([tmp_path / "a.jpg"], prefix)] == [key]
+    assert [upload.key for upload in upload_command.planned([tmp_path / "a.jpg"], root, folder)] == [key]
