@@ -166,11 +166,16 @@ def test_roles_are_passed_to_the_services_that_may_assume_them_only(deployer: di
 
 
 def test_the_deployer_cannot_change_its_own_rights(deployer: dict[str, Any]) -> None:
-    """Its stack may be called darkroom-deployer, which is a name like a Darkroom stack's."""
+    """Nor another deployer's: their stacks are called darkroom-deployer, which a stack of Darkroom might be."""
     (denied,) = (each for each in statements(deployer) if each["Effect"] == "Deny")
     assert {"cloudformation:*", "iam:*"} == set(denied["Action"])
     resources = [each["Fn::Sub"].partition("${AWS::AccountId}:")[2] for each in denied["Resource"]]
-    assert resources == ["stack/${AWS::StackName}/*", "role/${AWS::StackName}-*"]
+    assert resources == [
+        "stack/${AWS::StackName}/*",
+        "stack/${StackNames}-deployer*/*",
+        "role/${AWS::StackName}-*",
+        "role/${StackNames}-deployer*",
+    ]
     assert not any("iam:" in action and "Policy" in action and "Role" not in action for action in actions(deployer))
 
 
