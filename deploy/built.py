@@ -26,6 +26,7 @@ from darkroom.project import ROOT, CommandError
 
 # e_machine of an ELF file → the parameter's value.
 MACHINES = {0x3E: "x86_64", 0xB7: "arm64"}
+PRINTED = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION", "AWS_CA_BUNDLE")  # beside the endpoint
 ARCHITECTURE = re.compile(r"""\bArchitecture["']?(?:,ParameterValue)?\s*[=:]\s*["']?(\w+)""")
 
 
@@ -64,7 +65,7 @@ def check(root: Path, arguments: Sequence[str], environment: Mapping[str, str]) 
     if name := next(_local_endpoints(environment), None):
         raise CommandError(
             f"{name} points to this computer, to a local stack: type make deploy in a shell without the variables that "
-            f"`bin/darkroom up` printed, or first: unset {name} AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_CA_BUNDLE"
+            f"`bin/darkroom up` printed, or first: unset {name} {' '.join(PRINTED)}"
         )
     path = _built_template(root)
     if changed := _changed_since(root, path.stat().st_mtime):

@@ -66,6 +66,7 @@ def test_a_build_may_be_deployed_as_what_it_was_built_for(root: Path) -> None:
         ["AlertEmail=a@b.example Architecture='x86_64' BatchSize=4"],
         ["ParameterKey=Architecture,ParameterValue=x86_64"],
         ["Architecture=arm64", "Architecture=x86_64"],
+        ['WorkflowType="STANDARD" Architecture="x86_64" AlertEmail=""'],  # as --guided saves them
     ],
 )
 def test_another_architecture_is_refused_and_the_command_is_named(root: Path, overrides: list[str]) -> None:
