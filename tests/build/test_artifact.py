@@ -44,12 +44,30 @@ def environment() -> dict[str, str]:
     """The user's, with .venv first on PATH as `make build` has it, and without an account."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTHON"))}
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    none = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_DEFAULT_REGION": "us-east-1"}
+    none = {
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
     return kept | none | {"PATH": path, "SAM_CLI_TELEMETRY": "0"}
 
 
-def run(*command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=300)
+def run(*command: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    own = environment() | variables
+    return subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, timeout=300)
+
+
+def variables() -> dict[str, str]:
+    """What the template gives all functions together, with a made-up name for each resource."""
+    template = load_template()
+    parameters = {name: str(each["Default"]) for name, each in template["Parameters"].items()}
+    places = [template["Globals"]["Function"], *(each["Properties"] for each in template["Resources"].values())]
+    given = [each.get("Environment", {}).get("Variables", {}).items() for each in places]
+    return {
+        name: value if isinstance(value, str) else parameters.get(value.get("Ref"), f"example-{name}")
+        for each in given
+        for name, value in each
+    }
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +140,8 @@ def test_every_handler_is_imported_from_what_was_built(build: Build) -> None:
     assert len(modules) == 6
     code = "; ".join(["import os", *(f"import {name}.app" for name in modules), "import PIL; print(PIL.__file__)"])
     # -S: none of .venv's packages, which are the same
-    done = run(RUNTIME, "-S", "-c", code, folder=build.functions[0])
+    region = {"AWS_DEFAULT_REGION": "us-east-1"}
+    done = run(RUNTIME, "-S", "-c", code, folder=build.functions[0], **region, **variables())
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(str(build.functions[0]))
 

@@ -138,12 +138,14 @@ def test_other_endpoints_are_the_users_own_affair(root: Path) -> None:
 
 def test_a_marked_build_accepts_no_other_architecture(root: Path) -> None:
     path = root / ".aws-sam/build/template.yaml"
+    for name in ("ResizeFunction", "NotifyFunction"):
+        add_function(path.parent, name, "x86_64")
     before = load_template(path)
     built.mark(root)
     after = load_template(path)
     parameter = after["Parameters"].pop("Architecture")
-    assert (parameter["Default"], parameter["AllowedValues"]) == ("arm64", ["arm64"])
-    assert "make build ARGS='--parameter-overrides Architecture=x86_64'" in parameter["ConstraintDescription"]
+    assert (parameter["Default"], parameter["AllowedValues"]) == ("x86_64", ["x86_64"])
+    assert "make build ARGS='--parameter-overrides Architecture=arm64'" in parameter["ConstraintDescription"]
     assert after["Resources"] == before["Resources"]
 
 
