@@ -91,7 +91,7 @@ def build(request: pytest.FixtureRequest, can_build: None, tmp_path_factory: pyt
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("template.yaml", "samconfig.toml"):
         shutil.copy2(ROOT / name, root / name)
-    done = run(str(SAM), "build", "--parameter-overrides", f"Architecture={request.param}", folder=root)
+    done = run(str(SAM), "build", "--no-cached", "--parameter-overrides", f"Architecture={request.param}", folder=root)
     assert done.returncode == 0, done.stderr
     yield Build(root, request.param)
     shutil.rmtree(root)  # 800 MB
