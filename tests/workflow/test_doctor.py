@@ -389,7 +389,7 @@ def test_what_was_deleted_is_named(existing: Stack, capsys: pytest.CaptureFixtur
         "source bucket:",
     }, lines
     assert lines[-1] == f"{len([line for line in lines if line.startswith('wrong')])} things are wrong, 0 warnings."
-    assert f"Mend it: `bin/darkroom --stack {NAME} down`, then" in "\n".join(lines)
+    assert f"starting it anew, without its data: `bin/darkroom --stack {NAME} down && " in lines[-2]
 
 
 def test_without_a_stack_the_last_line_says_how_to_start_it(capsys: pytest.CaptureFixture[str]) -> None:
