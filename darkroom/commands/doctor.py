@@ -15,7 +15,7 @@ from darkroom.diagnosis.account import ACCOUNT
 from darkroom.diagnosis.findings import Finding, Patient, examine, note, ok, warning, wrong
 from darkroom.project import CommandError, command
 from darkroom.stack import Stack, how_to_deploy, trouble
-from darkroom.terminal import counted, printable
+from darkroom.terminal import counted, printable_lines
 
 STYLES = {"ok": "green", "note": "dim", "warning": "yellow", "wrong": "bold red"}
 
@@ -30,18 +30,13 @@ def run(args: argparse.Namespace) -> int:
     """Print a line per finding; 1 if anything is wrong. A warning is no failure."""
     console = Console(highlight=False, soft_wrap=True)
     counts: Counter[str] = Counter()
-    has_drift = False
     for finding in diagnosis(args.stack, aws=args.aws, send=args.send):
         counts[finding.level] += 1
-        has_drift = has_drift or finding.drift
-        remedy = finding.remedy or (_drift_remedy(args.stack, aws=args.aws) if finding.drift else "")
-        line = printable(finding.text) + (f". Mend it: {printable(remedy)}" if remedy else "")
+        remedy = finding.remedy or (finding.drift and "as the last lines say")
+        line = printable_lines(f"{finding.text}. Mend it: {remedy}" if remedy else finding.text)
         console.print(Text.assemble((f"{finding.level:<8} ", STYLES[finding.level]), line))
-    if has_drift and args.aws:
-        console.print(_revert(Stack.open(args.stack, aws=True)))
-    if not counts["wrong"] and finding.level == "note":
-        return 0  # there is no stack yet, and it has said how to deploy
-    console.print(_summary(counts))
+    if counts["wrong"] or finding.level != "note":  # a last note says that there is no stack yet, and how to deploy
+        console.print(_summary(counts))
     return 1 if counts["wrong"] else 0
 
 
@@ -71,7 +66,12 @@ def diagnosis(name: str, *, aws: bool, send: bool) -> Iterator[Finding]:
         yield wrong(problem)
         return
     yield _status(patient, description)
-    yield from _of_stack(Patient(place.described(description), patient.account), send=send)
+    stack, has_drift = place.described(description), False
+    for finding in _of_stack(Patient(stack, patient.account), send=send):
+        has_drift = has_drift or finding.drift
+        yield finding
+    if has_drift:
+        yield note(_how_to_revert(stack))
 
 
 def _of_stack(patient: Patient, *, send: bool) -> Iterator[Finding]:
@@ -125,18 +125,15 @@ def _how_to_deploy(place: Stack) -> str:
     return f"`{command(place.name)} up`" if place.endpoint else how_to_deploy(place.name)
 
 
-def _drift_remedy(name: str, *, aws: bool) -> str:
-    if aws:
-        return "see the last lines"
-    return f"`{command(name)} down`, then `{command(name)} up` (a local stack's data ends with it)"
-
-
-def _revert(stack: Stack) -> str:
-    """How to bring a stack on AWS back to its template: what was deleted or changed beside CloudFormation."""
+def _how_to_revert(stack: Stack) -> str:
+    """How to bring a stack back to its template: what was deleted or changed beside CloudFormation."""
+    if stack.endpoint:
+        program = command(stack.name)
+        return f"a local stack is mended by starting it anew, without its data: `{program} down && {program} up`"
     name = f"--region {stack.region} --stack-name {shlex.quote(stack.name)} --change-set-name revert-drift"
     values = " ".join(f"ParameterKey={key},UsePreviousValue=true" for key in stack.parameters)
     return f"""\
-To bring the stack back to its template, let CloudFormation plan it, look at the plan, and execute it:
+to bring the stack back to its template, let CloudFormation plan it, look at the plan, and execute it:
   aws cloudformation create-change-set {name} --use-previous-template --deployment-mode REVERT_DRIFT \\
     --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND --parameters {values}
   aws cloudformation wait change-set-create-complete {name}

@@ -12,11 +12,12 @@ import argparse
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from darkroom import records
 from darkroom.diagnosis.findings import is_gone
 from darkroom.local import state
 from darkroom.project import CommandError, command
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 BUCKETS, TABLE = ("darkroom-source-", "darkroom-output-"), "darkroom-jobs-"
 # Parameters that name what a stack works with and has not made.
 ADOPTED = ("ExistingSourceBucket", "RetainedOutputBucket", "RetainedJobsTable")
-ATTACHED = "#attached"  # the key in JobsTable under which `attach` notes what it did
 BATCH = 1000  # DeleteObjects takes no more
 POLL_SECONDS = 2.0
 # A function that ran when the stack was deleted may still write into an emptied bucket, for five minutes.
@@ -199,12 +199,7 @@ def _attached(place: Stack, remains: Remains) -> list[str]:
     """The existing buckets whose EventBridge `attach` has switched on, by the note in the stack's table."""
     table = remains.parameters.get("RetainedJobsTable") or TABLE + remains.uuid
     with _unless_gone():
-        answer = place.client("dynamodb").query(
-            TableName=table,
-            KeyConditionExpression="source_key = :key",
-            ExpressionAttributeValues={":key": {"S": ATTACHED}},
-        )
-        return [item["item"]["S"] for item in answer["Items"]]
+        return records.attached(replace(place, outputs={"JobsTableName": table}))
     return []
 
 

@@ -205,9 +205,18 @@ def _partition(patient: Patient) -> str:
 
 
 INTAKE = (
-    Check("source bucket", source, "s3:ListBucket and s3:GetBucketNotification on it"),
-    Check("EventBridge rule", rule, "events:DescribeRule, events:ListTargetsByRule, events:TestEventPattern"),
-    Check("KMS key", key, "s3:GetEncryptionConfiguration, kms:DescribeKey, iam:ListRolePolicies, iam:GetRolePolicy"),
+    Check("source bucket", source, "s3:ListBucket, s3:GetBucketNotification, sqs:GetQueueAttributes"),
+    Check(
+        "EventBridge rule",
+        rule,
+        "events:DescribeRule, events:ListTargetsByRule, events:TestEventPattern, sqs:GetQueueAttributes",
+    ),
+    Check(
+        "KMS key",
+        key,
+        "s3:GetEncryptionConfiguration, kms:DescribeKey, iam:ListRolePolicies, iam:GetRolePolicy, "
+        "cloudformation:ListStackResources",
+    ),
     Check("upload queue", queue, "sqs:GetQueueAttributes, events:DescribeRule"),
     Check("event source mapping", mapping, "lambda:ListEventSourceMappings"),
     Check("dead letters", dead_letters, "sqs:GetQueueAttributes"),

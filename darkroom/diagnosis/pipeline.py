@@ -38,9 +38,9 @@ def functions(patient: Patient) -> Iterator[Finding]:
 
 def _of_one(logical: str, function: dict[str, Any]) -> Iterator[Finding]:
     state, update = function.get("State", "Active"), function.get("LastUpdateStatus", "Successful")
-    if state not in ("Active", "Inactive"):  # Inactive: not called for long, and activated by the next call
+    if state == "Failed":
         yield wrong(f"functions: {logical} is {state}: {function.get('StateReason', 'no reason given')}", _deploy())
-    elif update == "InProgress":
+    elif update == "InProgress" or state == "Pending":  # Inactive ones, not called for long, wake up by themselves
         yield warning(f"functions: {logical} is being updated: look again in a minute")
     elif update != "Successful":
         reason = function.get("LastUpdateStatusReason", "no reason given")
