@@ -56,7 +56,7 @@ class Reader:
         # Without a manifest, a reader expects nothing. What it does not list is not read.
         if "manifest.json" in files and any("orphan" not in each for each in found):
             mix = lasting or Mix(key, now)
-            self.lasting[key] = replace(mix, by_hand=mix.by_hand or by_hand)
+            self.lasting[key] = replace(mix, by_hand=mix.by_hand or key in self.harmed)
         elif lasting:
             self.over.append(replace(lasting, end=now))
 

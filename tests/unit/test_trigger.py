@@ -53,7 +53,9 @@ def test_a_bare_event_of_eventbridge_is_reconciled(cloud: Any, workflow: Workflo
 
 def test_the_trigger_does_not_start_where_the_sources_are_its_outputs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCE_BUCKET", "darkroom-output")
-    with pytest.raises(outputs.SameBucketError, match="is the source bucket and the output bucket: deploy"):
+    with pytest.raises(
+        outputs.SameBucketError, match="darkroom-output is the source bucket and the output bucket: deploy"
+    ):
         importlib.reload(app)
     monkeypatch.undo()
     importlib.reload(app)
