@@ -22,7 +22,7 @@ TOOLS_PYTHON = TOOLS / "bin" / "python"
 
 @functools.cache
 def function_environment() -> dict[str, str]:
-    """The variables that the template sets for every function: some of them change the memory that is measured."""
+    """What the template sets for every function, but for references: some of it changes the memory that is measured."""
     return apart(_variables)
 
 
@@ -30,7 +30,7 @@ def _variables() -> dict[str, str]:
     from darkroom.local.template import load_template  # imports boto3, which would stay in this process
 
     variables = load_template()["Globals"]["Function"]["Environment"]["Variables"]
-    return {name: str(value) for name, value in variables.items()}
+    return {name: value for name, value in variables.items() if isinstance(value, str)}
 
 
 class FailedError(Exception):
