@@ -89,7 +89,9 @@ def _function() -> dict[str, Any]:
 
 
 def _environment() -> dict[str, str]:
-    variables = {name: str(value) for name, value in _function()["Environment"]["Variables"].items()}
+    variables = {
+        name: value for name, value in _function()["Environment"]["Variables"].items() if isinstance(value, str)
+    }
     return {
         **os.environ,
         **variables,
