@@ -14,11 +14,12 @@ demo: $(PROJECT) $(EMULATOR) ## Photos through the whole pipeline to a contact s
 test: $(PROJECT) $(EMULATOR) $(SAM_CLI) $(CHECKOV) $(NODE) ## All tests; ARGS="-k name" for some
 	@$(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
-check: $(PROJECT) $(SAM_CLI) $(CHECKOV) ## Style, types, recipes, template, its house rules and state machine
+check: $(PROJECT) $(SAM_CLI) $(CHECKOV) $(ZIZMOR) ## Style, types, recipes, templates, house rules, state machine, workflows
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
-	.venv/bin/cfn-lint template.yaml
+	.venv/bin/cfn-lint template.yaml deploy/deployer.yaml
+	.darkroom/tools/zizmor/bin/zizmor --offline --pedantic --strict-collection --no-progress .github
 	$(NO_AWS) $(SAM) validate --lint
 	$(PYTHON) -m statemachine.check
 	$(RECIPES)
@@ -43,8 +44,10 @@ build: $(PROJECT) $(SAM_CLI) ## Build for AWS
 	@PATH="$(CURDIR)/.venv/bin:$$PATH"; python3.13 -c '' 2>/dev/null || { \
 	  echo 'make build: sam build needs python3.13 on PATH, the functions'\'' runtime: install Python 3.13' >&2; exit 1; }; \
 	$(SAM) build $(ARGS)
+	@$(PYTHON) -m deploy.built mark
 
-deploy: $(SAM_CLI) ## Deploy what was built to your AWS account; ARGS="--guided" asks for the parameters
+deploy: $(PROJECT) $(SAM_CLI) ## Deploy what was built to your AWS account; ARGS="--guided" asks for the parameters
+	@$(PYTHON) -m deploy.built check $(ARGS)
 	$(SAM) deploy $(ARGS)
 
 soak: $(PROJECT) $(EMULATOR) ## Measure delivery under injected faults, in under 30 minutes; ARGS="--seed 2"

@@ -8,6 +8,7 @@ PROJECT := .venv/.installed
 EMULATOR := .darkroom/tools/ministack/.installed
 SAM_CLI := .darkroom/tools/sam/.installed
 CHECKOV := .darkroom/tools/checkov/.installed
+ZIZMOR := .darkroom/tools/zizmor/.installed
 NODE := .darkroom/tools/node/.installed
 BENCH := .darkroom/tools/bench/.installed
 
@@ -55,7 +56,7 @@ $(PROJECT): functions/requirements.txt pyproject.toml
 	@touch $@
 
 # Programs with an environment each: pyproject.toml has a group for each.
-$(EMULATOR) $(SAM_CLI) $(CHECKOV) $(NODE): .darkroom/tools/%/.installed: pyproject.toml $(PROJECT)
+$(EMULATOR) $(SAM_CLI) $(CHECKOV) $(NODE) $(ZIZMOR): .darkroom/tools/%/.installed: pyproject.toml $(PROJECT)
 	@echo 'Installing $* into .darkroom/tools/$*'
 	@test -x .darkroom/tools/$*/bin/python || $(PYTHON) -m venv --without-pip .darkroom/tools/$*
 	@$(call INSTALL,.darkroom/tools/$*,--group pyproject.toml:$*)

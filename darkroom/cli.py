@@ -32,6 +32,8 @@ COMMANDS = {
     "detach": "attach",
     "invoke": "invoke",
     "logs": "logs",
+    "doctor": "doctor",
+    "teardown": "teardown",
 }
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import shlex
 import threading
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 
 from darkroom.local import state
 from darkroom.project import DEFAULT_STACK, CommandError, command, make
+
+# Outputs that every stack of ours has had; another's has not.
+OWN_OUTPUTS = {"SourceBucketName", "OutputBucketName", "JobsTableName", "UploadQueueUrl", "TriggerFunctionName"}
 
 _making_client = threading.Lock()  # `cache` lets threads make the same client twice, and sessions are not thread-safe
 
@@ -23,11 +29,36 @@ class Stack:
     outputs: dict[str, str]
     region: str
     endpoint: str | None = None
+    parameters: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def open(cls, name: str = DEFAULT_STACK, *, aws: bool = False) -> Stack:
         """The running local stack, or with `aws` the deployed one. Raises CommandError if there is none."""
-        return _deployed(name) if aws else _local(name)
+        return _deployed(name) if aws else _local(name, deployed=True)
+
+    @classmethod
+    def place(cls, name: str = DEFAULT_STACK, *, aws: bool = False) -> Stack:
+        """Where the stack is or would be, on AWS a region, else a running emulator: clients, but no outputs.
+
+        Raises CommandError if there is no such place.
+        """
+        return _on_aws(name) if aws else _local(name, deployed=False)
+
+    def describe(self) -> dict[str, Any] | None:
+        """CloudFormation's description of the stack; None if there is none. Raises ClientError, BotoCoreError."""
+        from botocore.exceptions import ClientError
+
+        try:
+            answer = self.client("cloudformation").describe_stacks(StackName=self.name)
+        except ClientError as error:
+            if "does not exist" in str(error):
+                return None
+            raise
+        return dict(answer["Stacks"][0])
+
+    def described(self, description: Mapping[str, Any]) -> Stack:
+        """The stack at this place with the outputs and parameters that CloudFormation describes."""
+        return replace(self, outputs=outputs_of(description), parameters=parameters_of(description))
 
     def client(self, service: str) -> Any:
         """The boto3 client of `service`: one per process, shared between threads."""
@@ -41,11 +72,65 @@ class Stack:
         return state.environment(self.name, self.endpoint, self.region)
 
 
-def _local(name: str) -> Stack:
+def outputs_of(description: Mapping[str, Any]) -> dict[str, str]:
+    """The outputs in CloudFormation's description of a stack; none while it is being created, or if that failed."""
+    return {item["OutputKey"]: item["OutputValue"] for item in description.get("Outputs", [])}
+
+
+def parameters_of(description: Mapping[str, Any]) -> dict[str, str]:
+    """The parameters in CloudFormation's description of a stack, with the template's defaults."""
+    return {item["ParameterKey"]: item["ParameterValue"] for item in description.get("Parameters", [])}
+
+
+def how_to_deploy(name: str) -> str:
+    """What to type to deploy the stack `name` to AWS."""
+    options = "--guided" if name == DEFAULT_STACK else f"--guided --stack-name {name}"
+    return f"`{make('build')} && {make('deploy')} ARGS={shlex.quote(options)}`"
+
+
+def trouble(place: Stack, description: Mapping[str, Any]) -> str:
+    """Why the described stack cannot be used and what to do, as a sentence; empty if it can be.
+
+    A stack that is being updated, or whose update failed, has its outputs and can be used.
+    """
+    status, which = description["StackStatus"], f"the stack {place.name!r} in {place.region}"
+    if outputs_of(description).keys() >= OWN_OUTPUTS:
+        return ""
+    if status == "REVIEW_IN_PROGRESS":
+        return f"{which} was planned and never created: deploy it with {how_to_deploy(place.name)}"
+    if status.endswith("_IN_PROGRESS"):
+        return f"{which} is {status}: wait until that is over"
+    if status.endswith("_FAILED") or status == "ROLLBACK_COMPLETE":
+        remove = f"`{command(place.name, aws=place.endpoint is None)} teardown --delete-data`"
+        why = first_failure(place, place.name)
+        return f"{which} is {status}, {why}; mend that, remove the stack with {remove}, then deploy again"
+    return f"{which} is not Darkroom's: name another with --stack"
+
+
+def first_failure(place: Stack, which: str) -> str:
+    """What failed first in the newest deployment or deletion of the stack with the name or id `which`, as a clause."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        events = place.client("cloudformation").describe_stack_events(StackName=which)["StackEvents"]
+    except (ClientError, BotoCoreError):
+        return f"and `aws cloudformation describe-stack-events --stack-name {shlex.quote(which)}` says why"
+    failed = [event for event in events if event["ResourceStatus"].endswith("_FAILED")]
+    causes = [event for event in failed if "cancelled" not in event.get("ResourceStatusReason", "")] or failed
+    if not causes:
+        return "and no resource says why"
+    first = causes[-1]  # the newest is listed first
+    return f"because of {first['LogicalResourceId']}: {first.get('ResourceStatusReason', 'no reason given')}"
+
+
+def _local(name: str, *, deployed: bool) -> Stack:
+    """The running local stack; without `deployed` only its place."""
     up = f"`{command(name)} up`"
     try:
         saved = state.read(name)
-        stack = Stack(name, saved["outputs"], saved["region"], saved["endpoint"])
+        stack = Stack(name, {}, saved["region"], saved["endpoint"])
+        if deployed:
+            stack = replace(stack, outputs=saved["outputs"], parameters=saved.get("parameters", {}))
     except FileNotFoundError:
         raise CommandError(f"no local stack {name!r} is running: start it with {up}") from None
     except (ValueError, KeyError):
@@ -56,22 +141,42 @@ def _local(name: str) -> Stack:
 
 
 def _deployed(name: str) -> Stack:
-    import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
-    session = boto3.Session()
-    region = session.region_name
-    if region is None:
-        raise CommandError("no AWS region is configured: set AWS_REGION")
+    place = _on_aws(name)
     try:
-        stack = session.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
+        description = place.describe()
     except (ClientError, BotoCoreError) as error:
-        if "does not exist" in str(error):
-            options = "" if name == DEFAULT_STACK else f" ARGS={shlex.quote(f'--stack-name {name}')}"
-            deploy = f"`{make('build')} && {make('deploy')}{options}`"
-            raise CommandError(f"there is no stack {name!r} in {region}: deploy it with {deploy}") from None
-        raise CommandError(f"the stack {name!r} in {region} cannot be read: {error}") from None
-    return Stack(name, {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", [])}, region)
+        raise CommandError(f"the stack {name!r} in {place.region} cannot be read: {error}") from None
+    if description is None:
+        raise CommandError(f"there is no stack {name!r} in {place.region}: deploy it with {how_to_deploy(name)}")
+    if problem := trouble(place, description):
+        raise CommandError(problem)
+    return place.described(description)
+
+
+def _on_aws(name: str) -> Stack:
+    import boto3
+
+    # AWS's other tools read AWS_REGION first; boto3 reads only AWS_DEFAULT_REGION and the profile.
+    region = os.environ.get("AWS_REGION") or boto3.Session().region_name
+    if region is None:
+        raise CommandError("no AWS region is configured: type `export AWS_DEFAULT_REGION=eu-west-1`, with your region")
+    place = Stack(name, {}, region)
+    endpoint = place.client("cloudformation").meta.endpoint_url
+    if _is_loopback(urlsplit(endpoint).hostname or ""):
+        raise CommandError(
+            f"--aws would reach {endpoint}, which is this computer: leave out --aws for a local stack, or open a new "
+            "shell for AWS (this one has AWS_ENDPOINT_URL set, as `up` prints it, or a profile with endpoint_url)"
+        )
+    return place
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 @cache

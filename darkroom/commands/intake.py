@@ -57,7 +57,7 @@ def _resume(args: argparse.Namespace) -> int:
 
 def is_paused(stack: Stack) -> bool:
     """True if the trigger takes nothing from the upload queue, or is about to stop."""
-    return _mapping(stack)["State"] in (PAUSED, "Disabling")
+    return mapping_of(stack)["State"] in (PAUSED, "Disabling")
 
 
 def is_idle(stack: Stack) -> bool:
@@ -70,30 +70,29 @@ def switch(stack: Stack, *, on: bool) -> tuple[bool, Mapping[str, Any]]:
     """Start or stop the intake and wait for that: True if it changed, and the mapping. Raises CommandError."""
     client: LambdaClient = stack.client("lambda")
     wanted = RUNNING if on else PAUSED
-    mapping = _settled(stack)  # AWS refuses to change a mapping that is changing
+    mapping = _settled(stack, PAUSED, RUNNING)  # AWS refuses to change a mapping that is changing
     if mapping["State"] == wanted:
         return False, mapping
     client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=on)
-    mapping = _settled(stack)
-    if mapping["State"] != wanted:
-        raise CommandError(
-            f"the trigger's event source mapping {mapping['UUID']} is {mapping['State']}, not {wanted}: "
-            f"{mapping.get('StateTransitionReason') or 'try again'}"
-        )
-    return True, mapping
+    return True, _settled(stack, wanted)
 
 
-def _settled(stack: Stack) -> Mapping[str, Any]:
-    """The mapping, once it is neither Enabling, Disabling, Updating nor the like."""
+def _settled(stack: Stack, *states: str) -> Mapping[str, Any]:
+    """The mapping, once it is in one of `states`. Just after a change, AWS may still show the state before it."""
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while (mapping := _mapping(stack))["State"] not in (PAUSED, RUNNING):
+    while (mapping := mapping_of(stack))["State"] not in states:
         if time.monotonic() > deadline:
-            raise CommandError(f"the trigger's event source mapping stays {mapping['State']}: try again later")
+            reason = mapping.get("StateTransitionReason")
+            raise CommandError(
+                f"the trigger's event source mapping {mapping['UUID']} stays {mapping['State']}"
+                f"{f' ({reason})' if reason else ''}: try again later"
+            )
         time.sleep(POLL_SECONDS)
     return mapping
 
 
-def _mapping(stack: Stack) -> Mapping[str, Any]:
+def mapping_of(stack: Stack) -> Mapping[str, Any]:
+    """The event source mapping between the upload queue and the trigger. Raises CommandError if there is none."""
     client: LambdaClient = stack.client("lambda")
     answer = client.list_event_source_mappings(FunctionName=stack.outputs["TriggerFunctionName"])
     queue = stack.outputs["UploadQueueUrl"].rpartition("/")[2]

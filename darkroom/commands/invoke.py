@@ -1,10 +1,10 @@
 """Run one deployed function with a sample event.
 
-The events in events/ name the buckets `darkroom-source` and `darkroom-output`; the stack's own take their place. A
-source that an event names gets its real version, etag and size. On a local stack, a missing source is generated and
-uploaded first. The pipeline takes it up like any upload: the function runs once that job is over, or it would meet the
-lease and the record of the running one. Earlier states' output is made too: the intermediates of OptimizeFunction, and
-the open record that it and NotifyFunction ask for.
+The events in events/ name the buckets `darkroom-source` and `darkroom-output`; the stack's own take their place, as its
+SourcePrefix takes that of raw/. A source that an event names gets its real version, etag and size. On a local stack, a
+missing source is generated and uploaded first. The pipeline takes it up like any upload: the function runs once that
+job is over, or it would meet the lease and the record of the running one. Earlier states' output is made too: the
+intermediates of OptimizeFunction, and the open record that it and NotifyFunction ask for.
 """
 
 from __future__ import annotations
@@ -109,14 +109,18 @@ def _prepare(stack: Stack, function: str, event: Any) -> None:
 
 def _with_real_sources(node: Any, stack: Stack) -> Any:
     match node:
-        case {"eventName": str(name)} if name.startswith("ObjectRemoved"):
-            return node
+        case {"eventName": str(name), "s3": {"object": {"key": str(key)} as item} as s3} if name.startswith(
+            "ObjectRemoved"
+        ):
+            return node | {"s3": {**s3, "object": {**item, "key": _placed(stack, key)}}}
         case {"bucket": str(bucket), "key": str(key)} if bucket == SOURCE:
+            key = _placed(stack, key)
             version, etag, size = _source(stack, key)
-            return node | {"version_id": version, "etag": etag, "size": size}
+            return node | {"key": key, "version_id": version, "etag": etag, "size": size}
         case {"bucket": {"name": str(bucket)}, "object": {"key": str(key)} as item} if bucket == SOURCE:
+            key = _placed(stack, key)
             version, etag, size = _source(stack, unquote_plus(key))
-            return node | {"object": {**item, "versionId": version, "eTag": etag, "size": size}}
+            return node | {"object": {**item, "key": key, "versionId": version, "eTag": etag, "size": size}}
         case {"body": str(body), **others}:  # an SQS message
             with contextlib.suppress(ValueError):  # not JSON: for the trigger to refuse
                 body = json.dumps(_with_real_sources(json.loads(body), stack))
@@ -126,6 +130,13 @@ def _with_real_sources(node: Any, stack: Stack) -> Any:
         case list():
             return [_with_real_sources(value, stack) for value in node]
     return node
+
+
+def _placed(stack: Stack, key: str) -> str:
+    """A sample event's key below the stack's prefix, which has no character that events encode."""
+    if not key.startswith(records.DEFAULT_PREFIX):
+        return key
+    return records.source_prefix(stack) + key.removeprefix(records.DEFAULT_PREFIX)
 
 
 def _source(stack: Stack, key: str) -> tuple[str, str, int]:

@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from darkroom.local import emulator, state
-from darkroom.local.state import REGION
+from darkroom.local.state import REGION, StackState
 from darkroom.local.template import ARTIFACTS, FUNCTIONS, Template, artifact_key, code_package, load_template, localize
 from darkroom.project import DEFAULT_STACK, ROOT, CommandError, command
 from darkroom.stack import Stack
@@ -106,17 +106,18 @@ def _deploy(name: str, endpoint: str, template: Template, parameters: Mapping[st
     except ClientError as error:
         if "No updates are to be performed" not in str(error):
             raise CommandError(f"template.yaml cannot be deployed: {error.response['Error']['Message']}") from None
-    outputs = _outputs(cloudformation, name)
-    state.write(name, {"endpoint": endpoint, "region": REGION, "outputs": outputs})
-    return Stack(name, outputs, REGION, endpoint)
+    stack = stack.described(_settled(cloudformation, name))
+    saved: StackState = {"endpoint": endpoint, "region": REGION}
+    state.write(name, {**saved, "outputs": stack.outputs, "parameters": stack.parameters})
+    return stack
 
 
-def _outputs(cloudformation: Any, name: str) -> dict[str, str]:
-    """The stack's outputs, once it is deployed. Raises CommandError, with the reasons, if that fails."""
+def _settled(cloudformation: Any, name: str) -> dict[str, Any]:
+    """The stack's description, once it is deployed. Raises CommandError, with the reasons, if that fails."""
     while "_IN_PROGRESS" in (stack := cloudformation.describe_stacks(StackName=name)["Stacks"][0])["StackStatus"]:
         time.sleep(0.05)
     if stack["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
-        return {item["OutputKey"]: item["OutputValue"] for item in stack["Outputs"]}
+        return dict(stack)
     events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
     failed = [event for event in events if event["ResourceStatus"].endswith("_FAILED")]
     reasons = (f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}" for event in failed)

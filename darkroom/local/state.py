@@ -21,7 +21,8 @@ ACCESS_KEY = SECRET_KEY = "test"  # noqa: S105 - the emulator's administrator; f
 class StackState(TypedDict):
     endpoint: str
     region: str
-    outputs: NotRequired[dict[str, str]]  # once it is deployed
+    outputs: NotRequired[dict[str, str]]  # these two once it is deployed
+    parameters: NotRequired[dict[str, str]]
 
 
 def folder(name: str) -> Path:

@@ -99,13 +99,20 @@ def test_resuming_waits_for_a_pause_that_is_under_way(
     assert "running again" in capsys.readouterr().out
 
 
-def test_a_mapping_that_does_not_change_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    stack, _ = stack_with(monkeypatch, "Enabled")
-    with pytest.raises(CommandError, match="is Enabled, not Disabled"):
-        intake.switch(stack, on=False)
+@pytest.mark.parametrize("stale", [("Enabled",), ("Enabled", "Enabled", "Disabling")])
+def test_what_aws_shows_just_after_a_change_is_not_believed(
+    monkeypatch: pytest.MonkeyPatch, stale: tuple[str, ...]
+) -> None:
+    stack, function = stack_with(monkeypatch, "Enabled", *stale, "Disabled")
+    changed, mapping = intake.switch(stack, on=False)
+    assert (changed, mapping["State"], function.updates) == (True, "Disabled", [False])
+
+
+@pytest.mark.parametrize("state", ["Enabled", "Updating"])
+def test_a_mapping_that_does_not_change_is_reported(monkeypatch: pytest.MonkeyPatch, state: str) -> None:
     monkeypatch.setattr(intake, "PATIENCE_SECONDS", 0)
-    stack, _ = stack_with(monkeypatch, "Updating")
-    with pytest.raises(CommandError, match="stays Updating"):
+    stack, _ = stack_with(monkeypatch, state)
+    with pytest.raises(CommandError, match=f"mapping ours stays {state}: try again later"):
         intake.switch(stack, on=False)
 
 

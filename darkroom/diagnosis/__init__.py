@@ -1,0 +1,1 @@
+"""What `darkroom doctor` looks at: lists of checks, each a small function that yields what it found."""

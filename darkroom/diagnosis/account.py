@@ -1,0 +1,28 @@
+"""The account: who asks, and how many functions may run at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from darkroom.diagnosis.findings import Check, Finding, Patient, ok, wrong
+
+PER_IMAGE = 2  # functions at once for an image in flight: ResizeFunction and FilterFunction
+
+
+def concurrency(patient: Patient) -> Iterator[Finding]:
+    """Whether the account lets as many functions run as the stack starts at most."""
+    batch, triggers = int(patient.parameters["BatchSize"]), int(patient.parameters["MaximumConcurrency"])
+    needed = batch * triggers * PER_IMAGE + triggers
+    limit = patient.client("lambda").get_account_settings()["AccountLimit"]["UnreservedConcurrentExecutions"]
+    sizes = f"BatchSize {batch} x MaximumConcurrency {triggers}"
+    if needed <= limit:
+        yield ok(f"concurrency: {sizes} take {needed} functions at once, and {limit} may run")
+        return
+    yield wrong(
+        f"concurrency: {sizes} take {needed} functions at once, but only {limit} may run: uploads would be throttled",
+        "deploy with a smaller product, or ask for more: `aws service-quotas request-service-quota-increase "
+        f"--service-code lambda --quota-code L-B99A9384 --desired-value {max(1000, needed + 100)}`",
+    )
+
+
+ACCOUNT = (Check("concurrency", concurrency, "lambda:GetAccountSettings"),)
