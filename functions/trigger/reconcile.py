@@ -125,9 +125,20 @@ def _bring_in_line(look: Look, source: Source) -> Verdict | Refused:
         return _parked(look.held, _record(source["key"], source["version_id"]))
     if not isinstance(step, Start):
         return step
+    step = _unused(step, keys.job_id(source), standing.manifest)
     if look.deadline - time.time() < executions.WAIT_SECONDS:
         return Later(0, "not enough time left in this invocation for a run", waits=True)
     return _run(look, _job(source, recipe, step, look.notices), record, standing)
+
+
+def _unused(start: Start, job_id: str, standing: Manifest | None) -> Start:
+    """The attempt, in a round that did not make the standing set: its manifest must not speak for this attempt.
+
+    Without versions, all uploads of a key are one job, and the record that counts its rounds may have expired.
+    """
+    if start.attempt == 1 and standing and standing["job_id"] == job_id and standing["round"] >= start.round:
+        return Start(standing["round"] + 1, 1)
+    return start
 
 
 def _run(look: Look, job: Job, record: Record | None, standing: outputs.Standing) -> Verdict | Refused:
@@ -292,8 +303,11 @@ def _without_a_version(look: Look) -> None:
         held.finished()
         return
     _remove_set(look, standing.manifest)
-    if marker and marker.hides:
-        _retire(held.key, marker.hides, "DELETED", finished=True)
+    hidden = marker.hides if marker else None
+    if not look.versions and marker is None and jobs.get(held.key, "null"):
+        hidden = "null"  # without versions, nothing else tells whose set it was if the manifest does not
+    if hidden:
+        _retire(held.key, hidden, "DELETED", finished=True)
 
 
 def _is_removal(notice: Notice, marker: storage.DeleteMarker | None, key: str) -> bool:

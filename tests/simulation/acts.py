@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 # Acts that no message tells the trigger of: somebody must ask later.
 SILENT = {"recipe", "address", "memory", "deface", "edit", "undelete silently", "erase silently"}
 
+TOO_SOON = 20.0  # seconds after which a lifecycle rule may remove what was just made
+
 
 class Acts:
     def __init__(self, world: World) -> None:
@@ -41,7 +43,9 @@ class Acts:
         world = self._world
         if world.source.newest(act.key):
             world.source.delete(act.key, expired=True)
-            if world.is_quiet() and world.output.newest(f"{folder(act.key)}manifest.json"):
+            manifest = world.output.newest(f"{folder(act.key)}manifest.json")
+            # A rule waits for days: one that acted at once would look like the removal of a version above a marker.
+            if manifest and manifest.moment < world.scheduler.now - TOO_SOON and world.is_quiet():
                 world.kept.add(act.key)
 
     def undelete(self, act: Act) -> None:

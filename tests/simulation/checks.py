@@ -8,7 +8,7 @@ from itertools import pairwise
 from math import inf
 from typing import Any, NamedTuple
 
-from tests.simulation import oracle
+from tests.simulation import oracle, sets
 from tests.simulation.history import KEY, NEIGHBOUR, folder
 from tests.simulation.reader import prolonged
 from tests.simulation.settings import SETTINGS
@@ -130,8 +130,15 @@ def _records(world: World) -> Iterator[Problem]:
     for name, record in _all_records(world):
         if record.get("status") in ("QUEUED", "PROCESSING"):
             yield Problem("record", f"{name} is still {record['status']}")
+        if record.get("status") == "SUCCEEDED" and _is_over(world, name.rpartition(" ")[0]):
+            yield Problem("record", f"{name} is SUCCEEDED, although source and set are gone")
         if record.get("status") == "FAILED" and not world.faults.met:
             yield Problem("record", f"{name} FAILED without any fault: {record.get('reason')}")
+
+
+def _is_over(world: World, key: str) -> bool:
+    """Whether a key without versions, which has one record, has neither a source nor a set."""
+    return not (world.source.versioning or world.source.newest(key) or sets.outputs(world.output, key))
 
 
 def given_up(world: World) -> Iterator[Problem]:

@@ -24,6 +24,7 @@ def history(
     faults: tuple[Fault, ...] = (),
     versioned: bool = True,
     express: bool = False,
+    eventbridge: bool = False,
     delays: int = 0,
 ) -> History:
     everywhere = {"recipe", "pause", "resume", "suspend", "enable", "redrive", "move", "restart", "address", "memory"}
@@ -32,6 +33,7 @@ def history(
         faults,
         versioned=versioned,
         express=express,
+        eventbridge=eventbridge,
         delays=delays,
     )
 

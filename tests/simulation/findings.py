@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.simulation.finding import BAD, GOOD, LARGE, NAMED, OTHER, Finding, history, zombie
 from tests.simulation.findings_of_outages import OUTAGES
-from tests.simulation.history import Fault
+from tests.simulation.history import NEIGHBOUR, Act, Fault, History
 
 FINDINGS = {
     # A refusal made the outcome depend on the order of the messages.
@@ -224,6 +224,33 @@ FINDINGS = {
     # A new set beside files without a manifest: only the next look cleared them away.
     "a manifest is removed by hand, and the recipe makes fewer files": Finding(
         history((1, "recipe", "B"), (10, "put", GOOD), (60, "deface", "manifest.json"), (70, "recipe", "A"))
+    ),
+    # Keys that change if they are decoded once too often, or not at all.
+    "a key that looks encoded, told by S3": Finding(History((Act(1, "put", NEIGHBOUR, GOOD),)), stands=False),
+    "a key that looks encoded, told by EventBridge": Finding(
+        History((Act(1, "put", NEIGHBOUR, GOOD),), eventbridge=True), stands=False
+    ),
+    # What EventBridge tells: it has other words for a removal.
+    "a delete is told by EventBridge": Finding(
+        history((1, "put", GOOD), (60, "delete", ""), eventbridge=True), stands=False
+    ),
+    "a delete without versions is told by EventBridge": Finding(
+        history((1, "put", GOOD), (60, "delete", ""), eventbridge=True, versioned=False), stands=False
+    ),
+    # The record of a removed set that nobody could tell the version of stayed SUCCEEDED.
+    "a delete without versions, after the manifest was edited": Finding(
+        history((1, "put", GOOD), (60, "edit", "half"), (120, "delete", ""), versioned=False), stands=False
+    ),
+    # An overwrite under a run, whose own message comes late. (How soon it is made: tests/unit/test_wanted.py.)
+    "an overwrite without versions during a run, its message late": Finding(
+        history(
+            (1, "put", GOOD),
+            (2, "put", OTHER),
+            faults=(Fault("late", "message", nth=2, seconds=300), Fault("stalls", "validate", "GetObject", seconds=5)),
+            versioned=False,
+            eventbridge=True,
+        ),
+        stands=True,
     ),
     **OUTAGES,
 }

@@ -94,8 +94,9 @@ def history(seed: int) -> History:
         faults,
         delays=seed + 1,
         express=chance.random() < 0.4,
-        versioned=chance.random() < 0.85,
+        versioned=chance.random() < 0.7,
         clocks=chance.random() < 0.5,
+        eventbridge=chance.random() < 0.5,
         seed=seed,
     )
 

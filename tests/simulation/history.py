@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-KEY, NEIGHBOUR = "raw/a.jpg", "raw/a.jpg/b.jpg"
+# The neighbour's key is another one for whoever decodes it once too often, or not at all.
+KEY, NEIGHBOUR = "raw/a.jpg", "raw/a.jpg/b+%20c.jpg"
 FORGED = "0" * 32  # an ETag that no source has
 
 _SIZES = {"small": {"width": 100, "height": 100}, "large": {"width": 200, "height": 200}}
@@ -84,6 +85,7 @@ class History:
     delays: int = 0  # the seed of all delays; 0: each takes its usual time
     express: bool = False
     versioned: bool = True
+    eventbridge: bool = False  # whether EventBridge tells of the bucket's changes, not S3 itself
     clocks: bool = False  # whether processes' clocks differ
     seed: int = field(default=0, compare=False)  # that of the random history, to name it
 
@@ -101,6 +103,7 @@ class History:
         about = [
             "EXPRESS" if self.express else "STANDARD",
             "versions" if self.versioned else "no versions",
+            "EventBridge" if self.eventbridge else "",
             f"delays {self.delays}" if self.delays else "usual delays",
             "clocks differ" if self.clocks else "",
         ]

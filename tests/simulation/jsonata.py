@@ -1,4 +1,4 @@
-"""The little of JSONata that the state machine uses: paths, texts, lists, `&`, `=`, `in` and two functions."""
+"""The little of JSONata that the state machine uses: paths, texts, lists, `&`, `=`, `in` and three functions."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any
 Scope = Mapping[str, Any]  # variables: "states", and what Assign has set
 Expression = Callable[[Scope], Any]
 
-_TOKEN = re.compile(r"\s*(?:(?P<text>'[^']*')|(?P<name>\$?[A-Za-z_][\w.]*)|(?P<sign>[&=(),[\]]))")
-_FUNCTIONS: dict[str, Callable[[str, str], str]] = {
+_TOKEN = re.compile(r"\s*(?:(?P<text>'[^']*')|(?P<name>\$?[A-Za-z_][\w.]*)|(?P<number>\d+)|(?P<sign>[&=(),[\]]))")
+_FUNCTIONS: dict[str, Callable[..., str]] = {
+    "$substring": lambda text, start, length: (text or "")[start : start + length],
     "$substringBefore": lambda text, mark: text.partition(mark)[0],  # the whole text without the mark
     "$substringAfter": lambda text, mark: text.partition(mark)[2] if mark in text else text,
 }
@@ -59,12 +60,17 @@ def _compared(tokens: list[str]) -> Expression:
 
 def _list(tokens: list[str]) -> list[Expression]:
     _expect(tokens, "[")
-    options = [_joined(tokens)]
+    return _until(tokens, "]")
+
+
+def _until(tokens: list[str], end: str) -> list[Expression]:
+    """Expressions with commas between them."""
+    found = [_joined(tokens)]
     while tokens[:1] == [","]:
         tokens.pop(0)
-        options.append(_joined(tokens))
-    _expect(tokens, "]")
-    return options
+        found.append(_joined(tokens))
+    _expect(tokens, end)
+    return found
 
 
 def _expect(tokens: list[str], token: str) -> None:
@@ -86,16 +92,15 @@ def _operand(tokens: list[str]) -> Expression:
     token = tokens.pop(0)
     if token.startswith("'"):
         return lambda _: token[1:-1]
+    if token.isdigit():
+        return lambda _: int(token)
     if not token.startswith("$"):
         raise NotImplementedError(f"JSONata: {token!r}")
     if tokens[:1] == ["("]:
         tokens.pop(0)
-        first = _joined(tokens)
-        _expect(tokens, ",")
-        second = _joined(tokens)
-        _expect(tokens, ")")
+        arguments = _until(tokens, ")")
         function = _FUNCTIONS[token]
-        return lambda scope: function(first(scope), second(scope))
+        return lambda scope: function(*(argument(scope) for argument in arguments))
     variable, *fields = token[1:].split(".")
 
     def look_up(scope: Scope) -> Any:

@@ -12,6 +12,7 @@ does not count as found. The first nine families were once true of the code:
     Standing sets   a set that was harmed, or to be made again, was taken for whole
     Expiry          a refusal outlived its cause: limits, memory, bytes, a deployment
     Bounds          an item grew with each upload of the same bytes
+    Envelopes       what S3 and EventBridge say was read in the other one's manner
     Others          leases, expired originals, deployments, and how long a mix may last
 """
 
@@ -171,6 +172,31 @@ MUTANTS = [
         " UpdateExpression='ADD heirs :heir',"
         " ExpressionAttributeValues={':heir': {'SS': [job['source']['version_id']]}})\n"
         '    _replace(job, previous, {"status": "SUCCEEDED"',
+    ),
+    # Envelopes.
+    _mutant(
+        "a key of EventBridge is decoded",
+        "trigger.notices",
+        'key=_checked(detail["object"]["key"])',
+        'key=_checked(unquote_plus(detail["object"]["key"]))',
+    ),
+    _mutant(
+        "a key of S3 is taken as it is",
+        "trigger.notices",
+        'key=_checked(unquote_plus(about["object"]["key"], errors="strict"))',
+        'key=_checked(about["object"]["key"])',
+    ),
+    _mutant(
+        "what EventBridge calls deleted counts as expired",
+        "trigger.notices",
+        'removed=_DETAIL_TYPES[event["detail-type"]] and',
+        "removed=False and",
+    ),
+    _mutant(
+        "a removal does not close the only record of a bucket without versions",
+        "trigger.reconcile",
+        'hidden = "null"  # without',
+        "hidden = None  # without",
     ),
     # Others.
     _mutant(

@@ -30,7 +30,7 @@ class Mix:
 
 class Reader:
     """`over` and `lasting`: the mixes that were read so far; `harmed`: keys whose set somebody has removed or edited a
-    part of, until there is a whole set again, or none."""
+    part of, until there is a whole set again, or a function has removed the rest."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
@@ -49,14 +49,14 @@ class Reader:
         lasting = self.lasting.pop(key, None)
         files = sets.outputs(self.output, key)
         found = sets.torn(files, key) if files else []
-        if by_hand and found:
+        if by_hand and (found or not files):  # the rest may be on its way
             self.harmed.add(key)
         elif not found:
             self.harmed.discard(key)
         # Without a manifest, a reader expects nothing. What it does not list is not read.
         if "manifest.json" in files and any("orphan" not in each for each in found):
             mix = lasting or Mix(key, now)
-            self.lasting[key] = replace(mix, by_hand=mix.by_hand or by_hand)
+            self.lasting[key] = replace(mix, by_hand=mix.by_hand or key in self.harmed)
         elif lasting:
             self.over.append(replace(lasting, end=now))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +41,8 @@ class Settings:
 
     def __init__(self) -> None:
         template = load_template()
-        self._parameters = {name: each["Default"] for name, each in template["Parameters"].items()}
+        self._parameters = {name: each.get("Default", "") for name, each in template["Parameters"].items()}
+        self._conditions = template.get("Conditions", {})
         resources = template["Resources"]
         default = template["Globals"]["Function"]
         self.environment: dict[str, str] = {}
@@ -51,7 +53,7 @@ class Settings:
                 self.functions[name] = Function(
                     properties["Handler"], float(properties["Timeout"]), properties["MemorySize"]
                 )
-                variables = resource["Properties"].get("Environment", {}).get("Variables", {})
+                variables = {**_variables(default), **_variables(resource["Properties"])}
                 self.environment |= {variable: self.value(value) for variable, value in variables.items()}
         queue = resources["UploadQueue"]["Properties"]
         self.visibility = float(queue["VisibilityTimeout"])
@@ -61,11 +63,37 @@ class Settings:
         self.max_attempts = int(self._parameters["MaxAttempts"])
 
     def value(self, value: Any) -> str:
-        """The text of an environment variable: a literal, or a Ref that is known here."""
+        """The text of an environment variable: a literal, Ref, Fn::If or Fn::Sub of what is known here."""
         if not isinstance(value, dict):
             return str(value)
-        name = value["Ref"]
+        ((function, argument),) = value.items()
+        if function == "Fn::If":
+            name, yes, no = argument
+            return self.value(yes if self._holds({"Condition": name}) else no)
+        if function == "Fn::Sub":
+            text, given = argument if isinstance(argument, list) else (argument, {})
+            return re.sub(r"\$\{([^}]+)\}", lambda match: self.value(given.get(match[1], {"Ref": match[1]})), text)
+        if function != "Ref":
+            raise NotImplementedError(f"{value} in an environment")
+        name = argument
         return str(_REFERENCES[name] if name in _REFERENCES else self._parameters[name])
+
+    def _holds(self, condition: Any) -> bool:
+        """Whether a condition of the template holds."""
+        ((function, argument),) = condition.items()
+        if function == "Condition":
+            return self._holds(self._conditions[argument])
+        if function == "Fn::Equals":
+            one, other = argument
+            return self.value(one) == self.value(other)
+        if function == "Fn::Not":
+            return not self._holds(argument[0])
+        return {"Fn::And": all, "Fn::Or": any}[function](map(self._holds, argument))
+
+
+def _variables(properties: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = properties.get("Environment", {}).get("Variables", {})
+    return found
 
 
 SETTINGS = Settings()

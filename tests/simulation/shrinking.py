@@ -40,6 +40,8 @@ def _simpler(history: History) -> Iterator[History]:
         yield change(clocks=False)
     if history.express:
         yield change(express=False)
+    if history.eventbridge:
+        yield change(eventbridge=False)
     if not history.versioned:
         yield change(versioned=True)
     for index, fault in enumerate(faults):

@@ -6,9 +6,10 @@ import json
 
 import pytest
 
-from tests.simulation import generating, hot_key, mutants, oracle, playing
+from tests.simulation import generating, hot_key, loading, mutants, oracle, playing
 from tests.simulation.findings import FINDINGS
 from tests.simulation.history import KEY, recipes
+from tests.simulation.jsonata import evaluate
 from tests.simulation.pixels import etag, rendition
 from tests.simulation.s3 import Bucket
 
@@ -43,6 +44,17 @@ def test_a_key_that_changes_without_end_starves_no_other() -> None:
 @pytest.mark.parametrize("mutant", mutants.MUTANTS[::8], ids=lambda mutant: mutant.fault)
 def test_a_mutant_is_found(mutant: mutants.Mutant) -> None:
     assert mutants.find(mutant, histories=200)
+
+
+def test_a_long_cause_stays_within_what_step_functions_takes() -> None:
+    """32,768 characters: https://docs.aws.amazon.com/step-functions/latest/apireference/API_TaskFailedEventDetails.html"""
+    states = loading.load(False)["statemachine"].definition["States"]
+    branches = states["ProcessImage"]["Branches"]
+    fails = [state for branch in branches for state in branch["States"].values() if state["Type"] == "Fail"]
+    for cause in ("x" * 32_768, ""):
+        said = [evaluate(state["Cause"], {"states": {"input": {"Error": "E", "Cause": cause}}}) for state in fails]
+        assert [each.partition(": ")[0] for each in said] == ["ResizeImage", "ApplyFilters"]
+        assert all(len(each) <= 32_768 and cause[:30_000] in each for each in said)
 
 
 class Buckets:

@@ -136,10 +136,23 @@ class World:
         return {**recipe, "limits": {**recipe["limits"], "memory": usable}}
 
     def send(self, event: str, key: str, version_id: str | None, source: str = "aws:s3") -> None:
-        """Put a notification into the upload queue."""
+        """Put a notification into the upload queue, as S3 writes it."""
         named = {"key": quote_plus(key, safe="/"), **({"versionId": version_id} if version_id else {})}
         s3 = {"bucket": {"name": SOURCE}, "object": named}
         self.uploads.send(json.dumps({"Records": [{"eventSource": source, "eventName": event, "s3": s3}]}))
+
+    def _send_by_eventbridge(self, event: str, key: str, version_id: str | None) -> None:
+        """Put an event into the upload queue, as EventBridge writes it: with the key as it is."""
+        named = {"key": key, **({"version-id": version_id} if version_id else {})}
+        removed = event.startswith("ObjectRemoved")
+        detail = {
+            "bucket": {"name": SOURCE},
+            "object": named,
+            "reason": "DeleteObject" if removed else "PutObject",
+            **({"deletion-type": "Permanently Deleted"} if removed else {}),
+        }
+        kind = "Object Deleted" if removed else "Object Created"
+        self.uploads.send(json.dumps({"version": "0", "detail-type": kind, "source": "aws.s3", "detail": detail}))
 
     def _notify(self, event: str, key: str, version_id: str) -> None:
         """What S3 does after a change, and what may happen to its message."""
@@ -152,16 +165,25 @@ class World:
         self.log(f"S3: {event} {key} {shown or ''}{f' (message {kind})' if kind else ''}")
         if kind == "lost":
             return
-        delay = 0.2 + 2 * self.scheduler.chance("notification") ** 4
         late = fault.seconds if fault else 0.0
-        moments = [delay, delay + late] if kind == "twice" else [delay + late]
+        moments = [self._delay(), self._delay() + late] if kind == "twice" else [self._delay() + late]
+        if self.history.eventbridge and self.scheduler.chance("another copy") > 0.95:
+            moments.append(self._delay())
         for seconds in moments:
             self.undelivered += 1
             self.scheduler.after(seconds, lambda: self._deliver(event, key, shown))
 
+    def _delay(self) -> float:
+        """Seconds until a message about a change is in the queue. EventBridge, between, mixes up their order."""
+        slowest = 20.0 if self.history.eventbridge else 2.0
+        return 0.2 + slowest * self.scheduler.chance("notification") ** 4
+
     def _deliver(self, event: str, key: str, version_id: str | None) -> None:
         self.undelivered -= 1
-        self.send(event, key, version_id)
+        if self.history.eventbridge:
+            self._send_by_eventbridge(event, key, version_id)
+        else:
+            self.send(event, key, version_id)
 
     def _publish(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
         assert operation == "Publish"

@@ -47,7 +47,7 @@ from moto.core.responses import ActionResult  # noqa: E402
 from moto.s3.responses import S3Response  # noqa: E402
 
 if TYPE_CHECKING:
-    from tests.unit.triggering import Workflow
+    from tests.unit.triggering import SourceBucket, Workflow
 
 
 class Cloud:
@@ -58,10 +58,11 @@ class Cloud:
     sqs = boto3.client("sqs")
     sns = boto3.client("sns")
 
-    def __init__(self) -> None:
+    def __init__(self, versioned: bool = True) -> None:
         for bucket in ("darkroom-source", "darkroom-output"):
             self.s3.create_bucket(Bucket=bucket)
-        self.s3.put_bucket_versioning(Bucket="darkroom-source", VersioningConfiguration={"Status": "Enabled"})
+        if versioned:
+            self.s3.put_bucket_versioning(Bucket="darkroom-source", VersioningConfiguration={"Status": "Enabled"})
         self.dynamodb.create_table(
             TableName="jobs",
             BillingMode="PAY_PER_REQUEST",
@@ -81,13 +82,13 @@ class Cloud:
             self.sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint="arn:aws:sqs:us-east-1:123456789012:published")
 
     def upload(self, key: str, body: bytes = b"photo") -> str:
-        """Put a source; returns its version."""
-        return str(self.s3.put_object(Bucket="darkroom-source", Key=key, Body=body)["VersionId"])
+        """Put a source; returns its version, which is "null" in a bucket without versions."""
+        return str(self.s3.put_object(Bucket="darkroom-source", Key=key, Body=body).get("VersionId", "null"))
 
     def delete(self, key: str, version: str = "") -> str:
         """Delete a source, or one version of it; returns the version of the delete marker, or of what was deleted."""
-        which = {"VersionId": version} if version else {}
-        return str(self.s3.delete_object(Bucket="darkroom-source", Key=key, **which)["VersionId"])
+        which = {"VersionId": version} if version not in ("", "null") else {}
+        return str(self.s3.delete_object(Bucket="darkroom-source", Key=key, **which).get("VersionId", "null"))
 
     def outputs(self, prefix: str) -> set[str]:
         """The keys in the output bucket under a prefix."""
@@ -157,12 +158,22 @@ def _serially(stubber: BotocoreStubber, request: Any) -> Any:
 
 
 @pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+def bucket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> SourceBucket:
+    """The kind of the source bucket: the stack's own, unless a test is marked `in_any_bucket` or `with_versions`."""
+    from tests.unit import triggering
+
+    kind: SourceBucket = getattr(request, "param", triggering.OWN)
+    monkeypatch.setattr(triggering, "bucket", kind)
+    return kind
+
+
+@pytest.fixture
+def cloud(monkeypatch: pytest.MonkeyPatch, bucket: SourceBucket) -> Iterator[Cloud]:
     """Empty buckets, table, queues and topics."""
     monkeypatch.setattr(BotocoreStubber, "process_request", _serially)
     monkeypatch.setattr(S3Response, "list_object_versions", _with_encoded_keys)
     with mock_aws():
-        yield Cloud()
+        yield Cloud(bucket.versioned)
 
 
 @pytest.fixture

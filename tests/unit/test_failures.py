@@ -14,12 +14,15 @@ from tests.unit.triggering import (
     Attempt,
     Workflow,
     deliver,
+    in_any_bucket,
     job_records,
     lease_of,
     message,
     record,
+    set_of,
     statuses,
     stored_set,
+    with_versions,
 )
 from trigger import executions, lease
 
@@ -44,6 +47,7 @@ def ending(cloud: Any, workflow: Workflow, later: Later, last: Attempt) -> dict[
     return event
 
 
+@in_any_bucket
 def test_a_transient_fault_heals_without_a_message(cloud: Any, workflow: Workflow, later: Later) -> None:
     event = ending(cloud, workflow, later, workflow.succeed)
     assert deliver(event) == []
@@ -52,6 +56,7 @@ def test_a_transient_fault_heals_without_a_message(cloud: Any, workflow: Workflo
     assert [each["body"]["status"] for each in cloud.published()] == ["SUCCEEDED"]
 
 
+@in_any_bucket
 def test_a_lasting_fault_is_reported_once_and_its_message_parked(cloud: Any, workflow: Workflow, later: Later) -> None:
     event = ending(cloud, workflow, later, workflow.fail)
     assert deliver(event) == []
@@ -67,6 +72,7 @@ def test_a_lasting_fault_is_reported_once_and_its_message_parked(cloud: Any, wor
     assert (len(workflow.started), cloud.published()) == (3, [])
 
 
+@in_any_bucket
 @pytest.mark.parametrize("state", ["OptimizeImage", "NotifySuccess", None])
 def test_a_last_attempt_that_may_still_write_is_told_once_it_has_settled(
     cloud: Any, workflow: Workflow, later: Later, state: str | None
@@ -86,6 +92,7 @@ def test_a_last_attempt_that_may_still_write_is_told_once_it_has_settled(
     assert (statuses(cloud), len(workflow.started), len(cloud.dead_letters())) == (["FAILED"], 3, 1)
 
 
+@in_any_bucket
 def test_a_last_attempt_whose_set_stands_after_all_is_told_as_a_success(
     cloud: Any, workflow: Workflow, later: Later
 ) -> None:
@@ -99,6 +106,7 @@ def test_a_last_attempt_whose_set_stands_after_all_is_told_as_a_success(
     assert (statuses(cloud), cloud.dead_letters(), lease_of(cloud)) == (["SUCCEEDED"], [], None)
 
 
+@in_any_bucket
 @pytest.mark.parametrize("attempts", [1, 3])
 def test_a_set_that_stands_is_not_made_again_because_its_run_was_cut_off(
     cloud: Any, workflow: Workflow, later: Later, attempts: int
@@ -117,6 +125,7 @@ def test_a_set_that_stands_is_not_made_again_because_its_run_was_cut_off(
     assert (statuses(cloud), len(workflow.started)) == (["SUCCEEDED"], attempts)
 
 
+@in_any_bucket
 def test_a_message_sent_after_the_failure_opens_a_new_round(cloud: Any, workflow: Workflow, later: Later) -> None:
     event = ending(cloud, workflow, later, workflow.fail)
     assert deliver(event) == []
@@ -126,6 +135,7 @@ def test_a_message_sent_after_the_failure_opens_a_new_round(cloud: Any, workflow
     assert (job_records(cloud)[version]["status"], job_records(cloud)[version]["round"]) == ("SUCCEEDED", 2)
 
 
+@in_any_bucket
 def test_a_dead_letter_that_is_sent_back_opens_a_new_round(cloud: Any, workflow: Workflow, later: Later) -> None:
     """It keeps its attribute, and SQS the time at which it was sent."""
     event = ending(cloud, workflow, later, workflow.fail)
@@ -137,6 +147,7 @@ def test_a_dead_letter_that_is_sent_back_opens_a_new_round(cloud: Any, workflow:
     assert (statuses(cloud), workflow.started[-1]["round"]) == (["SUCCEEDED"], 2)
 
 
+@with_versions
 def test_a_version_that_failed_and_was_overwritten_is_superseded(cloud: Any, workflow: Workflow) -> None:
     first = cloud.upload(KEY, b"1")
     workflow.script = [workflow.fail]
@@ -150,6 +161,7 @@ def test_a_version_that_failed_and_was_overwritten_is_superseded(cloud: Any, wor
     }
 
 
+@with_versions
 @pytest.mark.parametrize("then", ["SUPERSEDED", "DELETED"])
 def test_a_failed_version_that_is_replaced_no_longer_needs_attention(
     cloud: Any, workflow: Workflow, later: Later, then: str
@@ -171,6 +183,7 @@ def test_a_failed_version_that_is_replaced_no_longer_needs_attention(
     assert job_records(cloud)[first]["status"] == then
 
 
+@with_versions
 @pytest.mark.parametrize("how", ["put again", "the failed one deleted"])
 @pytest.mark.parametrize("failures", [1, 3])
 def test_a_set_that_a_failed_run_wrote_into_does_not_count(
@@ -192,11 +205,12 @@ def test_a_set_that_a_failed_run_wrote_into_does_not_count(
         cloud.delete(KEY, bad)
         event = message(record(KEY, bad, "ObjectRemoved:Delete"))
     assert deliver(event) == []
-    assert stored_set(cloud) == f"set of {good}"
+    assert stored_set(cloud) == set_of(b"good")
     assert job_records(cloud)[bad]["status"] == "SUPERSEDED"
     assert lease_of(cloud) is None
 
 
+@with_versions
 def test_files_of_a_failed_run_do_not_count_even_if_their_lengths_agree(
     cloud: Any, workflow: Workflow, later: Later
 ) -> None:
@@ -205,18 +219,19 @@ def test_files_of_a_failed_run_do_not_count_even_if_their_lengths_agree(
     bad = cloud.upload(KEY, b"bad")
 
     def exchange_and_fail(job: dict[str, Any]) -> None:
-        cloud.s3.put_object(Bucket="darkroom-output", Key=f"{FOLDER}/large.jpg", Body=f"set of {bad}".encode())
+        cloud.s3.put_object(Bucket="darkroom-output", Key=f"{FOLDER}/large.jpg", Body=set_of(b"bad").encode())
         workflow.fail(job, state="OptimizeImage")
 
     workflow.script = [exchange_and_fail]
     assert len(deliver(message(record(KEY, bad)))) == 1
-    assert stored_set(cloud) == f"set of {bad}"
+    assert stored_set(cloud) == set_of(b"bad")
     later(lease.SETTLE_SECONDS)
     cloud.delete(KEY, bad)
     assert deliver(message(record(KEY, bad, "ObjectRemoved:Delete"))) == []
-    assert stored_set(cloud) == f"set of {good}"
+    assert stored_set(cloud) == set_of(b"good")
 
 
+@with_versions
 @pytest.mark.parametrize("then", ["sent back", "overwritten"])
 def test_a_version_that_cannot_be_made_leaves_no_mix_behind(
     cloud: Any, workflow: Workflow, later: Later, then: str
@@ -232,12 +247,12 @@ def test_a_version_that_cannot_be_made_leaves_no_mix_behind(
         later(120)
     assert deliver(event) == []
     assert [letter["Body"] for letter in cloud.dead_letters()] == [event["body"]]
-    assert stored_set(cloud) == f"set of {good}"
+    assert stored_set(cloud) == set_of(b"good")
     assert {name: item["status"] for name, item in job_records(cloud).items()} == {good: "SUCCEEDED", bad: "FAILED"}
     later(5)
     newest = bad if then == "sent back" else cloud.upload(KEY, b"newest")
     assert deliver(message(record(KEY, newest))) == []
-    assert stored_set(cloud) == f"set of {newest}"
+    assert stored_set(cloud) == set_of(b"bad" if then == "sent back" else b"newest")
     assert job_records(cloud)[bad]["status"] == ("SUCCEEDED" if then == "sent back" else "SUPERSEDED")
 
 
@@ -256,6 +271,7 @@ def test_while_nothing_can_be_made_one_older_version_is_tried(cloud: Any, workfl
     assert [found[version]["status"] for version in versions[-2:]] == ["SUPERSEDED", "FAILED"]
 
 
+@in_any_bucket
 def test_a_forced_round_that_failed_stays_in_need_of_attention(cloud: Any, workflow: Workflow, later: Later) -> None:
     """Its set is the one that was removed, but nobody has deleted it."""
     version = cloud.upload(KEY)
@@ -285,6 +301,7 @@ def test_an_older_version_that_is_being_made_is_not_forgotten(cloud: Any, workfl
     }
 
 
+@in_any_bucket
 def test_a_lone_version_that_cannot_be_made_leaves_nothing_behind(cloud: Any, workflow: Workflow, later: Later) -> None:
     event = message(record(KEY, cloud.upload(KEY)))
     workflow.script = [workflow.fail_halfway] * 3
@@ -295,14 +312,16 @@ def test_a_lone_version_that_cannot_be_made_leaves_nothing_behind(cloud: Any, wo
     assert (statuses(cloud), cloud.outputs(FOLDER)) == (["FAILED"], set())
 
 
+@in_any_bucket
 def test_a_failure_that_wrote_nothing_leaves_the_set_as_it_is(cloud: Any, workflow: Workflow, later: Later) -> None:
     good = cloud.upload(KEY, b"good")
     deliver(message(record(KEY, good)))
     assert deliver(ending(cloud, workflow, later, workflow.fail)) == []
-    assert stored_set(cloud) == f"set of {good}"
+    assert stored_set(cloud) == set_of(b"good")
     assert len(workflow.started) == 4
 
 
+@in_any_bucket
 def test_a_run_that_was_cut_off_counts_as_an_attempt(cloud: Any, workflow: Workflow) -> None:
     workflow.script = [cut_off]
     version = cloud.upload(KEY)
@@ -314,6 +333,7 @@ def test_a_run_that_was_cut_off_counts_as_an_attempt(cloud: Any, workflow: Workf
     assert held["held_until"] > time.time() + 3  # its functions may still be writing
 
 
+@in_any_bucket
 def test_a_run_that_was_not_started_needs_no_settling(cloud: Any, workflow: Workflow, later: Later) -> None:
     def refused(job: dict[str, Any]) -> None:
         raise executions.CutOffError("ExecutionLimitExceeded", "too many", "StartExecution")
@@ -324,6 +344,7 @@ def test_a_run_that_was_not_started_needs_no_settling(cloud: Any, workflow: Work
     assert (published["body"]["code"], published["body"]["state"]) == ("ExecutionLimitExceeded", "StartExecution")
 
 
+@in_any_bucket
 def test_a_run_of_unknown_end_keeps_its_lease_and_counts_as_lost_in_the_end(
     cloud: Any, workflow: Workflow, later: Later
 ) -> None:
@@ -343,6 +364,7 @@ def test_a_run_of_unknown_end_keeps_its_lease_and_counts_as_lost_in_the_end(
     assert len(cloud.dead_letters()) == 1
 
 
+@in_any_bucket
 def test_a_run_of_unknown_end_gets_no_successor(cloud: Any, workflow: Workflow) -> None:
     def overwritten(job: dict[str, Any]) -> None:
         cloud.upload(KEY, b"2")
@@ -353,6 +375,7 @@ def test_a_run_of_unknown_end_gets_no_successor(cloud: Any, workflow: Workflow) 
     assert len(workflow.started) == 1
 
 
+@in_any_bucket
 @pytest.mark.parametrize("status", ["REJECTED", "FAILED"])
 def test_what_was_decided_about_a_lost_run_is_told(cloud: Any, workflow: Workflow, later: Later, status: str) -> None:
     """Its NotifyError died between the decision and the record."""

@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from pipeline import clock, storage
-from tests.unit.triggering import KEY, Workflow, deliver, job_records, message, record, statuses, stored_set
+from tests.unit.triggering import KEY, Workflow, deliver, job_records, message, record, set_of, statuses, stored_set
 from trigger import app, heartbeat, lease, notices, reconcile, verdicts
 
 Later = Callable[[float], None]
@@ -99,7 +99,7 @@ def test_a_new_version_does_not_wait_for_what_its_predecessor_did(cloud: Any, wo
     assert len(deliver(message(record(KEY, cloud.upload(KEY, b"1"))))) == 1
     version = cloud.upload(KEY, b"2")
     assert deliver(message(record(KEY, version))) == []
-    assert stored_set(cloud) == f"set of {version}"
+    assert stored_set(cloud) == set_of(b"2")
 
 
 def test_a_fault_of_the_trigger_itself_comes_back_by_its_receives(

@@ -14,12 +14,15 @@ from tests.unit.triggering import (
     KEY,
     Workflow,
     deliver,
+    in_any_bucket,
     job_records,
     lease_of,
     message,
     record,
+    set_of,
     statuses,
     stored_set,
+    with_versions,
 )
 from trigger import lease, reconcile
 
@@ -50,6 +53,7 @@ def other_recipe(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
     )
 
 
+@in_any_bucket
 def test_a_set_that_stands_costs_a_look_and_no_run(
     cloud: Any, workflow: Workflow, made: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,6 +64,7 @@ def test_a_set_that_stands_costs_a_look_and_no_run(
     assert (cloud.output(MANIFEST), job_records(cloud)) == before
 
 
+@in_any_bucket
 @pytest.mark.parametrize("name", sorted(SET))
 def test_a_file_that_is_missing_is_made_again(cloud: Any, workflow: Workflow, made: str, name: str) -> None:
     cloud.s3.delete_object(Bucket="darkroom-output", Key=name)
@@ -68,18 +73,21 @@ def test_a_file_that_is_missing_is_made_again(cloud: Any, workflow: Workflow, ma
     assert workflow.started[-1]["round"] == 2
 
 
+@in_any_bucket
 def test_a_file_of_another_length_is_made_again(cloud: Any, workflow: Workflow, made: str) -> None:
     put(cloud, f"{FOLDER}/large.jpg", b"half of it")
     assert deliver(message(record(KEY, made))) == []
-    assert (stored_set(cloud), len(workflow.started)) == (f"set of {made}", 2)
+    assert (stored_set(cloud), len(workflow.started)) == (set_of(), 2)
 
 
+@in_any_bucket
 def test_a_file_that_no_manifest_lists_is_removed(cloud: Any, workflow: Workflow, made: str) -> None:
     put(cloud, f"{FOLDER}/of-an-older-recipe.webp")
     assert deliver(message(record(KEY, made))) == []
     assert (cloud.outputs(FOLDER), len(workflow.started), lease_of(cloud)) == (SET, 1, None)
 
 
+@in_any_bucket
 def test_what_no_recipe_can_have_made_is_left_alone(cloud: Any, workflow: Workflow, made: str) -> None:
     strangers = {f"{FOLDER}/{name}" for name in ("notes.txt", "Large.jpg", "large.jpg.bak", "below/large.jpg", "")}
     for name in strangers:
@@ -102,6 +110,7 @@ def of_another_key(body: bytes) -> bytes:
     return json.dumps(manifest.sealed(document | {"source": document["source"] | {"key": "raw/other.jpg"}})).encode()
 
 
+@in_any_bucket
 @pytest.mark.parametrize(
     "change",
     [edited, of_another_key, lambda body: body[:-10], lambda body: b"", lambda body: b"[]", lambda body: b"\xff"],
@@ -119,6 +128,7 @@ def test_a_manifest_that_is_not_ours_does_not_count(
     assert job_records(cloud)[made]["status"] == "SUCCEEDED"
 
 
+@in_any_bucket
 def test_a_manifest_that_is_not_ours_does_not_hinder_a_removal(cloud: Any, workflow: Workflow, made: str) -> None:
     put(cloud, MANIFEST, b"{")
     marker = cloud.delete(KEY)
@@ -129,6 +139,7 @@ def test_a_manifest_that_is_not_ours_does_not_hinder_a_removal(cloud: Any, workf
 # ------------------------------------------------------------------ recipes
 
 
+@in_any_bucket
 def test_a_changed_recipe_makes_the_set_again_and_clears_away_what_it_does_not_have(
     cloud: Any, workflow: Workflow, made: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,6 +149,7 @@ def test_a_changed_recipe_makes_the_set_again_and_clears_away_what_it_does_not_h
     assert len(workflow.started) == 2
 
 
+@in_any_bucket
 def test_a_clean_up_that_was_cut_off_is_taken_up_again(
     cloud: Any, workflow: Workflow, made: str, later: Later, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,6 +168,7 @@ def test_a_clean_up_that_was_cut_off_is_taken_up_again(
     assert len(workflow.started) == 2
 
 
+@in_any_bucket
 def test_what_a_failed_attempt_of_an_older_recipe_wrote_is_cleared_away(
     cloud: Any, workflow: Workflow, later: Later, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,6 +186,7 @@ def test_what_a_failed_attempt_of_an_older_recipe_wrote_is_cleared_away(
     assert cloud.outputs(FOLDER) == SET
 
 
+@in_any_bucket
 def test_a_set_that_another_deployment_made_is_looked_at_again(
     cloud: Any, workflow: Workflow, later: Later, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -190,6 +204,7 @@ def test_a_set_that_another_deployment_made_is_looked_at_again(
     assert [(job["round"], job["attempt"]) for job in workflow.started] == [(1, 1), (2, 1)]
 
 
+@in_any_bucket
 def test_a_recipe_that_comes_back_finds_its_set(
     cloud: Any, workflow: Workflow, made: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,6 +220,7 @@ def test_a_recipe_that_comes_back_finds_its_set(
 # ------------------------------------------------------------------ asked for
 
 
+@in_any_bucket
 def test_force_makes_a_set_again_once(cloud: Any, workflow: Workflow, made: str, later: Later) -> None:
     later(60)
     event = message(record(KEY, None, "ObjectCreated:Force"))
@@ -217,20 +233,22 @@ def test_force_makes_a_set_again_once(cloud: Any, workflow: Workflow, made: str,
     assert statuses(cloud) == ["SUCCEEDED"]
 
 
+@in_any_bucket
 def test_force_makes_a_set_again_whose_files_were_exchanged(
     cloud: Any, workflow: Workflow, made: str, later: Later
 ) -> None:
-    put(cloud, f"{FOLDER}/large.jpg", f"set of {made}"[::-1].encode())  # of the same length: it counts as the file
+    put(cloud, f"{FOLDER}/large.jpg", set_of()[::-1].encode())  # of the same length: it counts as the file
     later(60)
     assert deliver(message(record(KEY, None, "ObjectCreated:Redrive"))) == []
-    assert stored_set(cloud) != f"set of {made}"
+    assert stored_set(cloud) != set_of()
     assert deliver(message(record(KEY, None, "ObjectCreated:Force"))) == []
-    assert stored_set(cloud) == f"set of {made}"
+    assert stored_set(cloud) == set_of()
 
 
 # ------------------------------------------------------------------ URLs
 
 
+@in_any_bucket
 def test_a_changed_base_reaches_the_manifest_at_the_next_look(
     cloud: Any, workflow: Workflow, made: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,6 +267,7 @@ def test_a_changed_base_reaches_the_manifest_at_the_next_look(
     assert len(workflow.started) == 1
 
 
+@in_any_bucket
 def test_a_renewed_manifest_does_not_replace_another_ones(
     cloud: Any, workflow: Workflow, made: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,6 +286,7 @@ def test_a_renewed_manifest_does_not_replace_another_ones(
 # ------------------------------------------------------------------ records
 
 
+@with_versions
 def test_the_record_of_a_set_that_was_replaced_expires(cloud: Any, workflow: Workflow, made: str) -> None:
     assert "expires_at" not in job_records(cloud)[made]
     newer = cloud.upload(KEY, b"newer")
@@ -276,6 +296,7 @@ def test_the_record_of_a_set_that_was_replaced_expires(cloud: Any, workflow: Wor
     assert ("expires_at" in found[made], "expires_at" in found[newer]) == (True, False)
 
 
+@in_any_bucket
 @pytest.mark.parametrize("status", ["SUPERSEDED", "FAILED", "QUEUED", None])
 def test_a_record_that_says_otherwise_than_the_set_is_mended(
     cloud: Any, workflow: Workflow, made: str, status: str | None, later: Later
@@ -294,6 +315,7 @@ def test_a_record_that_says_otherwise_than_the_set_is_mended(
     assert len(workflow.started) == 1
 
 
+@in_any_bucket
 def test_what_a_trigger_that_died_did_not_clear_away_is_cleared_with_the_next_set(
     cloud: Any, workflow: Workflow, later: Later, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from pipeline import storage
+from pipeline import clock, storage
+from tests.unit.triggering import SourceBucket, in_any_bucket
 
 KEY = "raw/cats/tom.jpg"
 OUTPUT = "processed/cats/tom.jpg/manifest.json"
@@ -147,8 +148,9 @@ def test_an_error_is_not_taken_for_absence_or_a_change(cloud: Any, monkeypatch: 
         storage.replace("darkroom-output", OUTPUT, b"", None, "application/json")
 
 
-@pytest.mark.parametrize("gone", ["deleted", "overwritten without versions"])
-def test_a_source_that_is_gone_or_has_other_bytes_is_gone(cloud: Any, gone: str) -> None:
+@in_any_bucket
+@pytest.mark.parametrize("gone", ["deleted", "overwritten"])
+def test_a_source_that_is_gone_or_has_other_bytes_is_gone(cloud: Any, bucket: SourceBucket, gone: str) -> None:
     cloud.upload(KEY, b"1")
     source = storage.head("darkroom-source", KEY)
     assert source
@@ -156,6 +158,29 @@ def test_a_source_that_is_gone_or_has_other_bytes_is_gone(cloud: Any, gone: str)
     if gone == "deleted":
         cloud.delete(KEY, source["version_id"])
     else:
-        source = {**source, "etag": "0" * 32}
+        cloud.upload(KEY, b"2")
+    if gone == "overwritten" and bucket.versioned:
+        assert storage.read_source(source, 5) == b"1"
+        return
     with pytest.raises(storage.SourceGoneError):
         storage.read_source(source, 5)
+
+
+@in_any_bucket
+def test_a_source_is_described_by_when_it_changed_in_whole_seconds(cloud: Any, bucket: SourceBucket) -> None:
+    cloud.upload(KEY)
+    source = storage.head("darkroom-source", KEY)
+    assert source
+    modified = cloud.s3.head_object(Bucket="darkroom-source", Key=KEY)["LastModified"]
+    assert source["modified"] == modified.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    assert clock.epoch(source["modified"]) == modified.timestamp()
+    assert (source["version_id"] == "null") is not bucket.versioned
+
+
+def test_what_is_written_is_revalidated_and_names_its_bytes(cloud: Any) -> None:
+    storage.put("darkroom-output", "processed/a", b"x", "image/webp", {"v": "0123456789abcdef"})
+    storage.put("darkroom-output", "work/a", b"x")
+    storage.replace("darkroom-output", OUTPUT, b"{}", None, "application/json")
+    for key, metadata in (("processed/a", {"v": "0123456789abcdef"}), ("work/a", {}), (OUTPUT, {})):
+        head = cloud.s3.head_object(Bucket="darkroom-output", Key=key)
+        assert (head["CacheControl"], head["Metadata"]) == ("no-cache", metadata)

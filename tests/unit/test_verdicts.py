@@ -12,7 +12,7 @@ from trigger.verdicts import GiveUp, Later, Look, Park, Refused, Start, decide
 
 NOW = 1_800_000_000.0
 JUDGE = {"recipe": "0123456789abcdef", "memory": 1769}
-SOURCE = {"bucket": "darkroom-source", "key": "raw/a.jpg", "version_id": "v1", "etag": "e", "size": 5}
+SOURCE = {"bucket": "darkroom-source", "key": "raw/a.jpg", "version_id": "v1", "etag": "e", "size": 5, "modified": "m"}
 
 
 def moment(seconds: float) -> str:
@@ -50,6 +50,14 @@ def decided(
     """What is decided now, after a message that was sent `sent` seconds from now."""
     notice = Notice("raw/a.jpg", False, asked, "v1", None, NOW + sent)
     return decide(found, {**SOURCE, **source}, JUDGE, Look(None, [notice], NOW + 60, versions or ["v1"]), NOW)
+
+
+@pytest.mark.parametrize(("status", "decision"), [("REJECTED", Refused()), ("QUEUED", Start(2, 2))])
+def test_the_same_bytes_put_again_are_the_same_job(status: str, decision: Any) -> None:
+    """Without versions, only the time of the change and the bytes differ."""
+    assert decided(record(status), modified="later") == decision
+    for change in ({"etag": "f"}, {"size": 6}):
+        assert decided(record(status), modified="later", **change) == Start(3, 1)
 
 
 def test_a_version_that_was_never_run_is_started() -> None:

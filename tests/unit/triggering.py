@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import md5
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote_plus, unquote_plus
+
+import pytest
 
 from pipeline import clock, jobs, manifest, outcomes, outputs, recipes
 from trigger import app
 
 KEY = "raw/cats/tom.jpg"
+ASKED = ("Redrive", "Force")
 FOLDER = "processed/cats/tom.jpg"
 CONTEXT = SimpleNamespace(
     get_remaining_time_in_millis=lambda: 60_000,
@@ -22,12 +27,29 @@ CONTEXT = SimpleNamespace(
     aws_request_id="request",
 )
 
+
+@dataclass(frozen=True)
+class SourceBucket:
+    """What kind of bucket the sources lie in, and who tells of its changes."""
+
+    versioned: bool = True
+    eventbridge: bool = False
+
+
+OWN, VERSIONED, UNVERSIONED = SourceBucket(), SourceBucket(eventbridge=True), SourceBucket(False, True)
+bucket = OWN  # set by the fixture of this name
+# What holds whatever the bucket; what is about several versions of a source, or about their lack.
+in_any_bucket = pytest.mark.parametrize("bucket", [OWN, VERSIONED, UNVERSIONED], indirect=True, ids=repr)
+without_versions = pytest.mark.parametrize("bucket", [SourceBucket(False), UNVERSIONED], indirect=True, ids=repr)
+with_versions = pytest.mark.parametrize("bucket", [OWN, VERSIONED], indirect=True, ids=repr)
+
 Attempt = Callable[[dict[str, Any]], None]  # what the run of a job does
 
 
 def record(key: str, version: str | None, event: str = "ObjectCreated:Put") -> dict[str, Any]:
     """A record of an S3 notification."""
-    s3_object = {"key": quote_plus(key, safe="/")} | ({"versionId": version} if version else {})
+    named = version if bucket.versioned else None  # without versions, S3 names none
+    s3_object = {"key": quote_plus(key, safe="/")} | ({"versionId": named} if named else {})
     return {"eventName": event, "s3": {"bucket": {"name": "darkroom-source"}, "object": s3_object}}
 
 
@@ -57,12 +79,13 @@ def eventbridge(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def message(*records: dict[str, Any], sent_at: float | None = None, receives: int = 1) -> dict[str, Any]:
-    """A message of the upload queue, as Lambda hands it over."""
+    """A message of the upload queue, as Lambda hands it over. What an operator asks for always looks like S3's own."""
+    by_eventbridge = bucket.eventbridge and len(records) == 1 and records[0]["eventName"].split(":")[1] not in ASKED
     return {
         "eventSource": "aws:sqs",
         "messageId": f"m{time.monotonic_ns()}",
         "receiptHandle": "unknown to the queue",
-        "body": json.dumps({"Records": list(records)}),
+        "body": json.dumps(eventbridge(records[0]) if by_eventbridge else {"Records": list(records)}),
         "attributes": {
             "ApproximateReceiveCount": str(receives),
             "SentTimestamp": str(int(1000 * (time.time() if sent_at is None else sent_at))),
@@ -98,7 +121,7 @@ class Workflow:
     def finish(self, job: dict[str, Any]) -> dict[str, Any]:
         """Write the job's set; returns its manifest."""
         key = job["source"]["key"]
-        body = f"set of {job['source']['version_id']}".encode()
+        body = f"set of {job['source']['etag']}".encode()
         recipe = recipes.route(recipes.load(), key)
         entries = []
         for name, format_ in recipes.outputs(recipe):
@@ -129,9 +152,14 @@ class Workflow:
 
 
 def stored_set(cloud: Any) -> str:
-    """What the rendition of KEY says: "set of <version>" after `succeed`."""
+    """What the rendition of KEY says: that it is of the `set_of` these bytes, after `succeed`."""
     body: bytes = cloud.output(f"{FOLDER}/large.jpg")
     return body.decode()
+
+
+def set_of(body: bytes = b"photo") -> str:
+    """What the renditions of an upload of these bytes say."""
+    return f"set of {md5(body, usedforsecurity=False).hexdigest()}"
 
 
 def job_records(cloud: Any, key: str = KEY) -> dict[str, dict[str, Any]]:
