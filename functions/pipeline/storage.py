@@ -64,7 +64,8 @@ def older(source: Source) -> Source | None:
         VersionIdMarker=source["version_id"],
         MaxKeys=1,
     )
-    below = answer.get("Versions", [])
+    # MiniStack answers with the version itself in a bucket that never had any: whoever goes down would never arrive.
+    below = [each for each in answer.get("Versions", []) if each["VersionId"] != source["version_id"]]
     return _source(source["bucket"], source["key"], below[0]) if below and below[0]["Key"] == source["key"] else None
 
 

@@ -10,10 +10,5 @@ from tests.workflow.pipeline import Pipeline, deployed
 
 
 @pytest.fixture(scope="module")
-def standard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
-    yield from deployed(tmp_path_factory.mktemp("faults"), WorkflowType="STANDARD", MaxAttempts="2")
-
-
-@pytest.fixture(scope="module")
 def express(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     yield from deployed(tmp_path_factory.mktemp("faults"), WorkflowType="EXPRESS", MaxAttempts="2")
