@@ -111,7 +111,7 @@ def _of_failure(check: Check, error: ClientError) -> Finding:
         return warning(f"{check.what}: not looked at: your credentials may not {check.actions}")
     if is_gone(error):
         return drifted(f"{check.what}: deleted")
-    return wrong(f"{check.what}: {error}")
+    return wrong(f"{check.what}: AWS refused: {error}", "run the doctor again in a minute")
 
 
 def is_denied(error: ClientError) -> bool:

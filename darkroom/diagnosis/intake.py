@@ -79,7 +79,10 @@ def source(patient: Patient) -> Iterator[Finding]:
         return
     region = answer.get("BucketRegion") or patient.stack.region
     if region != patient.stack.region:
-        yield wrong(f"source bucket: {bucket} is in {region}: its events do not reach {patient.stack.region}")
+        yield wrong(
+            f"source bucket: {bucket} is in {region}: its events do not reach {patient.stack.region}",
+            f"deploy a stack in {region}",
+        )
         return
     notifications = patient.client("s3").get_bucket_notification_configuration(Bucket=bucket)
     if patient.output("SourceEventsRuleName"):

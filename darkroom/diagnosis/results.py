@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -101,7 +102,9 @@ def subscriptions(patient: Patient) -> Iterator[Finding]:
 
 
 def _mail(patient: Patient, mails: list[dict[str, Any]], mail: str, subject: str, topic: str) -> Finding:
-    again = patient.aws(f"sns subscribe --topic-arn {topic} --protocol email --notification-endpoint {mail}")
+    again = patient.aws(
+        f"sns subscribe --topic-arn {topic} --protocol email --notification-endpoint {shlex.quote(mail)}"
+    )
     if not mails:
         return drifted(
             f"messages: {mail} gets no mails about {subject}: the subscription was never confirmed, or has ended"

@@ -201,7 +201,7 @@ BROKEN: list[tuple[Callable[[Stack], AbstractContextManager[None]], str, str, st
     (alarmed, "wrong", "TriggerAlarm is on since 20", "docs/OPERATIONS.md"),
     (public, "wrong", "may become public: BlockPublicAcls, ", "aws s3api put-public-access-block --bucket "),
     (given_up, "warning", "dead letters: 1 waits", " redrive --dry-run`"),
-    (of_two_deployments, "wrong", "they do not run the same code", "make deploy"),
+    (of_two_deployments, "wrong", "they do not run the same code", " up`"),
 ]
 
 
