@@ -204,7 +204,7 @@ NAMES = ("BucketName", "QueueName", "TopicName", "TableName", "FunctionName", "R
 
 
 def names_fit_any_account_and_stack(template: Template) -> bool:
-    """Whatever has a name of its own ends in the stack's whole id, and fits. A log group may be named after the stack."""
+    """Whatever has a name of its own ends in the stack's whole id, and fits. Log groups are named after the stack."""
     named = {
         (each["Type"], json.dumps(place[word]))
         for each in template["Resources"].values()

@@ -127,7 +127,7 @@ def acts() -> dict[str, tuple[str, Act]]:
         "look at a source": (READERS, on_object("source", "raw/tom.jpg", "head_object")),
         "read what is not under raw/": ("", on_object("source", "private/tom.jpg", "get_object")),
         "list sources": (READERS, on_bucket("source", "list_objects_v2")),
-        "list old versions": ("Trigger", on_bucket("source", "list_object_versions")),
+        "list old versions": (READERS, on_bucket("source", "list_object_versions")),
         "write a source": ("", on_object("source", "raw/new.jpg", "put_object", Body=b"")),
         "overwrite a source": ("", on_object("source", "raw/tom.jpg", "put_object", Body=b"")),
         "delete a source": ("", on_object("source", "raw/tom.jpg", "delete_object")),
