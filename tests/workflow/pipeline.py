@@ -15,11 +15,13 @@ from urllib.parse import quote_plus
 
 from PIL import Image
 
+from darkroom.commands import attach
 from darkroom.local import deploy, state
-from darkroom.records import FINAL, fetch
+from darkroom.records import FINAL, fetch, source_prefix
 from darkroom.stack import Stack
 
 FINAL = set(FINAL)
+EXISTING = "holiday-photos"
 # Seconds where the template has minutes.
 HASTE = {
     "BACKOFF_SECONDS": "1,1,1",
@@ -93,7 +95,9 @@ class Pipeline:
     iam: Any
 
     def upload(self, key: str, body: bytes) -> str:
-        return str(self.s3.put_object(Bucket=self.outputs["SourceBucketName"], Key=key, Body=body)["VersionId"])
+        """Put a source; returns its version, which is "null" in a bucket without versions."""
+        answer = self.s3.put_object(Bucket=self.outputs["SourceBucketName"], Key=key, Body=body)
+        return str(answer.get("VersionId", "null"))
 
     def delete(self, key: str, version: str | None = None) -> str:
         more = {"VersionId": version} if version else {}
@@ -174,12 +178,12 @@ class Pipeline:
 
     def set_of(self, key: str) -> set[str]:
         """The names of the objects in a source's set."""
-        folder = "processed/" + key.removeprefix("raw/") + "/"
+        folder = self._folder(key)
         found = self.s3.list_objects_v2(Bucket=self.outputs["OutputBucketName"], Prefix=folder).get("Contents", [])
         return {item["Key"].removeprefix(folder) for item in found}
 
     def manifest(self, key: str) -> dict[str, Any]:
-        name = "processed/" + key.removeprefix("raw/") + "/manifest.json"
+        name = self._folder(key) + "manifest.json"
         body = self.s3.get_object(Bucket=self.outputs["OutputBucketName"], Key=name)["Body"].read()
         document: dict[str, Any] = json.loads(body)
         return document
@@ -187,6 +191,9 @@ class Pipeline:
     def missing(self, key: str) -> set[str]:
         """The renditions in a source's manifest that are not in the bucket."""
         return {entry["key"].rpartition("/")[2] for entry in self.manifest(key)["renditions"]} - self.set_of(key)
+
+    def _folder(self, key: str) -> str:
+        return "processed/" + key.removeprefix(source_prefix(self.stack)) + "/"
 
 
 def tidied(pipeline: Pipeline) -> Iterator[Pipeline]:
@@ -209,6 +216,16 @@ def picture(color: str = "#336699", size: tuple[int, int] = (160, 120), kind: st
     body = io.BytesIO()
     Image.new("RGB", size, color).save(body, kind)
     return body.getvalue()
+
+
+def on_existing_bucket(folder: Path, *, versioned: bool = False, **options: Any) -> Iterator[Pipeline]:
+    """A stack as of `deployed` whose sources are in somebody else's bucket, which was there before and is attached."""
+    for pipeline in deployed(folder, ExistingSourceBucket=EXISTING, **options):
+        pipeline.s3.create_bucket(Bucket=EXISTING)
+        if versioned:
+            pipeline.s3.put_bucket_versioning(Bucket=EXISTING, VersioningConfiguration={"Status": "Enabled"})
+        attach.attach(pipeline.stack, "darkroom", yes=True)
+        yield pipeline
 
 
 def deployed(
