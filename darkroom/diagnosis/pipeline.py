@@ -68,8 +68,13 @@ def reserved(patient: Patient) -> Iterator[Finding]:
     """Functions that somebody has throttled. Yields nothing if there are none."""
     for output in sorted(name for name in patient.stack.outputs if name.endswith("FunctionName")):
         name = patient.output(output)
-        limit = patient.client("lambda").get_function_concurrency(FunctionName=name).get("ReservedConcurrentExecutions")
-        if limit == 0:
+        try:
+            found = patient.client("lambda").get_function_concurrency(FunctionName=name)
+        except ClientError as error:
+            if not is_gone(error):
+                raise
+            continue  # `functions` says so
+        if found.get("ReservedConcurrentExecutions") == 0:
             lift = patient.aws(f"lambda delete-function-concurrency --function-name {name}")
             yield wrong(f"functions: {output.removesuffix('Name')} may not run: its reserved concurrency is 0", lift)
 
