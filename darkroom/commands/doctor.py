@@ -94,7 +94,7 @@ def _account(patient: Patient) -> Finding:
     try:
         identity = patient.client("sts").get_caller_identity()
     except (ClientError, BotoCoreError) as error:
-        return wrong(f"credentials: AWS does not know who you are: {error}", "`aws configure`, or `aws login`")
+        return wrong(f"credentials: AWS does not know who you are: {error}", "`aws configure`, or `aws sso login`")
     patient.account = identity["Account"]
     return ok(f"credentials: account {identity['Account']} in {where}, as {identity['Arn']}")
 

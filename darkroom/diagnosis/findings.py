@@ -71,12 +71,19 @@ class Patient:
         found = [summary for page in pages for summary in page["StackResourceSummaries"]]
         return {summary["LogicalResourceId"]: summary.get("PhysicalResourceId", "") for summary in found}
 
-    @cached_property
-    def upload_queue(self) -> dict[str, str]:
-        """The upload queue's attributes."""
-        url = self.output("UploadQueueUrl")
-        answer = self.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
-        return dict(answer["Attributes"])
+    def arn(self, service: str, resource: str) -> str:
+        """The ARN of a resource in the stack's region and account."""
+        return f"arn:{self.partition}:{service}:{self.stack.region}:{self.account}:{resource}"
+
+    @property
+    def partition(self) -> str:
+        """The part of AWS that the stack is in: aws, aws-cn, aws-us-gov."""
+        return self.output("StateMachineArn").split(":")[1]
+
+    @property
+    def upload_queue(self) -> str:
+        """The upload queue's ARN."""
+        return self.arn("sqs", self.output("UploadQueueUrl").rpartition("/")[2])
 
     def type(self, words: str) -> str:
         """How to type a command of ours for this stack."""
@@ -111,7 +118,7 @@ def _of_failure(check: Check, error: ClientError) -> Finding:
         return warning(f"{check.what}: not looked at: your credentials may not {check.actions}")
     if is_gone(error):
         return drifted(f"{check.what}: deleted")
-    return wrong(f"{check.what}: {error}")
+    return wrong(f"{check.what}: AWS refused: {error}", "run the doctor again in a minute")
 
 
 def is_denied(error: ClientError) -> bool:

@@ -40,10 +40,11 @@ def mapping(patient: Patient) -> Iterator[Finding]:
 
 def queue(patient: Patient) -> Iterator[Finding]:
     """The upload queue: who may send, and where letters go that nobody can deliver."""
-    attributes = patient.upload_queue
-    service, source = "s3.amazonaws.com", f"arn:{_partition(patient)}:s3:::{patient.output('SourceBucketName')}"
+    url = patient.output("UploadQueueUrl")
+    attributes = patient.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    service, source = "s3.amazonaws.com", f"arn:{patient.partition}:s3:::{patient.output('SourceBucketName')}"
     if rule := patient.output("SourceEventsRuleName"):
-        service, source = "events.amazonaws.com", patient.client("events").describe_rule(Name=rule)["Arn"]
+        service, source = "events.amazonaws.com", patient.arn("events", f"rule/{rule}")
     policy = attributes.get("Policy", "")
     if not allows(policy, service, "sqs:SendMessage", source, patient.account):
         yield drifted(f"upload queue: its policy does not let {service} send for {source}: events are lost")
@@ -70,16 +71,13 @@ def dead_letters(patient: Patient) -> Iterator[Finding]:
 def source(patient: Patient) -> Iterator[Finding]:
     """The source bucket, and that it tells of uploads."""
     bucket = patient.output("SourceBucketName")
-    try:
-        answer = patient.client("s3").head_bucket(Bucket=bucket)
-    except ClientError as error:
-        if not is_gone(error):
-            raise
-        yield wrong(f"source bucket: there is no {bucket}", "deploy anew, with a bucket that is there")
-        return
+    answer = patient.client("s3").head_bucket(Bucket=bucket)
     region = answer.get("BucketRegion") or patient.stack.region
     if region != patient.stack.region:
-        yield wrong(f"source bucket: {bucket} is in {region}: its events do not reach {patient.stack.region}")
+        yield wrong(
+            f"source bucket: {bucket} is in {region}: its events do not reach {patient.stack.region}",
+            f"deploy a stack in {region}",
+        )
         return
     notifications = patient.client("s3").get_bucket_notification_configuration(Bucket=bucket)
     if patient.output("SourceEventsRuleName"):
@@ -89,13 +87,17 @@ def source(patient: Patient) -> Iterator[Finding]:
 
 
 def _own(patient: Patient, bucket: str, notifications: dict[str, Any]) -> Iterator[Finding]:
-    prefix, queue_arn = source_prefix(patient.stack), patient.upload_queue["QueueArn"]
+    prefix = source_prefix(patient.stack)
     told: set[str] = set()
     for each in notifications.get("QueueConfigurations", []):
         rules = {
             rule["Name"].lower(): rule["Value"] for rule in each.get("Filter", {}).get("Key", {}).get("FilterRules", [])
         }
-        if each["QueueArn"] == queue_arn and prefix.startswith(rules.get("prefix", "")) and not rules.get("suffix"):
+        if (
+            each["QueueArn"] == patient.upload_queue
+            and prefix.startswith(rules.get("prefix", ""))
+            and not rules.get("suffix")
+        ):
             told |= set(each["Events"])
     missing = {"s3:ObjectCreated:*", "s3:ObjectRemoved:*"} - told
     if missing:
@@ -126,8 +128,8 @@ def rule(patient: Patient) -> Iterator[Finding]:
         yield wrong(
             f"EventBridge rule: {name} is disabled: events are lost", patient.aws(f"events enable-rule --name {name}")
         )
-    elif patient.upload_queue["QueueArn"] not in targets:
-        put = f"events put-targets --rule {name} --targets Id=UploadQueue,Arn={patient.upload_queue['QueueArn']}"
+    elif patient.upload_queue not in targets:
+        put = f"events put-targets --rule {name} --targets Id=UploadQueue,Arn={patient.upload_queue}"
         yield wrong(f"EventBridge rule: the upload queue is no target of {name}: events are lost", patient.aws(put))
     elif not events.test_event_pattern(EventPattern=found["EventPattern"], Event=sample)["Result"]:
         yield drifted(
@@ -184,9 +186,9 @@ def _default_key(patient: Patient, bucket: str) -> str:
     try:
         answer = patient.client("s3").get_bucket_encryption(Bucket=bucket)
     except ClientError as error:
-        if "ServerSideEncryptionConfigurationNotFoundError" in str(error):
-            return ""
-        raise
+        if not is_gone(error):
+            raise
+        return ""  # no bucket, or none with a default
     for each in answer["ServerSideEncryptionConfiguration"]["Rules"]:
         if named := each.get("ApplyServerSideEncryptionByDefault", {}).get("KMSMasterKeyID"):
             found = patient.client("kms").describe_key(KeyId=named)["KeyMetadata"]
@@ -200,16 +202,12 @@ def _policies(patient: Patient, role: str) -> str:
     return json.dumps([iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in names])
 
 
-def _partition(patient: Patient) -> str:
-    return patient.output("StateMachineArn").split(":")[1]
-
-
 INTAKE = (
-    Check("source bucket", source, "s3:ListBucket, s3:GetBucketNotification, sqs:GetQueueAttributes"),
+    Check("source bucket", source, "s3:ListBucket, s3:GetBucketNotification"),
     Check(
         "EventBridge rule",
         rule,
-        "events:DescribeRule, events:ListTargetsByRule, events:TestEventPattern, sqs:GetQueueAttributes",
+        "events:DescribeRule, events:ListTargetsByRule, events:TestEventPattern",
     ),
     Check(
         "KMS key",
@@ -217,7 +215,7 @@ INTAKE = (
         "s3:GetEncryptionConfiguration, kms:DescribeKey, iam:ListRolePolicies, iam:GetRolePolicy, "
         "cloudformation:ListStackResources",
     ),
-    Check("upload queue", queue, "sqs:GetQueueAttributes, events:DescribeRule"),
+    Check("upload queue", queue, "sqs:GetQueueAttributes"),
     Check("event source mapping", mapping, "lambda:ListEventSourceMappings"),
     Check("dead letters", dead_letters, "sqs:GetQueueAttributes"),
 )

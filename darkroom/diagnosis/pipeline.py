@@ -28,7 +28,7 @@ def functions(patient: Patient) -> Iterator[Finding]:
             bad.append(drifted(f"functions: {logical} was deleted"))
             continue
         found.append(one)
-        bad += _of_one(logical, one)
+        bad += _of_one(patient, logical, one)
     yield from bad
     alike = list(_alike(patient, found))
     yield from alike
@@ -36,29 +36,31 @@ def functions(patient: Patient) -> Iterator[Finding]:
         yield ok(f"functions: {len(found)} active, from the same code, for {found[0]['Architectures'][0]}")
 
 
-def _of_one(logical: str, function: dict[str, Any]) -> Iterator[Finding]:
+def _of_one(patient: Patient, logical: str, function: dict[str, Any]) -> Iterator[Finding]:
     state, update = function.get("State", "Active"), function.get("LastUpdateStatus", "Successful")
     if state == "Failed":
-        yield wrong(f"functions: {logical} is {state}: {function.get('StateReason', 'no reason given')}", _deploy())
+        yield wrong(
+            f"functions: {logical} is {state}: {function.get('StateReason', 'no reason given')}", _deploy(patient)
+        )
     elif update == "InProgress" or state == "Pending":  # Inactive ones, not called for long, wake up by themselves
         yield warning(f"functions: {logical} is being updated: look again in a minute")
     elif update != "Successful":
         reason = function.get("LastUpdateStatusReason", "no reason given")
-        yield wrong(f"functions: the last update of {logical} failed: {reason}", _deploy())
+        yield wrong(f"functions: the last update of {logical} failed: {reason}", _deploy(patient))
 
 
 def _alike(patient: Patient, functions: list[dict[str, Any]]) -> Iterator[Finding]:
     wanted = patient.parameters.get("Architecture", "arm64")
     architectures = {each["Architectures"][0] for each in functions} | {wanted}
     if len({each["CodeSha256"] for each in functions}) > 1:
-        yield wrong("functions: they do not run the same code: a deployment was not finished", _deploy())
+        yield wrong("functions: they do not run the same code: a deployment was not finished", _deploy(patient))
     if len(architectures) > 1:
         yield wrong(
-            f"functions: they are for {' and '.join(sorted(architectures))}; Architecture is {wanted}", _deploy()
+            f"functions: they are for {' and '.join(sorted(architectures))}; Architecture is {wanted}", _deploy(patient)
         )
     if patient.stack.endpoint is None and any(each["CodeSize"] < BUILT_BYTES for each in functions):
         yield wrong(
-            "functions: they were deployed without a build, so without the libraries that they import", _deploy()
+            "functions: they were deployed without a build, so without the libraries that they import", _deploy(patient)
         )
 
 
@@ -66,8 +68,13 @@ def reserved(patient: Patient) -> Iterator[Finding]:
     """Functions that somebody has throttled. Yields nothing if there are none."""
     for output in sorted(name for name in patient.stack.outputs if name.endswith("FunctionName")):
         name = patient.output(output)
-        limit = patient.client("lambda").get_function_concurrency(FunctionName=name).get("ReservedConcurrentExecutions")
-        if limit == 0:
+        try:
+            found = patient.client("lambda").get_function_concurrency(FunctionName=name)
+        except ClientError as error:
+            if not is_gone(error):
+                raise
+            continue  # `functions` says so
+        if found.get("ReservedConcurrentExecutions") == 0:
             lift = patient.aws(f"lambda delete-function-concurrency --function-name {name}")
             yield wrong(f"functions: {output.removesuffix('Name')} may not run: its reserved concurrency is 0", lift)
 
@@ -82,8 +89,8 @@ def state_machine(patient: Patient) -> Iterator[Finding]:
         yield ok(f"state machine: {found['type']}, active")
 
 
-def _deploy() -> str:
-    return f"`{make('build')} && {make('deploy')}`"
+def _deploy(patient: Patient) -> str:
+    return patient.type("up") if patient.stack.endpoint else f"`{make('build')} && {make('deploy')}`"
 
 
 PIPELINE = (

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from darkroom.diagnosis.findings import Check, Finding, Patient, drifted, ok, warning, wrong
+from darkroom.diagnosis.findings import Check, Finding, Patient, drifted, is_gone, ok, warning, wrong
 from darkroom.diagnosis.policies import allows
 
-MAILED = {"ErrorTopic": "FAILED jobs", "AlarmTopic": "alarms"}
+# Topic → what AlertEmail gets mails about, and the filter of its subscription.
+MAILED = {"ErrorTopic": ("FAILED jobs", '{"status": ["FAILED"]}'), "AlarmTopic": ("alarms", "")}
 
 
 def table(patient: Patient) -> Iterator[Finding]:
@@ -68,7 +71,12 @@ def readers(patient: Patient) -> Iterator[Finding]:
     if not arns:
         return
     bucket = patient.output("OutputBucketName")
-    policy = patient.client("s3").get_bucket_policy(Bucket=bucket)["Policy"]
+    try:
+        policy = patient.client("s3").get_bucket_policy(Bucket=bucket)["Policy"]
+    except ClientError as error:
+        if "NoSuchBucketPolicy" not in str(error):
+            raise
+        policy = ""
     for arn in arns:
         if allows(policy, "cloudfront.amazonaws.com", "s3:GetObject", arn, patient.account):
             yield ok(f"output bucket: {arn.rpartition('/')[2]} may read it")
@@ -77,36 +85,48 @@ def readers(patient: Patient) -> Iterator[Finding]:
 
 
 def _own_distribution(patient: Patient) -> str:
-    identifier, partition = patient.output("DistributionId"), patient.output("StateMachineArn").split(":")[1]
-    return identifier and f"arn:{partition}:cloudfront::{patient.account}:distribution/{identifier}"
+    identifier = patient.output("DistributionId")
+    return identifier and f"arn:{patient.partition}:cloudfront::{patient.account}:distribution/{identifier}"
 
 
-def subscriptions(patient: Patient) -> Iterator[Finding]:
-    """Whether AlertEmail gets its mails, and who else has not confirmed."""
+def topics(patient: Patient) -> Iterator[Finding]:
+    """Whether the topics are there, AlertEmail gets its mails, and who else has not confirmed."""
     mail = patient.parameters.get("AlertEmail", "")
-    for topic, subject in MAILED.items():
-        arn = patient.resources.get(topic)
-        if not arn:
-            continue
-        pages = patient.client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=arn)
-        found = [each for page in pages for each in page["Subscriptions"]]
-        mails = [each for each in found if each["Endpoint"] == mail]
-        if mail:
-            yield _mail(patient, mails, mail, subject, arn)
-        for each in found:
-            if each not in mails and _is_pending(each):
-                yield warning(f"messages: {each['Endpoint']} has not confirmed its subscription to {topic}")
+    for topic in ("SuccessTopic", *MAILED):
+        if arn := patient.resources.get(topic):
+            yield from _of_topic(patient, topic, arn, mail)
     if not mail:
         yield ok("messages: nobody gets mails (AlertEmail is empty)")
 
 
-def _mail(patient: Patient, mails: list[dict[str, Any]], mail: str, subject: str, topic: str) -> Finding:
-    again = patient.aws(f"sns subscribe --topic-arn {topic} --protocol email --notification-endpoint {mail}")
-    if not mails:
-        return drifted(
-            f"messages: {mail} gets no mails about {subject}: the subscription was never confirmed, or has ended"
-        )
-    if any(_is_pending(each) for each in mails):
+def _of_topic(patient: Patient, topic: str, arn: str, mail: str) -> Iterator[Finding]:
+    pages = patient.client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=arn)
+    try:
+        found = [each for page in pages for each in page["Subscriptions"]]
+    except ClientError as error:
+        if not is_gone(error):
+            raise
+        yield drifted(f"messages: {topic} was deleted: no job can be closed")
+        return
+    mails = [each for each in found if mail and each["Endpoint"] == mail and topic in MAILED]
+    if mail and topic in MAILED:
+        yield _mail(patient, topic, arn, mails)
+    for each in found:
+        if each not in mails and _is_pending(each):
+            yield warning(f"messages: {each['Endpoint']} has not confirmed its subscription to {topic}")
+
+
+def _mail(patient: Patient, topic: str, arn: str, subscriptions: list[dict[str, Any]]) -> Finding:
+    (subject, only), mail = MAILED[topic], patient.parameters["AlertEmail"]
+    subscribe = f"sns subscribe --topic-arn {arn} --protocol email --notification-endpoint {shlex.quote(mail)}"
+    if only:
+        subscribe += f" --attributes {shlex.quote(json.dumps({'FilterPolicy': only}))}"
+    again = patient.aws(subscribe)
+    if not subscriptions:
+        # SNS forgets after two days what nobody has confirmed.
+        text = f"messages: {mail} gets no mails about {subject}: the subscription was never confirmed, or has ended"
+        return wrong(text, f"{again}, and confirm it")
+    if any(_is_pending(each) for each in subscriptions):
         text = f"messages: {mail} gets no mails about {subject} until the subscription is confirmed"
         return wrong(text, f"follow the link in SNS's mail; {again} sends it again")
     return ok(f"messages: {mail} gets mails about {subject}")
@@ -160,7 +180,7 @@ RESULTS = (
     Check("output bucket", output_bucket, "s3:ListBucket and s3:GetBucketPublicAccessBlock on it"),
     Check("distribution", distribution, "cloudfront:GetDistribution"),
     Check("output bucket", readers, "s3:GetBucketPolicy on it"),
-    Check("messages", subscriptions, "cloudformation:ListStackResources, sns:ListSubscriptionsByTopic"),
+    Check("messages", topics, "cloudformation:ListStackResources, sns:ListSubscriptionsByTopic"),
     Check("key of the topics", topic_key, "cloudformation:ListStackResources, kms:DescribeKey"),
     Check("alarms", alarms, "cloudformation:ListStackResources, cloudwatch:DescribeAlarms"),
 )

@@ -23,7 +23,7 @@ from darkroom.diagnosis.findings import Check, Finding, Patient, drifted, examin
 from darkroom.diagnosis.intake import key, mapping, source
 from darkroom.diagnosis.pipeline import functions, state_machine
 from darkroom.diagnosis.policies import allows
-from darkroom.diagnosis.results import alarms, distribution, output_bucket, readers, subscriptions, table, topic_key
+from darkroom.diagnosis.results import alarms, distribution, output_bucket, readers, table, topic_key, topics
 from darkroom.stack import OWN_OUTPUTS, Stack
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
@@ -243,12 +243,12 @@ def test_the_key_of_an_existing_bucket(default: str, given: str, state: str, pol
 )
 def test_an_unconfirmed_mail_address(arn: str | None, level: str, words: str) -> None:
     found = [] if arn is None else [{"Endpoint": "me@example.com", "SubscriptionArn": arn}]
-    topics = [{"LogicalResourceId": "ErrorTopic", "PhysicalResourceId": "arn:aws:sns:t"}]
+    resources = [{"LogicalResourceId": "ErrorTopic", "PhysicalResourceId": "arn:aws:sns:t"}]
     services = {
         "sns": Service(list_subscriptions_by_topic={"Subscriptions": found}),
-        "cloudformation": Service(list_stack_resources={"StackResourceSummaries": topics}),
+        "cloudformation": Service(list_stack_resources={"StackResourceSummaries": resources}),
     }
-    (finding,) = subscriptions(patient(services))
+    (finding,) = topics(patient(services))
     assert finding.level == level
     assert words in finding.text
     assert arn != "PendingConfirmation" or "sns subscribe --topic-arn arn:aws:sns:t" in finding.remedy
@@ -256,12 +256,12 @@ def test_an_unconfirmed_mail_address(arn: str | None, level: str, words: str) ->
 
 def test_somebody_elses_unconfirmed_subscription_is_a_warning() -> None:
     found = [{"Endpoint": "https://example.com", "SubscriptionArn": "PendingConfirmation"}]
-    topics = [{"LogicalResourceId": "ErrorTopic", "PhysicalResourceId": "arn:aws:sns:t"}]
+    resources = [{"LogicalResourceId": "ErrorTopic", "PhysicalResourceId": "arn:aws:sns:t"}]
     services = {
         "sns": Service(list_subscriptions_by_topic={"Subscriptions": found}),
-        "cloudformation": Service(list_stack_resources={"StackResourceSummaries": topics}),
+        "cloudformation": Service(list_stack_resources={"StackResourceSummaries": resources}),
     }
-    levels = [level for level, _ in told(subscriptions(patient(services, AlertEmail="")))]
+    levels = [level for level, _ in told(topics(patient(services, AlertEmail="")))]
     assert levels == ["warning", "ok"]
 
 
@@ -289,6 +289,12 @@ def test_each_distribution_must_be_let_in() -> None:
     assert first == ("ok", "output bucket: E1 may read it")
     assert second[0] == "wrong"
     assert "does not let arn:aws:cloudfront::9:distribution/E2 read" in second[1]
+
+
+def test_a_policy_that_was_removed_lets_nobody_in() -> None:
+    one = patient({"s3": Service(get_bucket_policy=refusal("NoSuchBucketPolicy"))}, {"DistributionId": "E1"})
+    (finding,) = readers(one)
+    assert (finding.level, "does not let" in finding.text) == ("wrong", True)
 
 
 @pytest.mark.parametrize(("state", "level"), [("Enabled", "ok"), ("PendingDeletion", "wrong"), ("Disabled", "wrong")])

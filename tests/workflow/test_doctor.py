@@ -195,13 +195,13 @@ BROKEN: list[tuple[Callable[[Stack], AbstractContextManager[None]], str, str, st
     (without_notifications, "wrong", "does not tell the queue of s3:ObjectCreated:* and s3:ObjectRemoved:*", ""),
     (deaf_to_removals, "wrong", "does not tell the queue of s3:ObjectRemoved:* below raw/", ""),
     (too_large_for_the_account, "wrong", "take 21000 functions at once, but only", "deploy with a smaller product"),
-    (unsubscribed, "wrong", f"{MAIL} gets no mails about FAILED jobs", ""),
+    (unsubscribed, "wrong", f"{MAIL} gets no mails about FAILED jobs", "aws sns subscribe --topic-arn arn:"),
     (throttled, "wrong", "OptimizeFunction may not run: its reserved concurrency is 0", "delete-function-concurrency"),
     (without_the_key, "wrong", "no message can be published", "aws kms enable-key --key-id "),
     (alarmed, "wrong", "TriggerAlarm is on since 20", "docs/OPERATIONS.md"),
     (public, "wrong", "may become public: BlockPublicAcls, ", "aws s3api put-public-access-block --bucket "),
     (given_up, "warning", "dead letters: 1 waits", " redrive --dry-run`"),
-    (of_two_deployments, "wrong", "they do not run the same code", "make deploy"),
+    (of_two_deployments, "wrong", "they do not run the same code", " up`"),
 ]
 
 
@@ -375,21 +375,26 @@ def test_what_was_deleted_is_named(existing: Stack, capsys: pytest.CaptureFixtur
     existing.client("events").remove_targets(Rule=existing.outputs["SourceEventsRuleName"], Ids=["UploadQueue"])
     existing.client("events").delete_rule(Name=existing.outputs["SourceEventsRuleName"])
     existing.client("s3").delete_bucket(Bucket=THEIRS)
+    existing.client("sqs").delete_queue(QueueUrl=existing.outputs["UploadQueueUrl"])
+    existing.client("sqs").delete_queue(QueueUrl=existing.outputs["UploadDeadLetterQueueUrl"])
+    existing.client("sns").delete_topic(TopicArn=existing.outputs["SuccessTopicArn"])
     time.sleep(0.5)
     assert cli.main(["--stack", NAME, "doctor"]) == 1
     lines = capsys.readouterr().out.splitlines()
-    wrong = {line.split()[1] + " " + line.split()[2] for line in lines if line.startswith("wrong")}
-    assert wrong >= {
-        "event source",
-        "functions: ResizeFunction",
-        "state machine:",
-        "jobs table:",
-        "alarms: WaitingAlarm",
-        "EventBridge rule:",
-        "source bucket:",
-    }, lines
-    assert lines[-1] == f"{len([line for line in lines if line.startswith('wrong')])} things are wrong, 0 warnings."
+    assert [line.removeprefix("wrong    ").partition(" as the last")[0] for line in lines if "wrong    " in line] == [
+        "source bucket: deleted. Mend it:",
+        "EventBridge rule: deleted. Mend it:",
+        "upload queue: deleted. Mend it:",
+        "event source mapping: deleted: uploads wait in the queue, and nothing takes them. Mend it:",
+        "dead letters: deleted. Mend it:",
+        "functions: ResizeFunction was deleted. Mend it:",
+        "state machine: deleted. Mend it:",
+        "jobs table: deleted. Mend it:",
+        "messages: SuccessTopic was deleted: no job can be closed. Mend it:",
+        "alarms: WaitingAlarm was deleted. Mend it:",
+    ]
     assert f"starting it anew, without its data: `bin/darkroom --stack {NAME} down && " in lines[-2]
+    assert lines[-1] == "10 things are wrong, 0 warnings."
 
 
 def test_without_a_stack_the_last_line_says_how_to_start_it(capsys: pytest.CaptureFixture[str]) -> None:
