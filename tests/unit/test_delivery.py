@@ -100,7 +100,7 @@ def test_a_version_reaches_the_cache_and_s3_is_asked_to_let_it_be_kept() -> None
     (request,) = run("ViewerRequest", asked("/processed/a.jpg/large.avif", v=value(VERSION)))
     assert request["querystring"] == {
         "v": value(VERSION),
-        "response-cache-control": value("public, max-age=86400"),
+        "response-cache-control": value("max-age%3D86400"),
     }
 
 
@@ -158,6 +158,8 @@ def test_no_stranger_can_vary_more_than_path_and_version() -> None:
         versions = request["querystring"]
         assert versions.keys() in ({"v", "response-cache-control"}, set())
         assert not versions or re.fullmatch("[0-9a-f]{16}", versions["v"]["value"])
+        # CloudFront answers with an error if a function puts a space, a # or a control character into a query.
+        assert all(re.fullmatch("[A-Za-z0-9._~%-]+", each["value"]) for each in versions.values())
 
 
 def test_the_version_that_was_asked_for_is_kept_for_a_year() -> None:
@@ -181,6 +183,13 @@ def test_anything_else_is_asked_for_again(answer: dict[str, Any]) -> None:
     (response,) = run("ViewerResponse", answer)
     assert response["headers"]["cache-control"] == value("no-cache")
     assert response["headers"]["vary"] == value("Accept")
+
+
+def test_what_has_not_changed_is_kept_as_long_as_before() -> None:
+    answer = answered("/processed/a.jpg/large.avif", {"cache-control": "max-age=86400"}, v=value(VERSION))
+    answer["response"]["statusCode"] = 304
+    (response,) = run("ViewerResponse", answer)
+    assert response["headers"] == {}
 
 
 def test_other_headers_stay() -> None:

@@ -42,6 +42,9 @@ def emulated() -> Iterator[Stack]:
         ({"SourcePrefix": ""}, "must be folders that end in a slash"),
         ({"SourcePrefix": "/photos/"}, "must be folders that end in a slash"),
         ({"SourcePrefix": "*/"}, "must be folders that end in a slash"),
+        ({"SourcePrefix": "year=2026/"}, "must be folders that end in a slash"),  # S3's filters want it encoded
+        ({"ExistingSourceBucket": "photos..of-mine"}, "must be the name of a bucket"),
+        ({"ExistingSourceBucket": "192.168.0.1"}, "must be the name of a bucket"),
         ({"SourceKmsKeyArn": KEY}, "SourceKmsKeyArn is for ExistingSourceBucket"),
         ({"SourceKmsKeyArn": "alias/photos", "ExistingSourceBucket": "photos"}, "must be empty or a key's ARN"),
         (
@@ -67,6 +70,10 @@ def emulated() -> Iterator[Stack]:
         ),
         ({"EnableCdn": "true", "DomainName": "https://images.example.com"}, "must be a host name"),
         ({"AccessLogBucket": "logs"}, "AccessLogBucket is for the distribution of EnableCdn"),
+        (
+            {"AccessLogBucket": "photos", "ExistingSourceBucket": "photos", "EnableCdn": "true"},
+            "would put its logs among the photos",
+        ),
         ({"CorsOrigins": "example.com"}, "must be empty, *, or origins with commas between them"),
         ({"DistributionArn": "E1234567890"}, "must be a distribution's ARN"),
         ({"PublicBaseUrl": "images.example.com/"}, "must be empty or an http(s) address without a slash"),
