@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from typing import Any
 
 import pytest
@@ -84,3 +85,9 @@ def test_the_build_knows_the_parameters_of_the_deployment() -> None:
     overrides = "${PARAMETERS:+--parameter-overrides $PARAMETERS}"
     assert build == f'make build ARGS="{overrides}"'
     assert deploy == f'make deploy ARGS="--stack-name $STACK {overrides}"'
+
+
+def test_sync_has_the_capabilities_that_sam_chooses() -> None:
+    """It needs CAPABILITY_AUTO_EXPAND too; what the file says would replace the SAM CLI's defaults."""
+    commands = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))["default"]
+    assert "capabilities" not in commands["global"]["parameters"] | commands["sync"]["parameters"]
