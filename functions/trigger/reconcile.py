@@ -168,6 +168,8 @@ def _run(look: Look, job: Job, record: Record | None, standing: outputs.Standing
         return Later(backoff(2), "refused by a ValidateFunction that another deployment made")
     if record["status"] == "FAILED":
         return _parked(held, record)
+    if record["status"] != "QUEUED":  # SUPERSEDED or DELETED: we were slow to hear of the run's end
+        raise jobs.NotOwnerError(f"the job of {job['execution_name']} is {record['status']} now")
     held.settled(record)
     settling = lease.SETTLE_SECONDS if held.kept else 0
     # A source that changed under its run is another job, and after the last attempt there is nothing to wait for.

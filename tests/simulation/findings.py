@@ -34,6 +34,15 @@ FINDINGS = {
     "a set is removed by hand behind a bad upload": Finding(
         history((1, "put", GOOD), (60, "put", BAD), (120, "deface", "manifest.json"))
     ),
+    # A trigger looked for the failure of a job that another one had closed as DELETED meanwhile.
+    "a set is removed while the trigger that made it is slow to hear of it": Finding(
+        history(
+            (17, "put", "good 3"),
+            (36, "delete", ""),
+            faults=(Fault("stalls", "trigger", "DescribeExecution", seconds=46.4),),
+            delays=6,
+        )
+    ),
     # A removal forgot what another recipe's attempts had written, or its message was lost.
     "attempts of another recipe leave files": Finding(
         history(
