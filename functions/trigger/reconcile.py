@@ -303,6 +303,7 @@ def _without_a_version(look: Look) -> None:
             _clear(held, outputs.lists(standing.manifest))
             _renew_urls(held.key, standing)
         held.finished()
+        held.uncleared = False
         return
     _remove_set(look, standing.manifest)
     hidden = marker.hides if marker else None
@@ -314,16 +315,16 @@ def _without_a_version(look: Look) -> None:
 
 def _is_removal(notice: Notice, marker: storage.DeleteMarker | None, key: str) -> bool:
     """Whether a notice says that somebody removed the source as it is now: else it expired, and its set stays."""
-    # No lifecycle rule puts a delete marker on another one.
-    if notice.asked or marker is None or marker.stacked:
+    if notice.asked or marker is None:
         return True
     # While versioning is suspended, S3 calls the version "null", or does not name it.
     if marker.version_id == (notice.version_id or "null"):
         return True
     # A version that was finished after the marker was made lay above it, and was erased.
-    record = jobs.get(key, notice.version_id or "null")
-    ended = clock.epoch(record["finished_at"]) if record and "finished_at" in record else 0.0
-    return ended + lease.SKEW_SECONDS > marker.made_at
+    if (record := jobs.get(key, notice.version_id or "null")) and "finished_at" in record:
+        return clock.epoch(record["finished_at"]) + lease.SKEW_SECONDS > marker.made_at
+    # No lifecycle rule puts a delete marker on another one.
+    return marker.stacked
 
 
 def _remove_set(look: Look, finished: Manifest | None) -> None:

@@ -230,6 +230,20 @@ FINDINGS = {
     "two deletes, of which one is taken back": Finding(
         history((1, "put", GOOD), (60, "delete", ""), (60.5, "delete", ""), (61.5, "undelete", ""), delays=1)
     ),
+    # A version was erased between the marker of an old deletion and that of its expiry: they lay on each other then.
+    "an expired original is erased for good above an old deletion": Finding(
+        history((2, "delete", ""), (9, "put", OTHER), (558, "expire", ""), (1136, "erase", "newest")), stands=True
+    ),
+    # Nobody could tell any more what to clear away, and the lease remembered for ever that somebody should.
+    "a manifest is edited, and a bad upload overwrites the photo": Finding(
+        history(
+            (1, "put", OTHER),
+            (25, "deface", "manifest.json"),
+            (26, "put", BAD),
+            faults=(Fault("hangs", "trigger", "DeleteItem", tries=3),),
+            versioned=False,
+        ),
+    ),
     # A new set beside files without a manifest: only the next look cleared them away.
     "a manifest is removed by hand, and the recipe makes fewer files": Finding(
         history((1, "recipe", "B"), (10, "put", GOOD), (60, "deface", "manifest.json"), (70, "recipe", "A"))

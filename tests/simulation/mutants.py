@@ -259,14 +259,14 @@ MUTANTS = [
     _mutant(
         "an erased version whose bytes had a set already counts as expired",
         "trigger.reconcile",
-        'clock.epoch(record["finished_at"]) if record and "finished_at" in record else 0.0',
-        "0.0",
+        'clock.epoch(record["finished_at"]) + lease.SKEW_SECONDS > marker.made_at',
+        "False",
     ),
     _mutant(
         "a delete marker on another one may be that of an expiry",
         "trigger.reconcile",
-        "marker is None or marker.stacked:",
-        "marker is None:",
+        "return marker.stacked",
+        "return False",
     ),
     _mutant(
         "a job that FAILED becomes DELETED with the set that its version had",
