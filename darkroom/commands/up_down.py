@@ -19,7 +19,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _up(args: argparse.Namespace) -> int:
-    from darkroom.commands import intake
+    from darkroom import intake
     from darkroom.local import deploy
 
     _local_only(args)

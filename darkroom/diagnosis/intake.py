@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from darkroom.commands import intake
+from darkroom import intake
 from darkroom.diagnosis.findings import Check, Finding, Patient, drifted, is_gone, ok, warning, wrong
 from darkroom.diagnosis.policies import allows
 from darkroom.project import CommandError

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from darkroom import samples
-from darkroom.commands import intake
+from darkroom import intake
 from darkroom.diagnosis.findings import Check, Finding, Patient, ok, warning, wrong
 from darkroom.project import CommandError
 from darkroom.records import FINAL, newest, source_prefix
