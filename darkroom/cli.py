@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from darkroom.project import DEFAULT_STACK, CommandError
+from darkroom.project import DEFAULT_STACK, CommandError, command
 
 # Command → its module, in the order of --help.
 COMMANDS = {
@@ -62,7 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         if not isinstance(error, (BotoCoreError, ClientError)):
             raise
-        print(f"darkroom: AWS refused or could not be reached: {error}", file=sys.stderr)
+        from darkroom.stack import is_gone
+
+        text = f"darkroom: AWS refused or could not be reached: {error}"
+        if isinstance(error, ClientError) and is_gone(error):
+            text += f"; `{command(args.stack, aws=args.aws)} doctor` says what is missing"
+        print(text, file=sys.stderr)
         return 1
 
 

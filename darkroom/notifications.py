@@ -21,7 +21,7 @@ from xml.etree import ElementTree
 from botocore.exceptions import ClientError
 
 from darkroom.project import CommandError
-from darkroom.stack import Stack
+from darkroom.stack import Stack, is_denied, is_gone
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -90,7 +90,7 @@ def read(stack: Stack, bucket: str) -> Configuration:
     name = "before-parse.s3.GetBucketNotificationConfiguration"
     with _hooked(s3, name, _keep_body), _explained("s3:GetBucketNotification", bucket):
         answer: dict[str, Any] = dict(
-            s3.get_bucket_notification_configuration(Bucket=bucket, ExpectedBucketOwner=_account(stack))
+            s3.get_bucket_notification_configuration(Bucket=bucket, ExpectedBucketOwner=stack.account)
         )
     del answer["ResponseMetadata"]
     return Configuration(_elements(answer.pop("Body")), answer)
@@ -100,7 +100,7 @@ def check_region(stack: Stack, bucket: str) -> None:
     """Raises CommandError for a bucket of another region: its events go to the EventBridge there."""
     s3: S3Client = stack.client("s3")
     with _explained("s3:ListBucket", bucket):
-        region = s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=_account(stack)).get("BucketRegion", stack.region)
+        region = s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=stack.account).get("BucketRegion", stack.region)
     if region != stack.region:
         raise CommandError(f"the bucket {bucket} is in {region}, where its events stay: deploy the stack to {region}")
 
@@ -128,7 +128,7 @@ def switch(stack: Stack, bucket: str, before: Configuration, *, on: bool) -> Non
     with _hooked(s3, name, compare), _explained("s3:PutBucketNotification", bucket):
         s3.put_bucket_notification_configuration(
             Bucket=bucket,
-            ExpectedBucketOwner=_account(stack),
+            ExpectedBucketOwner=stack.account,
             NotificationConfiguration=wanted.document,  # type: ignore[arg-type]
             # Every destination is somebody else's. S3 would send each one a test event, and refuse the configuration
             # for one that is gone.
@@ -169,31 +169,27 @@ def _listens(stack: Stack, text: str, bucket: str) -> bool:
     broad = {name: pattern[name] for name in ("source", "account", "region", "resources") if name in pattern}
     if "bucket" in pattern.get("detail", {}):
         broad["detail"] = {"bucket": pattern["detail"]["bucket"]}
-    if broad and not _matches(stack, broad, bucket):
+    if broad and not matches(stack, json.dumps(broad), bucket):
         return False
-    types = {"detail-type": pattern["detail-type"]} if "detail-type" in pattern else {}
-    return not types or any(_matches(stack, types, bucket, each) for each in DETAIL_TYPES)
+    types = json.dumps({"detail-type": pattern["detail-type"]}) if "detail-type" in pattern else ""
+    return not types or any(matches(stack, types, bucket, detail_type=each) for each in DETAIL_TYPES)
 
 
-def _matches(stack: Stack, pattern: dict[str, Any], bucket: str, detail_type: str = DETAIL_TYPES[0]) -> bool:
-    partition = stack.outputs["StateMachineArn"].split(":")[1]
+def matches(
+    stack: Stack, pattern: str, bucket: str, *, key: str = "sample.jpg", detail_type: str = DETAIL_TYPES[0]
+) -> bool:
+    """Whether an EventBridge pattern, as JSON, matches the event of a bucket about a key."""
     event = {
         "id": "1",
         "detail-type": detail_type,
         "source": "aws.s3",
-        "account": _account(stack),
+        "account": stack.account,  # EventBridge gets the events in the bucket's account: it must be this one
         "time": "2026-01-01T00:00:00Z",
         "region": stack.region,
-        "resources": [f"arn:{partition}:s3:::{bucket}"],
-        "detail": {"bucket": {"name": bucket}},
+        "resources": [f"arn:{stack.partition}:s3:::{bucket}"],
+        "detail": {"bucket": {"name": bucket}, "object": {"key": key, "size": 1}, "reason": "PutObject"},
     }
-    answer = stack.client("events").test_event_pattern(EventPattern=json.dumps(pattern), Event=json.dumps(event))
-    return bool(answer["Result"])
-
-
-def _account(stack: Stack) -> str:
-    """The account of the stack. EventBridge gets a bucket's events in the account of the bucket, so that must be it."""
-    return stack.outputs["StateMachineArn"].split(":")[4]
+    return bool(stack.client("events").test_event_pattern(EventPattern=pattern, Event=json.dumps(event))["Result"])
 
 
 @contextmanager
@@ -224,10 +220,9 @@ def _explained(action: str, bucket: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        code = error.response["Error"]["Code"]
-        if code in ("NoSuchBucket", "404"):
+        if is_gone(error):
             raise BucketGoneError(f"there is no bucket {bucket}: deploy the stack with one that exists") from None
-        if code in ("AccessDenied", "403"):
+        if is_denied(error):
             raise CommandError(
                 f"S3 denied {action} on the bucket {bucket}: it must be a bucket of the stack's account, and you need "
                 "that right"

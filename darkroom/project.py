@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import shlex
 from pathlib import Path
@@ -28,3 +29,11 @@ def command(stack: str = DEFAULT_STACK, *, aws: bool = False) -> str:
 def make(target: str) -> str:
     """How to type a make target in the current folder."""
     return f"make {target}" if Path.cwd() == ROOT else f"make -C {shlex.quote(str(ROOT))} {target}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host's name or address means this computer."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

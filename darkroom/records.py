@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
-from darkroom.stack import Stack
+from darkroom.stack import Stack, is_gone
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -68,7 +68,7 @@ def newest(stack: Stack, key: str) -> Record | None:
     try:
         version = s3.head_object(Bucket=stack.outputs["SourceBucketName"], Key=key).get("VersionId", "null")
     except ClientError as error:
-        if error.response["Error"]["Code"] in ("404", "NoSuchKey"):
+        if is_gone(error):
             return None
         raise
     return read(stack, (key, record_item(version)))

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import shlex
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from darkroom.local import state
-from darkroom.project import DEFAULT_STACK, CommandError, command, make
+from darkroom.project import DEFAULT_STACK, CommandError, command, is_loopback, make
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
 
 # Outputs that every stack of ours has had; another's has not.
 OWN_OUTPUTS = {"SourceBucketName", "OutputBucketName", "JobsTableName", "UploadQueueUrl", "TriggerFunctionName"}
+
+# A stack's own status when a deployment or a deletion begins; taking one back is part of it.
+BEGINNINGS = {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"}
 
 _making_client = threading.Lock()  # `cache` lets threads make the same client twice, and sessions are not thread-safe
 
@@ -60,6 +65,16 @@ class Stack:
         """The stack at this place with the outputs and parameters that CloudFormation describes."""
         return replace(self, outputs=outputs_of(description), parameters=parameters_of(description))
 
+    @property
+    def partition(self) -> str:
+        """The part of AWS that the deployed stack is in: aws, aws-cn, aws-us-gov."""
+        return self.outputs["StateMachineArn"].split(":")[1]
+
+    @property
+    def account(self) -> str:
+        """The account that the deployed stack is in."""
+        return self.outputs["StateMachineArn"].split(":")[4]
+
     def client(self, service: str) -> Any:
         """The boto3 client of `service`: one per process, shared between threads."""
         with _making_client:
@@ -70,6 +85,20 @@ class Stack:
         if self.endpoint is None:
             return {**os.environ, "AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
         return state.environment(self.name, self.endpoint, self.region)
+
+
+def is_gone(error: ClientError) -> bool:
+    """Whether AWS says that the thing does not exist."""
+    code = error.response["Error"]["Code"]
+    return code in ("404", "NotFound") or any(
+        word in code for word in ("NoSuch", "NotFound", "NonExistent", "NotExist")
+    )
+
+
+def is_denied(error: ClientError) -> bool:
+    """Whether AWS says that who asks may not do that."""
+    code = error.response["Error"]["Code"]
+    return code in ("403", "UnauthorizedOperation") or "AccessDenied" in code or code.startswith("AuthorizationError")
 
 
 def outputs_of(description: Mapping[str, Any]) -> dict[str, str]:
@@ -112,15 +141,23 @@ def first_failure(place: Stack, which: str) -> str:
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        events = place.client("cloudformation").describe_stack_events(StackName=which)["StackEvents"]
+        failed = [event for event in _newest_events(place, which) if event["ResourceStatus"].endswith("_FAILED")]
     except (ClientError, BotoCoreError):
         return f"and `aws cloudformation describe-stack-events --stack-name {shlex.quote(which)}` says why"
-    failed = [event for event in events if event["ResourceStatus"].endswith("_FAILED")]
     causes = [event for event in failed if "cancelled" not in event.get("ResourceStatusReason", "")] or failed
     if not causes:
         return "and no resource says why"
     first = causes[-1]  # the newest is listed first
     return f"because of {first['LogicalResourceId']}: {first.get('ResourceStatusReason', 'no reason given')}"
+
+
+def _newest_events(place: Stack, which: str) -> Iterator[Mapping[str, Any]]:
+    """The events of a stack's newest deployment or deletion, the newest first."""
+    pages = place.client("cloudformation").get_paginator("describe_stack_events").paginate(StackName=which)
+    for event in (event for page in pages for event in page["StackEvents"]):
+        yield event
+        if event.get("PhysicalResourceId") == event["StackId"] and event["ResourceStatus"] in BEGINNINGS:
+            return
 
 
 def _local(name: str, *, deployed: bool) -> Stack:
@@ -134,7 +171,7 @@ def _local(name: str, *, deployed: bool) -> Stack:
     except FileNotFoundError:
         raise CommandError(f"no local stack {name!r} is running: start it with {up}") from None
     except (ValueError, KeyError):
-        raise CommandError(f"the deployment of the local stack {name!r} did not finish: run {up}") from None
+        raise CommandError(f"nothing is deployed to the local stack {name!r}: run {up}") from None
     if not state.is_running(name):
         raise CommandError(f"the local stack {name!r} has stopped: start it again with {up}")
     return stack
@@ -164,19 +201,12 @@ def _on_aws(name: str) -> Stack:
         raise CommandError("no AWS region is configured: type `export AWS_DEFAULT_REGION=eu-west-1`, with your region")
     place = Stack(name, {}, region)
     endpoint = place.client("cloudformation").meta.endpoint_url
-    if _is_loopback(urlsplit(endpoint).hostname or ""):
+    if is_loopback(urlsplit(endpoint).hostname or ""):
         raise CommandError(
             f"--aws would reach {endpoint}, which is this computer: leave out --aws for a local stack, or open a new "
             "shell for AWS (this one has AWS_ENDPOINT_URL set, as `up` prints it, or a profile with endpoint_url)"
         )
     return place
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 @cache

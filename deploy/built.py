@@ -9,7 +9,6 @@ CloudFormation would accept each mistake that is looked for here, and every func
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import os
 import re
 import sys
@@ -22,7 +21,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from darkroom.local.template import load_template
-from darkroom.project import ROOT, CommandError
+from darkroom.project import ROOT, CommandError, is_loopback
 
 # e_machine of an ELF file → the parameter's value.
 MACHINES = {0x3E: "x86_64", 0xB7: "arm64"}
@@ -120,12 +119,7 @@ def _changed_since(root: Path, built: float) -> Path | None:
 def _local_endpoints(environment: Mapping[str, str]) -> Iterator[str]:
     """The variables that send the calls of `sam deploy` to this computer."""
     for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_CLOUDFORMATION", "AWS_ENDPOINT_URL_S3"):
-        host = urlsplit(environment.get(name, "")).hostname or ""
-        try:
-            local = ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            local = host == "localhost" or host.endswith(".localhost")
-        if local:
+        if is_loopback(urlsplit(environment.get(name, "")).hostname or ""):
             yield name
 
 

@@ -80,9 +80,16 @@ def detach(stack: Stack, *, yes: bool, force: bool = False) -> None:
         _detach_from(stack, bucket, yes=yes, force=force)
     if not attached:
         bucket = _existing_bucket(stack)
+        print(f"Nothing was attached to the bucket {bucket}: {_how_it_stands(stack, bucket)}.")
+
+
+def _how_it_stands(stack: Stack, bucket: str) -> str:
+    """Why there is nothing to take away, as a clause."""
+    try:
         on = notifications.read(stack, bucket).has_eventbridge
-        why = "EventBridge was on before, and stays on" if on else "EventBridge is off"
-        print(f"Nothing was attached to the bucket {bucket}: {why}.")
+    except BucketGoneError:
+        return "it is gone"
+    return "EventBridge was on before, and stays on" if on else "EventBridge is off"
 
 
 def _detach_from(stack: Stack, bucket: str, *, yes: bool, force: bool) -> None:

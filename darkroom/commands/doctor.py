@@ -14,7 +14,7 @@ from darkroom.diagnosis import computer
 from darkroom.diagnosis.account import ACCOUNT
 from darkroom.diagnosis.findings import Finding, Patient, examine, note, ok, warning, wrong
 from darkroom.project import CommandError, command
-from darkroom.stack import Stack, how_to_deploy, trouble
+from darkroom.stack import Stack, first_failure, how_to_deploy, trouble
 from darkroom.terminal import counted, printable_lines
 
 STYLES = {"ok": "green", "note": "dim", "warning": "yellow", "wrong": "bold red"}
@@ -50,13 +50,11 @@ def diagnosis(name: str, *, aws: bool, send: bool) -> Iterator[Finding]:
         # No local stack is no fault: it may not have been started yet.
         yield wrong(str(error)) if aws else note(str(error))
         return
-    patient = Patient(place)
-    account = _account(patient)
-    yield account
-    if account.level == "wrong":
+    yield computer.region(place.region) if aws else ok(f"region: {place.region}")
+    who = _who(place)
+    yield who
+    if who.level == "wrong":
         return
-    if aws:
-        yield from computer.regions(place.region)
     description = place.describe()
     if description is None:
         yield from examine(ACCOUNT, Patient(_planned(place)))
@@ -65,12 +63,12 @@ def diagnosis(name: str, *, aws: bool, send: bool) -> Iterator[Finding]:
     if problem := trouble(place, description):
         yield wrong(problem)
         return
-    yield _status(patient, description)
-    stack, has_drift = place.described(description), False
-    for finding in _of_stack(Patient(stack, patient.account), send=send):
-        has_drift = has_drift or finding.drift
+    stack, to_revert = place.described(description), False
+    yield _status(Patient(stack), description["StackStatus"])
+    for finding in _of_stack(Patient(stack), send=send):
+        to_revert = to_revert or (finding.drift and not finding.remedy)
         yield finding
-    if has_drift:
+    if to_revert:
         yield note(_how_to_revert(stack))
 
 
@@ -79,23 +77,28 @@ def _of_stack(patient: Patient, *, send: bool) -> Iterator[Finding]:
     from darkroom.diagnosis.pipeline import PIPELINE
     from darkroom.diagnosis.results import RESULTS
 
-    yield from examine([*ACCOUNT, *INTAKE, *PIPELINE, *RESULTS], patient)
-    if send:
+    way_is_open = True
+    for check in (*ACCOUNT, *INTAKE, *PIPELINE, *RESULTS):
+        for finding in examine([check], patient):
+            way_is_open = way_is_open and not (check.on_the_way and finding.drift)
+            yield finding
+    if send and way_is_open:
         from darkroom.diagnosis.trial import TRIAL  # it makes a photo: Pillow is slow to import
 
         yield from examine([TRIAL], patient)
+    elif send:
+        yield warning("trial: no photo was sent: mend what is above first")
 
 
-def _account(patient: Patient) -> Finding:
-    """Who asks. Notes the account."""
+def _who(place: Stack) -> Finding:
+    """Who asks."""
     from botocore.exceptions import BotoCoreError, ClientError
 
-    where = patient.stack.endpoint or patient.stack.region
+    where = place.endpoint or place.region
     try:
-        identity = patient.client("sts").get_caller_identity()
+        identity = place.client("sts").get_caller_identity()
     except (ClientError, BotoCoreError) as error:
         return wrong(f"credentials: AWS does not know who you are: {error}", "`aws configure`, or `aws sso login`")
-    patient.account = identity["Account"]
     return ok(f"credentials: account {identity['Account']} in {where}, as {identity['Arn']}")
 
 
@@ -108,17 +111,22 @@ def _planned(place: Stack) -> Stack:
     return place.described({"Parameters": [{"ParameterKey": k, "ParameterValue": v} for k, v in defaults.items()]})
 
 
-def _status(patient: Patient, description: dict[str, str]) -> Finding:
-    name, status = patient.stack.name, description["StackStatus"]
+def _status(patient: Patient, status: str) -> Finding:
+    stack = patient.stack
+    name = f"--stack-name {shlex.quote(stack.name)}"
+    if status == "UPDATE_ROLLBACK_FAILED":
+        go_on = patient.aws(f"cloudformation continue-update-rollback {name}")
+        return wrong(f"stack: {stack.name!r} is {status}: no further deployment is possible", go_on)
     if status.endswith("_FAILED"):
-        go_on = patient.aws(f"cloudformation continue-update-rollback --stack-name {shlex.quote(name)}")
-        return wrong(f"stack: {name!r} is {status}: no further deployment is possible", go_on)
+        roll_back = f"deploy again, or {patient.aws(f'cloudformation rollback-stack {name}')}"
+        again = {"UPDATE_FAILED": roll_back, "DELETE_FAILED": patient.type("teardown --delete-data")}
+        return wrong(f"stack: {stack.name!r} is {status}, {first_failure(stack, stack.name)}", again.get(status, ""))
     if status.endswith("_IN_PROGRESS"):
-        return warning(f"stack: {name!r} is {status}: look again when that is over")
+        return warning(f"stack: {stack.name!r} is {status}: look again when that is over")
     if "ROLLBACK" in status:
-        events = patient.aws(f"cloudformation describe-stack-events --stack-name {shlex.quote(name)}")
-        return warning(f"stack: the last deployment of {name!r} failed and was taken back", f"{events} says why")
-    return ok(f"stack: {name!r} is {status}")
+        why = first_failure(stack, stack.name)
+        return warning(f"stack: the last deployment of {stack.name!r} failed and was taken back, {why}")
+    return ok(f"stack: {stack.name!r} is {status}")
 
 
 def _how_to_deploy(place: Stack) -> str:
@@ -126,7 +134,7 @@ def _how_to_deploy(place: Stack) -> str:
 
 
 def _how_to_revert(stack: Stack) -> str:
-    """How to bring a stack back to its template: what was deleted or changed beside CloudFormation."""
+    """How to bring a stack back to its template: what was deleted or changed outside CloudFormation."""
     if stack.endpoint:
         program = command(stack.name)
         return f"a local stack is mended by starting it anew, without its data: `{program} down && {program} up`"

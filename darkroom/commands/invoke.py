@@ -22,8 +22,7 @@ from urllib.parse import unquote_plus
 
 from botocore.exceptions import ClientError
 
-from darkroom import records, samples
-from darkroom.commands import intake
+from darkroom import intake, records, samples
 from darkroom.project import ROOT, CommandError, typed_path
 from darkroom.stack import Stack
 from darkroom.terminal import printable_lines

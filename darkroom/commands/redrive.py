@@ -22,8 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.text import Text
 
-from darkroom import records
-from darkroom.commands import intake
+from darkroom import intake, records
 from darkroom.project import CommandError, command
 from darkroom.records import OPEN, source_key, version_of
 from darkroom.stack import Stack

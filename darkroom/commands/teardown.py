@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from darkroom import records
-from darkroom.diagnosis.findings import is_gone
 from darkroom.local import state
 from darkroom.project import CommandError, command
-from darkroom.stack import OWN_OUTPUTS, Stack, first_failure, outputs_of, parameters_of
+from darkroom.stack import OWN_OUTPUTS, Stack, first_failure, is_gone, outputs_of, parameters_of
 from darkroom.terminal import counted, printable, size
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
+    from types_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
 BUCKETS, TABLE = ("darkroom-source-", "darkroom-output-"), "darkroom-jobs-"
 # Parameters that name what a stack works with and has not made.
@@ -73,7 +73,9 @@ class Remains:
     @property
     def adopted(self) -> dict[str, str]:
         """Parameter → name of what the stack works with and has not made."""
-        return {name: value for name in ADOPTED if (value := self.parameters.get(name))}
+        # It may have been told to go on with its own, which CloudFormation refuses to make twice.
+        own = {"", TABLE + self.uuid, *(prefix + self.uuid for prefix in BUCKETS)}
+        return {name: value for name in ADOPTED if (value := self.parameters.get(name, "")) not in own}
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -103,7 +105,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if len(left) > 1:
         raise CommandError(f"{len(left)} deleted stacks named {args.stack!r} have left data: choose one with --id UUID")
-    _refuse_what_others_need(place, left[0], aws=args.aws)
+    _refuse_what_others_need(place, left[0])
+    _see_to_attached(place, left[0], aws=args.aws)
     if not args.yes:
         _confirm(args.stack)
     _delete(place, left[0], account)
@@ -123,7 +126,11 @@ def _stacks(place: Stack, uuid: str | None) -> list[Remains]:
     found = [each for each in found if uuid in (None, each.uuid)]
     if not found:
         which = f"{place.name!r}" + (f" with the id {uuid}" if uuid else "")
-        raise CommandError(f"there is no stack {which} in {place.region}, and none was deleted in the last 90 days")
+        *buckets, table = (prefix + (uuid or "<id>") for prefix in (*BUCKETS, TABLE))
+        raise CommandError(
+            f"there is no stack {which} in {place.region}, and none was deleted in the last 90 days; what an earlier "
+            f"one has left must be deleted by hand: the buckets {' and '.join(buckets)}, and the table {table}"
+        )
     if live and found[0].is_live and not _is_ours(live):
         raise CommandError(f"the stack {place.name!r} in {place.region} is not Darkroom's: name another with --stack")
     return found
@@ -178,14 +185,18 @@ def _show(name: str, remains: Remains) -> None:
         print(f"  stays          {printable(value)} ({parameter}): this stack has not made it")
 
 
-def _refuse_what_others_need(place: Stack, remains: Remains, *, aws: bool) -> None:
-    """Raises CommandError if another stack works with what would be deleted, or `attach` is still to be undone."""
+def _refuse_what_others_need(place: Stack, remains: Remains) -> None:
+    """Raises CommandError if another stack works with what would be deleted."""
     for page in place.client("cloudformation").get_paginator("describe_stacks").paginate():
         for other in page["Stacks"]:
             used = {parameters_of(other).get(name) for name in ADOPTED} & set(remains.names)
             if used and other["StackId"] != remains.stack_id:
                 names = ", ".join(sorted(map(str, used)))
                 raise CommandError(f"the stack {other['StackName']!r} works with {names}: tear that one down first")
+
+
+def _see_to_attached(place: Stack, remains: Remains, *, aws: bool) -> None:
+    """Say what `attach` has left on. Raises CommandError while `detach` can still take it back."""
     for bucket in _attached(place, remains):
         if remains.is_live:
             detach = f"`{command(place.name, aws=aws)} detach`"
@@ -264,31 +275,35 @@ def _delete_bucket(s3: S3Client, name: str, account: str) -> None:
 
 
 def _empty(s3: S3Client, name: str, account: str) -> None:
+    """Delete all versions and delete markers of a bucket, and abort its unfinished uploads."""
     gone = 0
     for page in s3.get_paginator("list_object_versions").paginate(Bucket=name, ExpectedBucketOwner=account):
         found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-        entries = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found]
-        # A request by XML cannot carry every key that S3 takes.
-        plain = [entry for entry in entries if entry["Key"].isprintable()]
-        for batch in (plain[start : start + BATCH] for start in range(0, len(plain), BATCH)):
-            answer = s3.delete_objects(
-                Bucket=name,
-                ExpectedBucketOwner=account,
-                Delete={"Objects": batch, "Quiet": True},  # type: ignore[typeddict-item]
-            )
-            if errors := answer.get("Errors"):
-                first = errors[0]
-                what = f"{printable(first.get('Key', ''))} in {name}"
-                raise CommandError(f"{what} cannot be deleted: {first.get('Code')}: {first.get('Message')}")
-        for entry in entries:
-            if not entry["Key"].isprintable():
-                key, version = entry["Key"], entry["VersionId"]
-                s3.delete_object(Bucket=name, Key=key, VersionId=version, ExpectedBucketOwner=account)
-        before, gone = gone, gone + len(entries)
+        _delete_versions(s3, name, account, [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found])
+        before, gone = gone, gone + len(found)
         if gone // 10_000 > before // 10_000:
             print(f"  {gone:,} deleted from {name}", flush=True)
-    for uploads in s3.get_paginator("list_multipart_uploads").paginate(Bucket=name, ExpectedBucketOwner=account):
-        for each in uploads.get("Uploads", []):
+    _abort_uploads(s3, name, account)
+
+
+def _delete_versions(s3: S3Client, name: str, account: str, entries: list[ObjectIdentifierTypeDef]) -> None:
+    """Raises CommandError about one that S3 keeps."""
+    # A request by XML cannot carry every key that S3 takes.
+    plain = [entry for entry in entries if entry["Key"].isprintable()]
+    for batch in (plain[start : start + BATCH] for start in range(0, len(plain), BATCH)):
+        answer = s3.delete_objects(Bucket=name, ExpectedBucketOwner=account, Delete={"Objects": batch, "Quiet": True})
+        if errors := answer.get("Errors"):
+            first = errors[0]
+            what = f"{printable(first.get('Key', ''))} in {name}"
+            raise CommandError(f"{what} cannot be deleted: {first.get('Code')}: {first.get('Message')}")
+    for entry in entries:
+        if not entry["Key"].isprintable():
+            s3.delete_object(Bucket=name, ExpectedBucketOwner=account, Key=entry["Key"], VersionId=entry["VersionId"])
+
+
+def _abort_uploads(s3: S3Client, name: str, account: str) -> None:
+    for page in s3.get_paginator("list_multipart_uploads").paginate(Bucket=name, ExpectedBucketOwner=account):
+        for each in page.get("Uploads", []):
             s3.abort_multipart_upload(
                 Bucket=name, Key=each["Key"], UploadId=each["UploadId"], ExpectedBucketOwner=account
             )

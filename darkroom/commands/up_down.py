@@ -19,12 +19,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _up(args: argparse.Namespace) -> int:
-    from darkroom.commands import intake
+    from darkroom import intake
     from darkroom.local import deploy
 
     _local_only(args)
-    if wrong := [text for text in args.parameter if "=" not in text]:
-        raise CommandError(f"--parameter {wrong[0]} has no value: write NAME=VALUE")
+    if wrong := [text for text in args.parameter if text.find("=") < 1]:
+        raise CommandError(f"--parameter {wrong[0]}: write NAME=VALUE")
     parameters = dict(text.split("=", 1) for text in args.parameter)
     stack = deploy.up(args.stack, parameters=parameters, keep=True)
     print(_next_steps(stack))
@@ -44,7 +44,10 @@ def _down(args: argparse.Namespace) -> int:
 
 def _local_only(args: argparse.Namespace) -> None:
     if args.aws:
-        raise CommandError("up and down are for local stacks: README.md says how to deploy to AWS and how to delete")
+        remove = f"`{command(args.stack, aws=True)} teardown`"
+        raise CommandError(
+            f"up and down are for local stacks: docs/DEPLOY.md says how to deploy to AWS, and {remove} how to remove it"
+        )
 
 
 def _next_steps(stack: Stack) -> str:

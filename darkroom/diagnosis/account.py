@@ -18,11 +18,16 @@ def concurrency(patient: Patient) -> Iterator[Finding]:
     if needed <= limit:
         yield ok(f"concurrency: {sizes} take {needed} functions at once, and {limit} may run")
         return
-    yield wrong(
-        f"concurrency: {sizes} take {needed} functions at once, but only {limit} may run: uploads would be throttled",
-        "deploy with a smaller product, or ask for more: `aws service-quotas request-service-quota-increase "
-        f"--service-code lambda --quota-code L-B99A9384 --desired-value {max(1000, needed + 100)}`",
-    )
+    text = f"concurrency: {sizes} take {needed} functions at once, but only {limit} may run: uploads would be throttled"
+    yield wrong(text, _remedy(patient, needed))
+
+
+def _remedy(patient: Patient, needed: int) -> str:
+    if patient.stack.endpoint:
+        return f"{patient.type('up -p BatchSize=2 -p MaximumConcurrency=2')}, or another smaller product"
+    quota = f"--service-code lambda --quota-code L-B99A9384 --desired-value {max(1000, needed + 100)}"
+    more = patient.aws(f"service-quotas request-service-quota-increase {quota}")
+    return f"deploy with a smaller product, or ask for more: {more}"
 
 
 ACCOUNT = (Check("concurrency", concurrency, "lambda:GetAccountSettings"),)

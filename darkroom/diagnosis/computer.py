@@ -13,7 +13,7 @@ from darkroom.project import make
 
 PYTHONS = ((3, 11), (3, 14))  # the oldest and the newest that the checkout works with
 RUNTIME = "3.13"  # the functions': `sam build` needs this one
-SAM_CLI = (1, 142, 1)  # older ones refuse the wheels that Pillow has for the other processor
+SAM_CLI = (1, 143, 0)  # older ones refuse the wheels that Pillow has for the other processor (manylinux_2_28)
 
 
 def python() -> Iterator[Finding]:
@@ -50,12 +50,11 @@ def sam_cli() -> Iterator[Finding]:
         yield ok(f"SAM CLI {'.'.join(found.groups())}")
 
 
-def regions(region: str) -> Iterator[Finding]:
-    """Whether the SAM CLI would go to the same region, as it does not read AWS_REGION. Yields nothing if so."""
+def region(ours: str) -> Finding:
+    """The region, and whether the SAM CLI would go to the same one: it does not read AWS_REGION."""
     import boto3
 
-    if (others := boto3.Session().region_name) != region:
-        yield warning(
-            f"AWS_REGION is {region}, but the SAM CLI goes to {others or 'no region'}",
-            f"`export AWS_DEFAULT_REGION={region}`",
-        )
+    if (its := boto3.Session().region_name) == ours:
+        return ok(f"region: {ours}")
+    text = f"region: AWS_REGION is {ours}, but the SAM CLI goes to {its or 'no region'}"
+    return warning(text, f"`export AWS_DEFAULT_REGION={ours}`")

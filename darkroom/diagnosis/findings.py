@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from darkroom.project import command
-from darkroom.stack import Stack
+from darkroom.stack import Stack, is_denied, is_gone
 
 Level = Literal["ok", "note", "warning", "wrong"]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report. `remedy` says what to type; `drift`: it was changed beside CloudFormation."""
+    """One line of the report. `remedy` says what to do. `drift`: a thing is gone, or changed outside CloudFormation.
+
+    Drift without a remedy is mended for the whole stack at once.
+    """
 
     level: Level
     text: str
@@ -42,7 +45,7 @@ def wrong(text: str, remedy: str = "") -> Finding:
 
 
 def drifted(text: str) -> Finding:
-    """Something is not as CloudFormation made it, and no single command mends it."""
+    """Something is gone or not as CloudFormation made it, and no single command mends it."""
     return Finding("wrong", text, drift=True)
 
 
@@ -51,11 +54,10 @@ class Patient:
     """A deployed stack under examination, and what the checks ask about it more than once."""
 
     stack: Stack
-    account: str = ""
-    parameters: dict[str, str] = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.parameters = self.stack.parameters
+    @property
+    def parameters(self) -> dict[str, str]:
+        return self.stack.parameters
 
     def client(self, service: str) -> Any:
         return self.stack.client(service)
@@ -73,12 +75,7 @@ class Patient:
 
     def arn(self, service: str, resource: str) -> str:
         """The ARN of a resource in the stack's region and account."""
-        return f"arn:{self.partition}:{service}:{self.stack.region}:{self.account}:{resource}"
-
-    @property
-    def partition(self) -> str:
-        """The part of AWS that the stack is in: aws, aws-cn, aws-us-gov."""
-        return self.output("StateMachineArn").split(":")[1]
+        return f"arn:{self.stack.partition}:{service}:{self.stack.region}:{self.stack.account}:{resource}"
 
     @property
     def upload_queue(self) -> str:
@@ -89,17 +86,23 @@ class Patient:
         """How to type a command of ours for this stack."""
         return f"`{command(self.stack.name, aws=self.stack.endpoint is None)} {words}`"
 
-    def aws(self, words: str) -> str:
-        """How to type a command of the AWS CLI for this stack."""
-        return f"`aws {words}{'' if self.stack.endpoint else f' --region {self.stack.region}'}`"
+    def aws(self, *commands: str) -> str:
+        """How to type commands of the AWS CLI for this stack. For a local one, they must not reach the user's AWS."""
+        region = "" if self.stack.endpoint else f" --region {self.stack.region}"
+        typed = ", ".join(f"`aws {words}{region}`" for words in commands)
+        return typed if region else f"{typed} (in a shell with the variables that `up` printed)"
 
 
 class Check(NamedTuple):
-    """`look` yields what it finds about `what`, a noun, and needs the IAM `actions`."""
+    """`look` yields what it finds about `what`, a noun, and needs the IAM `actions`.
+
+    `on_the_way`: if what it looks at has drifted, no photo comes through.
+    """
 
     what: str
     look: Callable[[Patient], Iterable[Finding]]
     actions: str
+    on_the_way: bool = False
 
 
 def examine(checks: Iterable[Check], patient: Patient) -> Iterator[Finding]:
@@ -118,17 +121,11 @@ def _of_failure(check: Check, error: ClientError) -> Finding:
         return warning(f"{check.what}: not looked at: your credentials may not {check.actions}")
     if is_gone(error):
         return drifted(f"{check.what}: deleted")
-    return wrong(f"{check.what}: AWS refused: {error}", "run the doctor again in a minute")
+    return wrong(f"{check.what}: AWS refused: {error}", "run the doctor again in a minute" if _passes(error) else "")
 
 
-def is_denied(error: ClientError) -> bool:
-    code = error.response["Error"]["Code"]
-    return code in ("403", "UnauthorizedOperation") or "AccessDenied" in code or code.startswith("AuthorizationError")
-
-
-def is_gone(error: ClientError) -> bool:
-    """True if AWS says that the thing does not exist."""
-    code = error.response["Error"]["Code"]
-    return code in ("404", "NotFound") or any(
-        word in code for word in ("NoSuch", "NotFound", "NonExistent", "NotExist")
-    )
+def _passes(error: ClientError) -> bool:
+    """Whether AWS is busy or ill: later, it may answer."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    busy = ("Throttl", "TooManyRequests", "RequestLimitExceeded", "ThroughputExceeded", "SlowDown")
+    return status == 429 or status >= 500 or any(word in error.response["Error"]["Code"] for word in busy)

@@ -8,11 +8,12 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from darkroom.commands import intake
-from darkroom.diagnosis.findings import Check, Finding, Patient, drifted, is_gone, ok, warning, wrong
+from darkroom import intake, notifications
+from darkroom.diagnosis.findings import Check, Finding, Patient, drifted, ok, warning, wrong
 from darkroom.diagnosis.policies import allows
 from darkroom.project import CommandError
 from darkroom.records import source_prefix
+from darkroom.stack import is_gone
 from darkroom.terminal import counted
 
 # The functions that read photos.
@@ -28,7 +29,7 @@ def mapping(patient: Patient) -> Iterator[Finding]:
         yield drifted(f"{what}: deleted: uploads wait in the queue, and nothing takes them")
         return
     state = found["State"]
-    if state in (intake.PAUSED, "Disabling"):
+    if state in (intake.PAUSED, intake.PAUSING):
         yield wrong(f"{what}: the intake is paused, uploads wait in the queue", patient.type("resume"))
     elif state != intake.RUNNING:
         yield warning(f"{what}: {state}: look again in a minute")
@@ -42,11 +43,11 @@ def queue(patient: Patient) -> Iterator[Finding]:
     """The upload queue: who may send, and where letters go that nobody can deliver."""
     url = patient.output("UploadQueueUrl")
     attributes = patient.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
-    service, source = "s3.amazonaws.com", f"arn:{patient.partition}:s3:::{patient.output('SourceBucketName')}"
+    service, source = "s3.amazonaws.com", f"arn:{patient.stack.partition}:s3:::{patient.output('SourceBucketName')}"
     if rule := patient.output("SourceEventsRuleName"):
         service, source = "events.amazonaws.com", patient.arn("events", f"rule/{rule}")
     policy = attributes.get("Policy", "")
-    if not allows(policy, service, "sqs:SendMessage", source, patient.account):
+    if not allows(policy, service, "sqs:SendMessage", source, patient.stack.account):
         yield drifted(f"upload queue: its policy does not let {service} send for {source}: events are lost")
     elif not attributes.get("RedrivePolicy"):
         yield drifted("upload queue: it has no dead-letter queue: what fails for ever is lost")
@@ -70,8 +71,16 @@ def dead_letters(patient: Patient) -> Iterator[Finding]:
 
 def source(patient: Patient) -> Iterator[Finding]:
     """The source bucket, and that it tells of uploads."""
-    bucket = patient.output("SourceBucketName")
-    answer = patient.client("s3").head_bucket(Bucket=bucket)
+    bucket, is_existing = patient.output("SourceBucketName"), bool(patient.output("SourceEventsRuleName"))
+    try:
+        answer = patient.client("s3").head_bucket(Bucket=bucket)
+    except ClientError as error:
+        if not (is_gone(error) and is_existing):
+            raise
+        another = "ExistingSourceBucket=<a bucket that exists>"
+        remedy = patient.type(f"up -p '{another}'") if patient.stack.endpoint else f"deploy with {another}"
+        yield Finding("wrong", f"source bucket: there is no bucket {bucket}", remedy, drift=True)
+        return
     region = answer.get("BucketRegion") or patient.stack.region
     if region != patient.stack.region:
         yield wrong(
@@ -79,17 +88,17 @@ def source(patient: Patient) -> Iterator[Finding]:
             f"deploy a stack in {region}",
         )
         return
-    notifications = patient.client("s3").get_bucket_notification_configuration(Bucket=bucket)
-    if patient.output("SourceEventsRuleName"):
-        yield from _existing(patient, bucket, notifications)
+    told = patient.client("s3").get_bucket_notification_configuration(Bucket=bucket)
+    if is_existing:
+        yield from _existing(patient, bucket, told)
     else:
-        yield from _own(patient, bucket, notifications)
+        yield from _own(patient, bucket, told)
 
 
-def _own(patient: Patient, bucket: str, notifications: dict[str, Any]) -> Iterator[Finding]:
+def _own(patient: Patient, bucket: str, configuration: dict[str, Any]) -> Iterator[Finding]:
     prefix = source_prefix(patient.stack)
     told: set[str] = set()
-    for each in notifications.get("QueueConfigurations", []):
+    for each in configuration.get("QueueConfigurations", []):
         rules = {
             rule["Name"].lower(): rule["Value"] for rule in each.get("Filter", {}).get("Key", {}).get("FilterRules", [])
         }
@@ -108,8 +117,8 @@ def _own(patient: Patient, bucket: str, notifications: dict[str, Any]) -> Iterat
         yield ok(f"source bucket: {bucket} tells the queue of uploads and removals below {prefix}")
 
 
-def _existing(patient: Patient, bucket: str, notifications: dict[str, Any]) -> Iterator[Finding]:
-    if "EventBridgeConfiguration" in notifications:
+def _existing(patient: Patient, bucket: str, configuration: dict[str, Any]) -> Iterator[Finding]:
+    if notifications.EVENTBRIDGE in configuration:
         yield ok(f"source bucket: {bucket} sends its events to EventBridge")
     else:
         yield wrong(f"source bucket: {bucket} does not send its events to EventBridge", patient.type("attach"))
@@ -123,7 +132,7 @@ def rule(patient: Patient) -> Iterator[Finding]:
     events = patient.client("events")
     found = events.describe_rule(Name=name)
     targets = [target["Arn"] for target in events.list_targets_by_rule(Rule=name)["Targets"]]
-    sample = json.dumps(_sample_event(patient))
+    bucket, sample = patient.output("SourceBucketName"), f"{source_prefix(patient.stack)}sample.jpg"
     if found["State"] == "DISABLED":
         yield wrong(
             f"EventBridge rule: {name} is disabled: events are lost", patient.aws(f"events enable-rule --name {name}")
@@ -131,30 +140,12 @@ def rule(patient: Patient) -> Iterator[Finding]:
     elif patient.upload_queue not in targets:
         put = f"events put-targets --rule {name} --targets Id=UploadQueue,Arn={patient.upload_queue}"
         yield wrong(f"EventBridge rule: the upload queue is no target of {name}: events are lost", patient.aws(put))
-    elif not events.test_event_pattern(EventPattern=found["EventPattern"], Event=sample)["Result"]:
+    elif not notifications.matches(patient.stack, found["EventPattern"], bucket, key=sample):
         yield drifted(
             f"EventBridge rule: the pattern of {name} does not match an upload below {source_prefix(patient.stack)}"
         )
     else:
         yield ok(f"EventBridge rule: {name} hands the events to the upload queue")
-
-
-def _sample_event(patient: Patient) -> dict[str, Any]:
-    detail = {
-        "bucket": {"name": patient.output("SourceBucketName")},
-        "object": {"key": f"{source_prefix(patient.stack)}sample.jpg", "size": 1},
-        "reason": "PutObject",
-    }
-    return {
-        "id": "1",
-        "source": "aws.s3",
-        "detail-type": "Object Created",
-        "account": patient.account,
-        "time": "2026-01-01T00:00:00Z",
-        "region": patient.stack.region,
-        "resources": [],
-        "detail": detail,
-    }
 
 
 def key(patient: Patient) -> Iterator[Finding]:
@@ -203,11 +194,12 @@ def _policies(patient: Patient, role: str) -> str:
 
 
 INTAKE = (
-    Check("source bucket", source, "s3:ListBucket, s3:GetBucketNotification"),
+    Check("source bucket", source, "s3:ListBucket, s3:GetBucketNotification", on_the_way=True),
     Check(
         "EventBridge rule",
         rule,
         "events:DescribeRule, events:ListTargetsByRule, events:TestEventPattern",
+        on_the_way=True,
     ),
     Check(
         "KMS key",
@@ -215,7 +207,7 @@ INTAKE = (
         "s3:GetEncryptionConfiguration, kms:DescribeKey, iam:ListRolePolicies, iam:GetRolePolicy, "
         "cloudformation:ListStackResources",
     ),
-    Check("upload queue", queue, "sqs:GetQueueAttributes"),
-    Check("event source mapping", mapping, "lambda:ListEventSourceMappings"),
+    Check("upload queue", queue, "sqs:GetQueueAttributes", on_the_way=True),
+    Check("event source mapping", mapping, "lambda:ListEventSourceMappings", on_the_way=True),
     Check("dead letters", dead_letters, "sqs:GetQueueAttributes"),
 )

@@ -7,8 +7,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from darkroom.diagnosis.findings import Check, Finding, Patient, drifted, is_gone, ok, warning, wrong
+from darkroom.diagnosis.findings import Check, Finding, Patient, drifted, ok, warning, wrong
 from darkroom.project import make
+from darkroom.stack import is_gone
 
 # A package without its requirements (Pillow and its codecs) is smaller: `sam deploy` without a build makes such a one.
 BUILT_BYTES = 3_000_000
@@ -94,7 +95,7 @@ def _deploy(patient: Patient) -> str:
 
 
 PIPELINE = (
-    Check("functions", functions, "lambda:GetFunctionConfiguration"),
+    Check("functions", functions, "lambda:GetFunctionConfiguration", on_the_way=True),
     Check("functions", reserved, "lambda:GetFunctionConcurrency"),
-    Check("state machine", state_machine, "states:DescribeStateMachine"),
+    Check("state machine", state_machine, "states:DescribeStateMachine", on_the_way=True),
 )

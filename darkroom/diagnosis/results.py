@@ -9,8 +9,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from darkroom.diagnosis.findings import Check, Finding, Patient, drifted, is_gone, ok, warning, wrong
+from darkroom.diagnosis.findings import Check, Finding, Patient, drifted, ok, warning, wrong
 from darkroom.diagnosis.policies import allows
+from darkroom.stack import is_gone
 
 # Topic → what AlertEmail gets mails about, and the filter of its subscription.
 MAILED = {"ErrorTopic": ("FAILED jobs", '{"status": ["FAILED"]}'), "AlarmTopic": ("alarms", "")}
@@ -78,7 +79,7 @@ def readers(patient: Patient) -> Iterator[Finding]:
             raise
         policy = ""
     for arn in arns:
-        if allows(policy, "cloudfront.amazonaws.com", "s3:GetObject", arn, patient.account):
+        if allows(policy, "cloudfront.amazonaws.com", "s3:GetObject", arn, patient.stack.account):
             yield ok(f"output bucket: {arn.rpartition('/')[2]} may read it")
         else:
             yield drifted(f"output bucket: the policy of {bucket} does not let {arn} read: readers get 403")
@@ -86,7 +87,7 @@ def readers(patient: Patient) -> Iterator[Finding]:
 
 def _own_distribution(patient: Patient) -> str:
     identifier = patient.output("DistributionId")
-    return identifier and f"arn:{patient.partition}:cloudfront::{patient.account}:distribution/{identifier}"
+    return identifier and f"arn:{patient.stack.partition}:cloudfront::{patient.stack.account}:distribution/{identifier}"
 
 
 def topics(patient: Patient) -> Iterator[Finding]:
@@ -142,9 +143,7 @@ def topic_key(patient: Patient) -> Iterator[Finding]:
     state = patient.client("kms").describe_key(KeyId=identifier)["KeyMetadata"]["KeyState"]
     if state == "PendingDeletion":
         cancel, enable = (f"kms {verb} --key-id {identifier}" for verb in ("cancel-key-deletion", "enable-key"))
-        yield wrong(
-            f"key of the topics: {identifier} is about to be deleted", f"{patient.aws(cancel)}, {patient.aws(enable)}"
-        )
+        yield wrong(f"key of the topics: {identifier} is about to be deleted", patient.aws(cancel, enable))
     elif state != "Enabled":
         enable = patient.aws(f"kms enable-key --key-id {identifier}")
         yield wrong(f"key of the topics: {identifier} is {state}: no message can be published", enable)
@@ -176,8 +175,8 @@ def alarms(patient: Patient) -> Iterator[Finding]:
 
 
 RESULTS = (
-    Check("jobs table", table, "dynamodb:DescribeTable"),
-    Check("output bucket", output_bucket, "s3:ListBucket and s3:GetBucketPublicAccessBlock on it"),
+    Check("jobs table", table, "dynamodb:DescribeTable", on_the_way=True),
+    Check("output bucket", output_bucket, "s3:ListBucket and s3:GetBucketPublicAccessBlock on it", on_the_way=True),
     Check("distribution", distribution, "cloudfront:GetDistribution"),
     Check("output bucket", readers, "s3:GetBucketPolicy on it"),
     Check("messages", topics, "cloudformation:ListStackResources, sns:ListSubscriptionsByTopic"),

@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from darkroom import samples
-from darkroom.commands import intake
+from darkroom import intake, samples
 from darkroom.diagnosis.findings import Check, Finding, Patient, ok, warning, wrong
 from darkroom.project import CommandError
 from darkroom.records import FINAL, newest, source_prefix
@@ -56,10 +55,8 @@ def _verdict(patient: Patient, key: str, started: float) -> Finding:
         seen = newest(patient.stack, key)
         status = seen.get("status") if seen else None
         if status is None:
-            where = patient.type("logs TriggerFunction")
-            return wrong(
-                f"trial: no job after {PATIENCE_SECONDS:.0f} s: the photo's event has not been taken up", where
-            )
+            text = f"trial: no job after {PATIENCE_SECONDS:.0f} s: the photo's event has not been taken up"
+            return wrong(text, _where_it_is(patient))
         return warning(f"trial: its job is still {status} after {PATIENCE_SECONDS:.0f} s", logs)
     if record["status"] == "SUCCEEDED":
         return _checked(patient, record, time.monotonic() - started)
@@ -67,6 +64,13 @@ def _verdict(patient: Patient, key: str, started: float) -> Finding:
     code, reason = record.get("code") or failure.get("code"), record.get("reason") or failure.get("reason")
     where = f" in {failure['state']}" if failure.get("state") else ""
     return wrong(f"trial: the job is {record['status']}{where}: {code}: {reason}", logs)
+
+
+def _where_it_is(patient: Patient) -> str:
+    logs = patient.type("logs TriggerFunction")
+    if not patient.output("SourceEventsRuleName"):
+        return logs
+    return f"{logs}; or try again, if the bucket was attached less than five minutes ago: S3 takes that long"
 
 
 def _told(record: Record | None) -> Record | None:

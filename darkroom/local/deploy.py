@@ -16,7 +16,7 @@ from darkroom.local import emulator, state
 from darkroom.local.state import REGION, StackState
 from darkroom.local.template import ARTIFACTS, FUNCTIONS, Template, artifact_key, code_package, load_template, localize
 from darkroom.project import DEFAULT_STACK, ROOT, CommandError, command
-from darkroom.stack import Stack
+from darkroom.stack import Stack, first_failure
 
 
 def up(
@@ -30,23 +30,21 @@ def up(
 ) -> Stack:
     """Start the local stack `name`, or with `update` deploy to the running one, and return it.
 
-    `parameters` are the template's; `edit` may change the local template before it is deployed; `settings` are
+    `parameters` are the template's; a running stack keeps those that it has and that are not among them, as by
+    CloudFormation's UsePreviousValue. `edit` may change the local template before it is deployed; `settings` are
     environment variables of a new emulator. Without `keep` the stack ends with this process. Raises CommandError, and
     then leaves nothing running that was not running before.
     """
-    parameters = parameters or {}
     _check_recipes()
     template = load_template()
+    before = _running(name) if update and state.is_running(name) else None
+    kept = before.get("parameters", {}) if before else {}
+    parameters = {key: kept[key] for key in kept.keys() & template["Parameters"].keys()} | dict(parameters or {})
     localize(template, parameters)
     if edit is not None:
         edit(template)
-    if update and state.is_running(name):
-        try:
-            endpoint = state.read(name)["endpoint"]
-        except (FileNotFoundError, ValueError):
-            down = f"`{command(name)} down`"
-            raise CommandError(f"the local stack {name!r} is starting: try again, or end it with {down}") from None
-        return _deploy(name, endpoint, template, parameters)
+    if before:
+        return _deploy(name, before["endpoint"], template, parameters)
     endpoint = emulator.start(name, settings)
     try:
         state.write(name, {"endpoint": endpoint, "region": REGION})
@@ -67,6 +65,15 @@ def running(name: str, **options: Any) -> Iterator[Stack]:
         yield stack
     finally:
         emulator.stop(name)
+
+
+def _running(name: str) -> StackState:
+    """How to reach a running stack. Raises CommandError while it starts."""
+    try:
+        return state.read(name)
+    except (FileNotFoundError, ValueError):
+        down = f"`{command(name)} down`"
+        raise CommandError(f"the local stack {name!r} is starting: try again, or end it with {down}") from None
 
 
 def _check_recipes() -> None:
@@ -106,19 +113,18 @@ def _deploy(name: str, endpoint: str, template: Template, parameters: Mapping[st
     except ClientError as error:
         if "No updates are to be performed" not in str(error):
             raise CommandError(f"template.yaml cannot be deployed: {error.response['Error']['Message']}") from None
-    stack = stack.described(_settled(cloudformation, name))
+    stack = stack.described(_settled(stack))
     saved: StackState = {"endpoint": endpoint, "region": REGION}
     state.write(name, {**saved, "outputs": stack.outputs, "parameters": stack.parameters})
     return stack
 
 
-def _settled(cloudformation: Any, name: str) -> dict[str, Any]:
-    """The stack's description, once it is deployed. Raises CommandError, with the reasons, if that fails."""
-    while "_IN_PROGRESS" in (stack := cloudformation.describe_stacks(StackName=name)["Stacks"][0])["StackStatus"]:
+def _settled(stack: Stack) -> dict[str, Any]:
+    """The stack's description, once it is deployed. Raises CommandError, with the reason, if that fails."""
+    cloudformation = stack.client("cloudformation")
+    while "_IN_PROGRESS" in (found := cloudformation.describe_stacks(StackName=stack.name)["Stacks"][0])["StackStatus"]:
         time.sleep(0.05)
-    if stack["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
-        return dict(stack)
-    events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
-    failed = [event for event in events if event["ResourceStatus"].endswith("_FAILED")]
-    reasons = (f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}" for event in failed)
-    raise CommandError(f"template.yaml was not deployed ({stack['StackStatus']}): {'; '.join(reasons)}")
+    if found["StackStatus"] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+        why = first_failure(stack, stack.name)
+        raise CommandError(f"template.yaml was not deployed ({found['StackStatus']}), {why}")
+    return dict(found)

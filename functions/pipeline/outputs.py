@@ -49,7 +49,7 @@ def put(
 ) -> None:
     """Write what a job makes: the only way into the output bucket, but for manifests. Raises SameBucketError."""
     check_apart(job["source"]["bucket"])
-    storage.put(BUCKET, key, body, content_type, metadata)
+    storage.put(BUCKET, key, body, content_type, metadata or {})
 
 
 def standing(source_key: str) -> Standing:

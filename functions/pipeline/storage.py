@@ -133,21 +133,10 @@ def get(bucket: str, key: str) -> tuple[bytes, str] | None:
     return answer["Body"].read(), answer["ETag"]
 
 
-def put(
-    bucket: str,
-    key: str,
-    body: bytes,
-    content_type: str = "application/octet-stream",
-    metadata: Mapping[str, str] | None = None,
-) -> None:
+def put(bucket: str, key: str, body: bytes, content_type: str, metadata: Mapping[str, str]) -> None:
     """Write an object. `metadata`: its x-amz-meta- headers."""
     s3.put_object(
-        Bucket=bucket,
-        Key=key,
-        Body=body,
-        ContentType=content_type,
-        CacheControl=CACHE_CONTROL,
-        Metadata=metadata or {},
+        Bucket=bucket, Key=key, Body=body, ContentType=content_type, CacheControl=CACHE_CONTROL, Metadata=metadata
     )
 
 

@@ -446,3 +446,11 @@ def test_detaching_from_a_bucket_that_is_gone_forgets_it(cloud: Cloud, capsys: p
     detached()
     assert "is gone" in capsys.readouterr().out
     assert not cloud.noted
+
+
+def test_there_is_nothing_to_detach_from_a_bucket_that_is_gone(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cloud.bucket.refused["Get"] = 404, "NoSuchBucket"
+    detached()
+    assert capsys.readouterr().out == f"Nothing was attached to the bucket {BUCKET}: it is gone.\n"

@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from darkroom import cli
+from darkroom.commands import jobs
 from darkroom.project import ROOT, command, make
 
 PROGRAM = ROOT / "bin" / "darkroom"
@@ -85,6 +87,39 @@ def test_a_home_folder_that_the_shell_left_is_expanded(
     assert {path.parent for path in values} == {tmp_path}
 
 
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        ("ResourceNotFoundException", "; `bin/darkroom --aws --stack x doctor` says what is missing"),
+        ("NoSuchBucket", "; `bin/darkroom --aws --stack x doctor` says what is missing"),
+        ("ThrottlingException", ""),
+    ],
+)
+def test_a_refusal_of_aws_says_what_to_do_if_something_is_gone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], code: str, line: str
+) -> None:
+    error = ClientError({"Error": {"Code": code, "Message": "no"}}, "Query")
+
+    def refused(_args: object) -> int:
+        raise error
+
+    monkeypatch.setattr(jobs, "run", refused)
+    assert cli.main(["--aws", "--stack", "x", "jobs"]) == 1
+    assert capsys.readouterr().err == f"darkroom: AWS refused or could not be reached: {error}{line}\n"
+
+
+def test_on_aws_up_names_what_does_deploy_and_remove(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--aws", "--stack", "x", "up"]) == 1
+    told = capsys.readouterr().err
+    assert "docs/DEPLOY.md says how to deploy to AWS, and `bin/darkroom --aws --stack x teardown` how to remove" in told
+
+
+@pytest.mark.parametrize("text", ["=x", "BatchSize"])
+def test_a_parameter_without_a_name_or_a_value_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["up", "-p", text]) == 1
+    assert capsys.readouterr().err == f"darkroom: --parameter {text}: write NAME=VALUE\n"
+
+
 def imports(folder: Path = ROOT / "darkroom") -> dict[str, set[str]]:
     """The imports among the package's modules, those within functions and for the type check included."""
     trees = {module_name(path, folder): ast.parse(path.read_text(encoding="utf-8")) for path in folder.rglob("*.py")}
@@ -122,6 +157,11 @@ def test_only_the_commands_that_need_the_emulator_import_it() -> None:
     importers = {name for name, targets in imports().items() if targets & EMULATOR}
     outside = {name for name in importers if not name.startswith("darkroom.local.")}
     assert outside == {"darkroom.commands.demo", "darkroom.commands.up_down"}
+
+
+def test_what_commands_share_lies_outside_of_them() -> None:
+    importers = {name for name, found in imports().items() if any(".commands." in each for each in found)}
+    assert {name for name in importers if not name.startswith("darkroom.commands.")} == {"darkroom.cli"}
 
 
 def test_every_module_of_commands_is_a_command() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import stat
 import sys
@@ -24,6 +25,7 @@ from darkroom.diagnosis.intake import key, mapping, source
 from darkroom.diagnosis.pipeline import functions, state_machine
 from darkroom.diagnosis.policies import allows
 from darkroom.diagnosis.results import alarms, distribution, output_bucket, readers, table, topic_key, topics
+from darkroom.project import ROOT
 from darkroom.stack import OWN_OUTPUTS, Stack
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
@@ -42,8 +44,9 @@ OUTPUTS = {
 PARAMETERS = {"BatchSize": "2", "MaximumConcurrency": "2", "Architecture": "arm64", "AlertEmail": "me@example.com"}
 
 
-def refusal(code: str, message: str = "no") -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": message}}, "Operation")
+def refusal(code: str, message: str = "no", status: int = 400) -> ClientError:
+    answer: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(answer, "Operation")
 
 
 class Service:
@@ -68,7 +71,7 @@ class Service:
 def patient(services: dict[str, Service], outputs: dict[str, str] | None = None, **parameters: str) -> Patient:
     stack = Stack("darkroom", OUTPUTS | (outputs or {}), REGION, None, PARAMETERS | parameters)
     object.__setattr__(stack, "client", services.__getitem__)
-    return Patient(stack, ACCOUNT)
+    return Patient(stack)
 
 
 def told(findings: Iterable[Finding]) -> list[tuple[str, str]]:
@@ -94,8 +97,8 @@ def test_the_python_of_the_build(
 @pytest.mark.parametrize(
     ("script", "level"),
     [
-        ("echo 'SAM CLI, version 1.142.1'", "ok"),
-        ("echo 'SAM CLI, version 1.142.0'", "warning"),
+        ("echo 'SAM CLI, version 1.143.0'", "ok"),
+        ("echo 'SAM CLI, version 1.142.1'", "warning"),
         ("echo 'SAM CLI, version 1.99.9'", "warning"),
         ("exit 1", "warning"),
         (None, "note"),
@@ -113,10 +116,16 @@ def test_the_sam_cli_must_be_able_to_build_for_another_processor(
     assert level == "ok" or "bring their own" in finding.text
 
 
-def test_a_region_that_the_sam_cli_does_not_share_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_documents_ask_for_the_same_sam_cli() -> None:
+    texts = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/DEPLOY.md")]
+    named = [set(re.findall(r"(?<![\d.])1\.1\d\d\.\d+", text)) for text in texts]
+    assert named == [{".".join(map(str, computer.SAM_CLI))}] * 2
+
+
+def test_the_region_is_shown_and_that_the_sam_cli_does_not_share_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    assert list(computer.regions("us-east-1")) == []
-    (finding,) = computer.regions("eu-west-1")
+    assert computer.region("us-east-1") == ok("region: us-east-1")
+    finding = computer.region("eu-west-1")
     assert (finding.level, finding.remedy) == ("warning", "`export AWS_DEFAULT_REGION=eu-west-1`")
 
 
@@ -129,6 +138,24 @@ def test_the_default_fits_a_new_account_exactly(limit: int, level: str) -> None:
     (finding,) = concurrency(patient({"lambda": Service(get_account_settings=answer)}))
     assert finding.level == level
     assert "take 10 functions at once" in finding.text
+
+
+def test_what_to_do_about_a_small_account_or_computer() -> None:
+    answer = {"AccountLimit": {"UnreservedConcurrentExecutions": 5}}
+    one = patient({"lambda": Service(get_account_settings=answer)})
+    (finding,) = concurrency(one)
+    assert finding.remedy.endswith(f"--quota-code L-B99A9384 --desired-value 1000 --region {REGION}`")
+    object.__setattr__(one.stack, "endpoint", "https://127.0.0.1:1")
+    (finding,) = concurrency(one)
+    assert finding.remedy.startswith("`bin/darkroom up -p BatchSize=2 -p MaximumConcurrency=2`, or")
+    assert "aws" not in finding.remedy
+
+
+def test_a_command_for_a_local_stack_does_not_reach_the_users_account() -> None:
+    one = patient({})
+    assert one.aws("x y", "z") == f"`aws x y --region {REGION}`, `aws z --region {REGION}`"
+    object.__setattr__(one.stack, "endpoint", "https://127.0.0.1:1")
+    assert one.aws("x y", "z") == "`aws x y`, `aws z` (in a shell with the variables that `up` printed)"
 
 
 WHOLE = {
@@ -193,6 +220,15 @@ def test_a_bucket_in_another_region_sends_no_events() -> None:
     s3 = Service(head_bucket={"BucketRegion": "us-west-2"})
     (finding,) = source(patient({"s3": s3}))
     assert (finding.level, "photos is in us-west-2" in finding.text) == ("wrong", True)
+
+
+def test_an_existing_bucket_that_is_gone_is_named() -> None:
+    services = {"s3": Service(head_bucket=refusal("404"))}
+    (finding,) = source(patient(services, {"SourceEventsRuleName": "rule"}))
+    assert finding.text == "source bucket: there is no bucket photos"
+    assert finding.remedy == "deploy with ExistingSourceBucket=<a bucket that exists>"
+    (finding,) = examine([Check("source bucket", source, "")], patient(services))
+    assert finding == drifted("source bucket: deleted")
 
 
 def with_key(default: Any, state: str = "Enabled", policy: str = KEY_ARN) -> dict[str, Service]:
@@ -366,14 +402,29 @@ def test_a_look_that_fails_is_a_finding_and_the_others_go_on(error: Exception, f
     assert list(examine(checks, patient({}))) == [finding, ok("other: fine")]
 
 
-@pytest.mark.parametrize("error", [refusal("Throttling"), EndpointConnectionError(endpoint_url="https://x")])
-def test_any_other_failure_is_wrong(error: Exception) -> None:
+LATER, WHO = "run the doctor again in a minute", "`aws sts get-caller-identity`"
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (refusal("Throttling"), LATER),
+        (refusal("TooManyRequestsException"), LATER),
+        (refusal("InternalError", status=500), LATER),
+        (refusal("503", status=503), LATER),
+        (refusal("ValidationException", status=400), ""),
+        (refusal("IllegalLocationConstraintException"), ""),
+        (EndpointConnectionError(endpoint_url="https://x"), WHO),
+    ],
+)
+def test_any_other_failure_is_wrong_and_some_pass(error: Exception, remedy: str) -> None:
     def fail(_: Patient) -> Iterable[Finding]:
         raise error
 
     (finding,) = examine([Check("thing", fail, "x:Look")], patient({}))
     assert finding.level == "wrong"
     assert finding.text.startswith("thing: ")
+    assert finding.remedy == remedy
 
 
 # ------------------------------------------------------------------------------------------------ policies
@@ -489,8 +540,34 @@ def test_the_trap_of_pasted_exports_is_named(
     ("status", "outputs", "line"),
     [
         ("ROLLBACK_COMPLETE", {}, "wrong    the stack 'darkroom' in eu-west-1 is ROLLBACK_COMPLETE"),
-        ("UPDATE_ROLLBACK_COMPLETE", OUTPUTS, "warning  stack: the last deployment of 'darkroom' failed"),
-        ("UPDATE_ROLLBACK_FAILED", OUTPUTS, "wrong    stack: 'darkroom' is UPDATE_ROLLBACK_FAILED"),
+        (
+            "UPDATE_ROLLBACK_COMPLETE",
+            OUTPUTS,
+            "warning  stack: the last deployment of 'darkroom' failed and was taken back, because of OutputBucket: ",
+        ),
+        (
+            "UPDATE_ROLLBACK_FAILED",
+            OUTPUTS,
+            "wrong    stack: 'darkroom' is UPDATE_ROLLBACK_FAILED: no further deployment is possible. Mend it: "
+            "`aws cloudformation continue-update-rollback --stack-name darkroom --region eu-west-1`",
+        ),
+        (
+            "UPDATE_FAILED",
+            OUTPUTS,
+            "wrong    stack: 'darkroom' is UPDATE_FAILED, because of OutputBucket: taken. Mend it: deploy again, or "
+            "`aws cloudformation rollback-stack --stack-name darkroom --region eu-west-1`",
+        ),
+        (
+            "DELETE_FAILED",
+            OUTPUTS,
+            "wrong    stack: 'darkroom' is DELETE_FAILED, because of OutputBucket: taken. Mend it: "
+            "`bin/darkroom --aws teardown --delete-data`",
+        ),
+        (
+            "ROLLBACK_FAILED",
+            OUTPUTS,
+            "wrong    stack: 'darkroom' is ROLLBACK_FAILED, because of OutputBucket: taken",
+        ),
         ("UPDATE_IN_PROGRESS", OUTPUTS, "warning  stack: 'darkroom' is UPDATE_IN_PROGRESS"),
         ("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", OUTPUTS, "warning  stack: "),
         ("CREATE_COMPLETE", OUTPUTS, "ok       stack: 'darkroom' is CREATE_COMPLETE"),
@@ -506,10 +583,14 @@ def test_the_stacks_status(
     assert outputs.keys() >= OWN_OUTPUTS or not outputs
     items = [{"OutputKey": name, "OutputValue": value} for name, value in outputs.items()]
     described = {"Stacks": [{"StackStatus": status, "Outputs": items}]}
-    on_aws(monkeypatch, cloudformation=Service(describe_stacks=described, describe_stack_events={"StackEvents": []}))
+    failed = {"StackId": "1", "LogicalResourceId": "OutputBucket", "ResourceStatus": "UPDATE_FAILED"}
+    events = {"StackEvents": [failed | {"ResourceStatusReason": "taken"}]}
+    on_aws(monkeypatch, cloudformation=Service(describe_stacks=described, describe_stack_events=events))
     monkeypatch.setattr(doctor, "_of_stack", lambda *_args, **_options: [])
     _, lines = report(capsys)
     assert any(each.startswith(line) for each in lines), lines
+    assert "ok       region: eu-west-1" in lines
+    assert ("continue-update-rollback" in "".join(lines)) == (status == "UPDATE_ROLLBACK_FAILED")
 
 
 def test_drift_on_aws_ends_with_commands_that_cloudformation_understands(
@@ -530,3 +611,39 @@ def test_drift_on_aws_ends_with_commands_that_cloudformation_understands(
     members = client.meta.service_model.operation_model("CreateChangeSet").input_shape.members
     assert "REVERT_DRIFT" in members["DeploymentMode"].enum
     assert "--deployment-mode REVERT_DRIFT" in text
+
+
+@pytest.mark.parametrize("gone", ["bucket", "table", "function", "existing bucket"])
+def test_no_photo_is_sent_into_a_stack_that_lacks_what_it_would_pass(
+    monkeypatch: pytest.MonkeyPatch, gone: str
+) -> None:
+    from darkroom.diagnosis import intake, pipeline, results, trial
+
+    found = drifted(f"{gone}: deleted")
+    if gone == "existing bucket":
+        one = patient({"s3": Service(head_bucket=refusal("404"))}, {"SourceEventsRuleName": "rule"})
+        (found,) = source(one)
+    looks = {"bucket": source, "table": table, "function": functions, "existing bucket": source}
+
+    def check(each: Check) -> Check:
+        return each._replace(look=lambda _: [found if each.look is looks[gone] else ok(each.what)])
+
+    for module, name in ((doctor, "ACCOUNT"), (intake, "INTAKE"), (pipeline, "PIPELINE"), (results, "RESULTS")):
+        monkeypatch.setattr(module, name, tuple(check(each) for each in getattr(module, name)))
+    monkeypatch.setattr(trial, "TRIAL", Check("trial", lambda _: [ok("trial: sent")], ""))
+    *_, last = doctor._of_stack(patient({}), send=True)
+    assert (last.level, last.text) == ("warning", "trial: no photo was sent: mend what is above first")
+    found = drifted("an alarm was deleted")
+    monkeypatch.setattr(results, "RESULTS", (Check("alarms", lambda _: [found], ""),))
+    monkeypatch.setattr(intake, "INTAKE", ())
+    monkeypatch.setattr(pipeline, "PIPELINE", ())
+    *_, last = doctor._of_stack(patient({}), send=True)
+    assert last == ok("trial: sent")
+
+
+@pytest.mark.parametrize(("rule", "again"), [("", False), ("rule", True)])
+def test_a_bucket_that_was_just_attached_may_be_silent_for_some_minutes(rule: str, again: bool) -> None:
+    from darkroom.diagnosis import trial
+
+    remedy = trial._where_it_is(patient({}, {"SourceEventsRuleName": rule}))
+    assert ("less than five minutes ago" in remedy) == again

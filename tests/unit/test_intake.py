@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from darkroom.commands import intake
+from darkroom import intake
+from darkroom.commands import intake as command
 from darkroom.project import CommandError
 from darkroom.stack import Stack
 
@@ -64,7 +65,7 @@ def test_status_changes_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], state: str, word: str
 ) -> None:
     _, function = stack_with(monkeypatch, state)
-    assert intake._status(ARGS) == 0
+    assert command._status(ARGS) == 0
     assert function.updates == []
     text = capsys.readouterr().out
     assert f"Intake is {word}: 5 wait in the queue, 2 in flight" in text
@@ -75,7 +76,7 @@ def test_pausing_waits_until_it_has_taken_effect(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, function = stack_with(monkeypatch, "Enabled", "Disabling", "Disabling", "Disabled")
-    assert intake._pause(ARGS) == 0
+    assert command._pause(ARGS) == 0
     assert (function.updates, function.states) == ([False], ["Disabled"])
     text = capsys.readouterr().out
     assert "Intake is paused: 5 wait in the queue, 2 in flight" in text
@@ -85,7 +86,7 @@ def test_pausing_waits_until_it_has_taken_effect(
 
 def test_pausing_twice_changes_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     _, function = stack_with(monkeypatch, "Disabled")
-    assert intake._pause(ARGS) == 0
+    assert command._pause(ARGS) == 0
     assert function.updates == []
     assert "was already paused" in capsys.readouterr().out
 
@@ -94,7 +95,7 @@ def test_resuming_waits_for_a_pause_that_is_under_way(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, function = stack_with(monkeypatch, "Disabling", "Disabled", "Enabling", "Enabled")
-    assert intake._resume(ARGS) == 0
+    assert command._resume(ARGS) == 0
     assert function.updates == [True]
     assert "running again" in capsys.readouterr().out
 

@@ -305,6 +305,18 @@ def test_a_wrong_recipe_is_reported_before_anything_starts(
     assert capsys.readouterr().err == "darkroom: recipes.json: recipes.default.sizes.large.width must be integer\n"
 
 
+def test_a_running_stack_keeps_the_parameters_that_are_not_given_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {"WorkflowType": "EXPRESS", "BatchSize": "10", "Gone": "declared by an earlier template"}
+    (folder / "own").mkdir()
+    state.write("own", {"endpoint": "https://127.0.0.1:1", "region": "r", "outputs": {}, "parameters": before})
+    monkeypatch.setattr(state, "is_running", lambda _: True)
+    monkeypatch.setattr(deploy, "_check_recipes", lambda: None)
+    monkeypatch.setattr(deploy, "_deploy", lambda _name, _endpoint, _template, parameters: parameters)
+    assert deploy.up("own", parameters={"BatchSize": "5"}) == {"WorkflowType": "EXPRESS", "BatchSize": "5"}
+
+
 @pytest.mark.parametrize("target", ["check", "build"])
 def test_make_checks_the_recipes_before_a_deployment(target: str) -> None:
     commands = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout

@@ -11,8 +11,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from darkroom import records
-from darkroom.commands import intake, invoke, watch
+from darkroom import intake, records
+from darkroom.commands import invoke, watch
 from darkroom.project import CommandError
 from darkroom.stack import Stack
 from pipeline.manifest import SCHEMA_VERSION

@@ -15,8 +15,8 @@ from boto3.dynamodb.types import TypeSerializer
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from darkroom import records
-from darkroom.commands import intake, redrive
+from darkroom import intake, records
+from darkroom.commands import redrive
 from darkroom.project import CommandError
 from darkroom.stack import Stack
 from tests.unit import triggering

@@ -32,8 +32,13 @@ class CloudFormation:
         parameters = [{"ParameterKey": "BatchSize", "ParameterValue": "4"}]
         return {"Stacks": [{"StackStatus": self.status, "Outputs": outputs, "Parameters": parameters}]}
 
-    def describe_stack_events(self, StackName: str) -> dict[str, Any]:  # noqa: N803
-        return {"StackEvents": self.events}
+    def get_paginator(self, name: str) -> Any:
+        """Two events a page."""
+        assert name == "describe_stack_events"
+        starts = range(0, len(self.events), 2)
+        pages = type("Pages", (), {})()
+        pages.paginate = lambda **_: [{"StackEvents": self.events[start : start + 2]} for start in starts]
+        return pages
 
 
 @pytest.fixture(autouse=True)
@@ -119,15 +124,36 @@ def test_a_stack_that_cannot_be_used_is_named_with_its_status(
     assert words in refusal()
 
 
+def event(logical: str, status: str, reason: str = "") -> dict[str, str]:
+    physical = "the id" if logical == "darkroom" else logical.lower()
+    names = {"StackId": "the id", "LogicalResourceId": logical, "PhysicalResourceId": physical}
+    return names | {"ResourceStatus": status} | ({"ResourceStatusReason": reason} if reason else {})
+
+
 def test_a_failed_creation_is_explained_by_its_first_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     cloudformation = CloudFormation("ROLLBACK_COMPLETE")
     cloudformation.events = [
-        {"LogicalResourceId": "JobsTable", "ResourceStatus": "DELETE_COMPLETE"},
-        {"LogicalResourceId": "JobsTable", "ResourceStatus": "CREATE_FAILED", "ResourceStatusReason": "cancelled"},
-        {"LogicalResourceId": "SourceBucket", "ResourceStatus": "CREATE_FAILED", "ResourceStatusReason": "exists"},
+        event("JobsTable", "DELETE_COMPLETE"),
+        event("JobsTable", "CREATE_FAILED", "cancelled"),
+        event("SourceBucket", "CREATE_FAILED", "exists"),
     ]
     on_aws(monkeypatch, cloudformation)
     assert "is ROLLBACK_COMPLETE, because of SourceBucket: exists; mend that" in refusal()
+
+
+def test_an_older_failure_is_not_the_cause_of_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    cloudformation = CloudFormation("UPDATE_ROLLBACK_COMPLETE")
+    cloudformation.events = [
+        event("darkroom", "UPDATE_ROLLBACK_COMPLETE"),
+        event("JobsTable", "UPDATE_COMPLETE"),
+        event("darkroom", "UPDATE_ROLLBACK_IN_PROGRESS"),
+        event("SourceBucket", "UPDATE_FAILED", "the new cause"),
+        event("darkroom", "UPDATE_IN_PROGRESS"),
+        event("darkroom", "UPDATE_ROLLBACK_COMPLETE"),
+        event("UploadQueue", "UPDATE_FAILED", "an old cause"),
+    ]
+    on_aws(monkeypatch, cloudformation)
+    assert stack.first_failure(Stack.place(aws=True), "darkroom") == "because of SourceBucket: the new cause"
 
 
 @pytest.mark.parametrize("name", ["a" * 128, "tools"])
@@ -140,5 +166,5 @@ def test_a_local_stacks_place_needs_no_finished_deployment(monkeypatch: pytest.M
     monkeypatch.setattr(state, "read", lambda _: {"endpoint": "https://127.0.0.1:1", "region": "r"})
     monkeypatch.setattr(state, "is_running", lambda _: True)
     assert Stack.place("x") == Stack("x", {}, "r", "https://127.0.0.1:1")
-    with pytest.raises(CommandError, match="did not finish: run"):
+    with pytest.raises(CommandError, match="nothing is deployed to the local stack 'x': run `bin/darkroom"):
         Stack.open("x")

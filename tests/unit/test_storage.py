@@ -179,7 +179,7 @@ def test_a_source_is_described_by_when_it_changed_in_whole_seconds(cloud: Any, b
 
 def test_what_is_written_is_revalidated_and_names_its_bytes(cloud: Any) -> None:
     storage.put("darkroom-output", "processed/a", b"x", "image/webp", {"v": "0123456789abcdef"})
-    storage.put("darkroom-output", "work/a", b"x")
+    storage.put("darkroom-output", "work/a", b"x", "application/octet-stream", {})
     storage.replace("darkroom-output", OUTPUT, b"{}", None, "application/json")
     for key, metadata in (("processed/a", {"v": "0123456789abcdef"}), ("work/a", {}), (OUTPUT, {})):
         head = cloud.s3.head_object(Bucket="darkroom-output", Key=key)

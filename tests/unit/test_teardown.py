@@ -56,6 +56,7 @@ class CloudFormation:
 
     def describe_stack_events(self, StackName: str) -> dict[str, Any]:  # noqa: N803
         failed = {
+            "StackId": StackName,
             "ResourceStatus": "DELETE_FAILED",
             "LogicalResourceId": "TriggerRole",
             "ResourceStatusReason": "in use",
@@ -207,6 +208,22 @@ def test_what_a_live_stack_has_taken_over_is_not_deleted_with_the_old_one(
     assert left(cloud) == set()
 
 
+@pytest.mark.parametrize(
+    ("parameter", "kind"),
+    [("ExistingSourceBucket", "source"), ("RetainedOutputBucket", "output"), ("RetainedJobsTable", "jobs")],
+)
+def test_what_a_stack_made_and_was_told_to_go_on_with_is_shown_once_and_deleted(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], parameter: str, kind: str
+) -> None:
+    fill(cloud)
+    own = f"darkroom-{kind}-{UUID}"
+    on(monkeypatch, CloudFormation(darkroom=live(**{parameter: own})))
+    assert run() == 0
+    shown = [line for line in capsys.readouterr().out.splitlines() if own in line and not line.startswith("Deleted")]
+    assert [line.split()[0] for line in shown] == ["made"]
+    assert left(cloud) == set()
+
+
 @pytest.mark.parametrize("is_live", [True, False])
 def test_attach_is_undone_first_while_that_is_possible(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], is_live: bool
@@ -273,12 +290,13 @@ def test_a_bucket_of_that_name_in_another_account_stops_everything(
 
 def test_a_name_that_nobody_knows(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     on(monkeypatch, CloudFormation())
-    with pytest.raises(
-        CommandError, match="there is no stack 'darkroom' in us-east-1, and none was deleted in the last"
-    ):
+    with pytest.raises(CommandError, match="no stack 'darkroom' in us-east-1, and none was deleted in the last 90"):
         run()
-    with pytest.raises(CommandError, match=f"'darkroom' with the id {UUID}"):
+    with pytest.raises(CommandError, match=f"'darkroom' with the id {UUID}") as refused:
         run(UUID)
+    assert f"buckets darkroom-source-{UUID} and darkroom-output-{UUID}, and the table darkroom-jobs-{UUID}" in str(
+        refused.value
+    )
 
 
 def test_a_stack_that_could_not_be_created_is_known_by_the_templates_description(

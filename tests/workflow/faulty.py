@@ -1,7 +1,7 @@
 """Runs a function's real handler, with the next fault that a test has laid out for it: see pipeline.Faults.
 
 The functions of a stack under test have this as their handler, REAL_MODULE names theirs, FAULTS the folder of faults,
-RECIPES a file in place of recipes.json.
+RECIPES a file in place of recipes.json. BUSY_SECONDS, if the trigger has it, is in place of its constant.
 """
 
 import importlib
@@ -27,6 +27,11 @@ if os.environ["RECIPES"]:
     from pipeline import recipes
 
     recipes.load.__defaults__ = (Path(os.environ["RECIPES"]),)
+
+if "BUSY_SECONDS" in os.environ:
+    from trigger import reconcile
+
+    reconcile.BUSY_SECONDS = tuple(map(float, os.environ["BUSY_SECONDS"].split(",")))
 
 
 def lambda_handler(event: Any, context: Any) -> Any:

@@ -122,9 +122,9 @@ def deaf_to_removals(stack: Stack) -> AbstractContextManager[None]:
 
 @contextmanager
 def too_large_for_the_account(stack: Stack) -> Iterator[None]:
-    deploy.up(NAME, parameters={"AlertEmail": MAIL, "BatchSize": "10", "MaximumConcurrency": "1000"})
+    deploy.up(NAME, parameters={"BatchSize": "10", "MaximumConcurrency": "1000"})
     yield
-    deploy.up(NAME, parameters={"AlertEmail": MAIL})
+    deploy.up(NAME, parameters={"BatchSize": "2", "MaximumConcurrency": "2"})
 
 
 @contextmanager
@@ -194,7 +194,7 @@ BROKEN: list[tuple[Callable[[Stack], AbstractContextManager[None]], str, str, st
     (with_another_buckets_policy, "wrong", "upload queue: its policy does not let s3.amazonaws.com send", ""),
     (without_notifications, "wrong", "does not tell the queue of s3:ObjectCreated:* and s3:ObjectRemoved:*", ""),
     (deaf_to_removals, "wrong", "does not tell the queue of s3:ObjectRemoved:* below raw/", ""),
-    (too_large_for_the_account, "wrong", "take 21000 functions at once, but only", "deploy with a smaller product"),
+    (too_large_for_the_account, "wrong", "take 21000 functions at once, but only", " up -p BatchSize=2 "),
     (unsubscribed, "wrong", f"{MAIL} gets no mails about FAILED jobs", "aws sns subscribe --topic-arn arn:"),
     (throttled, "wrong", "OptimizeFunction may not run: its reserved concurrency is 0", "delete-function-concurrency"),
     (without_the_key, "wrong", "no message can be published", "aws kms enable-key --key-id "),
@@ -243,7 +243,7 @@ PREFIXES = {"stepfunctions": "states"}
 def needed(stack: Stack, check: Check, described: dict[str, Any]) -> set[str]:
     """The actions that a check asks for when it looks at a whole stack."""
     seen: set[str] = set()
-    patient = Patient(stack.described(described), "000000000000")
+    patient = Patient(stack.described(described))
 
     def client(service: str) -> Any:
         made = stack.client(service)
@@ -271,8 +271,7 @@ def actions(check: Check) -> list[str]:
 def existing(stack: Stack) -> Stack:
     """The stack, updated to work with a bucket that others made."""
     stack.client("s3").create_bucket(Bucket=THEIRS)
-    parameters = {"AlertEmail": MAIL, "ExistingSourceBucket": THEIRS, "SourcePrefix": "photos/2026/"}
-    updated = deploy.up(NAME, parameters=parameters)
+    updated = deploy.up(NAME, parameters={"ExistingSourceBucket": THEIRS, "SourcePrefix": "photos/2026/"})
     until_active(updated)
     return updated
 
@@ -379,10 +378,11 @@ def test_what_was_deleted_is_named(existing: Stack, capsys: pytest.CaptureFixtur
     existing.client("sqs").delete_queue(QueueUrl=existing.outputs["UploadDeadLetterQueueUrl"])
     existing.client("sns").delete_topic(TopicArn=existing.outputs["SuccessTopicArn"])
     time.sleep(0.5)
-    assert cli.main(["--stack", NAME, "doctor"]) == 1
+    assert cli.main(["--stack", NAME, "doctor", "--send"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert [line.removeprefix("wrong    ").partition(" as the last")[0] for line in lines if "wrong    " in line] == [
-        "source bucket: deleted. Mend it:",
+        f"source bucket: there is no bucket {THEIRS}. Mend it: `bin/darkroom --stack {NAME} up -p "
+        "'ExistingSourceBucket=<a bucket that exists>'`",
         "EventBridge rule: deleted. Mend it:",
         "upload queue: deleted. Mend it:",
         "event source mapping: deleted: uploads wait in the queue, and nothing takes them. Mend it:",
@@ -394,7 +394,8 @@ def test_what_was_deleted_is_named(existing: Stack, capsys: pytest.CaptureFixtur
         "alarms: WaitingAlarm was deleted. Mend it:",
     ]
     assert f"starting it anew, without its data: `bin/darkroom --stack {NAME} down && " in lines[-2]
-    assert lines[-1] == "10 things are wrong, 0 warnings."
+    assert "warning  trial: no photo was sent: mend what is above first" in lines
+    assert lines[-1] == "10 things are wrong, 1 warning."
 
 
 def test_without_a_stack_the_last_line_says_how_to_start_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -40,8 +40,14 @@ def owned(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Pipeline]:
     """A stack beside a bucket of somebody who has three notifications of their own. It is not attached."""
     recipes = tmp_path / "recipes.json"
     recipes.write_text(json.dumps(RECIPES))
-    settings = {"ExistingSourceBucket": EXISTING, "SourcePrefix": "photos/"}
-    for pipeline in deployed(tmp_path / "faults", recipes=recipes, **settings):
+    settings = {
+        "ExistingSourceBucket": EXISTING,
+        "SourcePrefix": "photos/",
+        "BatchSize": "10",
+        "MaximumConcurrency": "2",
+    }
+    # While one run is on, the messages about other overwrites of its key wait: not for minutes here.
+    for pipeline in deployed(tmp_path / "faults", haste={"BUSY_SECONDS": "1,2"}, recipes=recipes, **settings):
         pipeline.s3.create_bucket(Bucket=EXISTING)
         if request.param:
             pipeline.s3.put_bucket_versioning(Bucket=EXISTING, VersioningConfiguration={"Status": "Enabled"})
@@ -154,7 +160,7 @@ def overwrite(pipeline: Pipeline, count: int, seed: int) -> tuple[dict[str, tupl
             prefix = chance.choice([*FOREIGN, *UNHEARD])
             pipeline.upload(f"{prefix}{written}.jpg", picture())
             others[prefix] += 1
-        time.sleep(chance.expovariate(1 / 0.05))
+        time.sleep(chance.expovariate(1 / 0.03))
     return standing, others
 
 
