@@ -18,7 +18,7 @@ from pipeline import clock, keys
 
 # Files that desktops leave in every folder: no photos, and no reason for a message.
 LITTER = {".ds_store", "thumbs.db", "desktop.ini"}
-# How `darkroom redrive` names the cause of its messages.
+# How `bin/darkroom redrive` names the cause of its messages.
 _ASKED: dict[str, Literal["redrive", "force"]]
 _ASKED = {"Redrive": "redrive", "Force": "force"}
 
@@ -102,7 +102,7 @@ def _sent_at(record: dict[str, Any]) -> float:
 
 
 def _moment(record: dict[str, Any], name: str, parse: Callable[[str], float]) -> float | None:
-    """An attribute that the trigger or `darkroom redrive` has written; one that nobody can read does not count."""
+    """An attribute that the trigger or `bin/darkroom redrive` has written; one that nobody can read does not count."""
     try:
         moment = parse(record["messageAttributes"][name]["stringValue"])
     except (KeyError, TypeError, ValueError):
@@ -118,7 +118,7 @@ def is_source(key: str) -> bool:
 
 
 def _of_s3(record: dict[str, Any], message: Message, bucket: str) -> Notice:
-    """The notice in a record of an S3 notification, or of a message of `darkroom redrive`."""
+    """The notice in a record of an S3 notification, or of a message of `bin/darkroom redrive`."""
     about = record["s3"]
     _check_bucket(about["bucket"]["name"], bucket)
     kind, _, cause = record["eventName"].removeprefix("s3:").partition(":")

@@ -127,7 +127,7 @@ class Acts:
             self._world.send("ObjectCreated:Force", act.key, version_id, source="darkroom")
 
     def redrive(self, act: Act) -> None:
-        """`darkroom redrive`: send the dead letters again."""
+        """`bin/darkroom redrive`: send the dead letters again."""
         letters, self._world.letters.messages = self._world.letters.messages, []
         for letter in letters:
             self._world.uploads.send(letter.body)
