@@ -37,6 +37,10 @@ START_SECONDS = 60  # a cold disk on a busy machine; 2 s is usual
 _started: dict[str, subprocess.Popen[bytes]] = {}
 
 
+class PortTakenError(CommandError):
+    """Another program took a port of the emulator's as it started: two emulators of root's, port 443."""
+
+
 def start(name: str, settings: dict[str, str] | None = None) -> str:
     """Start the emulator of the stack `name`, wait until it answers, and return its endpoint.
 
@@ -45,6 +49,13 @@ def start(name: str, settings: dict[str, str] | None = None) -> str:
     """
     if not PROGRAM.exists():
         raise CommandError(f"the local AWS emulator is not installed: run `{make('install')}`")
+    try:
+        return _start(name, settings)
+    except PortTakenError:
+        return _start(name, settings)
+
+
+def _start(name: str, settings: dict[str, str] | None) -> str:
     folder = state.folder(name)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("ab") as lock, (folder / "emulator.log").open("ab") as log:
@@ -181,7 +192,8 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], port: int, name: str) 
         time.sleep(0.05)
     log = state.folder(name) / "emulator.log"
     tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
-    raise CommandError(f"the local AWS emulator did not start; the end of {log} says why:\n{tail}")
+    error = PortTakenError if "Address already in use" in tail else CommandError
+    raise error(f"the local AWS emulator did not start; the end of {log} says why:\n{tail}")
 
 
 def _clear(folder: Path) -> None:

@@ -205,6 +205,20 @@ def test_a_failed_start_shows_the_end_of_the_log_and_leaves_nothing(
     assert not state.is_running("x")
 
 
+@pytest.mark.parametrize(("said", "starts"), [("OSError: [Errno 98] Address already in use", 2), ("no luck", 1)])
+def test_a_port_that_was_taken_meanwhile_is_tried_again_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, said: str, starts: int
+) -> None:
+    program = folder / "ministack"
+    program.write_text(f"#!/bin/sh\necho x >> {folder}/starts\necho '{said}'\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(emulator, "PROGRAM", program)
+    with pytest.raises(CommandError, match="did not start"):
+        emulator.start("x")
+    assert (folder / "starts").read_text().count("x") == starts
+    assert not state.is_running("x")
+
+
 @pytest.fixture
 def idle(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A program in the place of the emulator, which only runs. Returns .darkroom/."""
