@@ -25,7 +25,8 @@ FINAL: tuple[Status, ...] = ("SUCCEEDED", "REJECTED", "FAILED", "SUPERSEDED", "D
 # What the sparse index by_status lists.
 INDEXED = (*OPEN, *(status for status in FINAL if status != "SUCCEEDED"))
 
-ATTACHED = "#attached"  # in place of a source key, none of which begins with #: the buckets that attach has changed
+# In place of a source key, none of which begins with #: the buckets that attach has changed; attempts by day.
+ATTACHED, COUNTS = "#attached", "#limit"
 
 LONGEST_KEY = 1024  # bytes: S3 has no longer ones, and answers 400 about them
 
@@ -75,9 +76,11 @@ def newest(stack: Stack, key: str) -> Record | None:
 
 
 def known(stack: Stack, key: str) -> bool:
-    """Whether JobsTable has any item of a source key."""
+    """Whether JobsTable has any item of a source key, or a set of it stands: records expire, sets do not."""
     if len(key.encode()) > LONGEST_KEY:
         return False
+    if _has_set(stack, key):
+        return True
     dynamodb: DynamoDBClient = stack.client("dynamodb")
     answer = dynamodb.query(
         TableName=stack.outputs["JobsTableName"],
@@ -87,6 +90,20 @@ def known(stack: Stack, key: str) -> bool:
         ConsistentRead=True,
     )
     return bool(answer["Items"])
+
+
+def _has_set(stack: Stack, key: str) -> bool:
+    s3: S3Client = stack.client("s3")
+    name = f"processed/{key.removeprefix(source_prefix(stack))}/manifest.json"
+    if len(name.encode()) > LONGEST_KEY:
+        return False
+    try:
+        s3.head_object(Bucket=stack.outputs["OutputBucketName"], Key=name)
+    except ClientError as error:
+        if is_gone(error):
+            return False
+        raise
+    return True
 
 
 def fetch(stack: Stack, keys: Iterable[RecordKey]) -> dict[RecordKey, Record]:
@@ -143,6 +160,14 @@ def of_source(stack: Stack, key: str) -> list[Record]:
     )
     records = [_unmarshal(item) for page in pages for item in page["Items"]]
     return sorted(records, key=lambda record: str(record.get("updated_at")))
+
+
+def started_today(stack: Stack) -> int:
+    """The attempts that DailyImageLimit has counted on this day (UTC)."""
+    dynamodb: DynamoDBClient = stack.client("dynamodb")
+    day: RecordKey = (COUNTS, datetime.now(UTC).date().isoformat())
+    answer = dynamodb.get_item(TableName=stack.outputs["JobsTableName"], Key=_marshal_key(day), ConsistentRead=True)
+    return int(answer.get("Item", {}).get("images", {}).get("N", "0"))
 
 
 def put_open(stack: Stack, job: Job) -> None:

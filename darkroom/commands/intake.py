@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from darkroom import intake
 from darkroom.project import command
+from darkroom.records import started_today
 from darkroom.stack import Stack
 from darkroom.terminal import counted
 
@@ -22,6 +23,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def _status(args: argparse.Namespace) -> int:
     stack = Stack.open(args.stack, aws=args.aws)
     print(f"Intake is {'paused' if intake.is_paused(stack) else 'running'}: {_waiting(intake.queue(stack))}.")
+    if limit := int(stack.parameters.get("DailyImageLimit", "0")):
+        print(f"{started_today(stack)} of {limit} images today (UTC): DailyImageLimit lets no more begin.")
     print(f"Dead letters: {intake.queue(stack, 'UploadDeadLetterQueueUrl')['ApproximateNumberOfMessages']}.")
     return 0
 

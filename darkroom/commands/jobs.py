@@ -26,7 +26,11 @@ def run(args: argparse.Namespace) -> int:
     if args.key:
         key = source_key(stack, args.key)
         records = [record for record in of_source(stack, key) if args.status in (None, record["status"])]
-        nothing = f"No job for {printable(key)}: was it uploaded under exactly this key?"
+        days = stack.parameters.get("RecordDays", "90")
+        nothing = (
+            f"No job for {printable(key)}: was it uploaded under exactly this key? "
+            f"Records of jobs that ended are removed after {days} days, their sets are not."
+        )
     else:
         statuses = [args.status] if args.status else (*OPEN, "REJECTED", "FAILED")
         records = [record for status in statuses for record in with_status(stack, status, args.limit)]

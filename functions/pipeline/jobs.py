@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 TABLE = os.environ["JOBS_TABLE"]
 SCHEMA_VERSION = 1
 OPEN = {"QUEUED", "PROCESSING"}
-# Records of versions without a set, and of sets that were replaced, are history only: the table's TTL removes them.
-KEEP_SECONDS = 90 * 86400
+# A closed record is history only, and the manifest is the truth: the table's TTL removes it. FAILED ones stay until
+# somebody has dealt with them.
+KEEP_SECONDS = int(os.environ["RECORD_DAYS"]) * 86400
 
 # Short timeouts: LEASE_SECONDS assumes that these calls end soon.
 _config = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
@@ -172,7 +173,7 @@ def close(job: Job, status: Status, **facts: Any) -> None:
     changes = {"status": status, "updated_at": moment, **facts}
     if status not in OPEN:
         changes["finished_at"] = moment
-    if status == "REJECTED":
+    if status not in {*OPEN, "FAILED"}:
         changes |= _expiring()
     if status != "SUCCEEDED":
         changes["attention"] = status
@@ -222,12 +223,6 @@ def skip(version: SourceVersion, below: str) -> None:
     """Record for a REJECTED version that all between it and `below` are refused too: the next look need not ask."""
     with suppress(dynamodb.exceptions.ConditionalCheckFailedException):
         _update(version, {"below": below}, condition="#status = :rejected", values={":rejected": "REJECTED"})
-
-
-def expire(version: SourceVersion) -> None:
-    """Let the record of a version whose set was replaced expire."""
-    with suppress(dynamodb.exceptions.ConditionalCheckFailedException):
-        _update(version, _expiring(), condition="#status = :succeeded", values={":succeeded": "SUCCEEDED"})
 
 
 def _expiring() -> dict[str, int]:

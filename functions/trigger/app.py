@@ -26,6 +26,7 @@ SOURCE_BUCKET = os.environ["SOURCE_BUCKET"]
 DEAD_LETTER_QUEUE = os.environ["DEAD_LETTER_QUEUE_URL"]
 MARGIN_SECONDS = 10.0  # left for the answer after the last run
 FRESH_AFTER = 10  # receives, half of what the queue allows
+FRESH_AGE = 2 * 86400.0  # seconds; the queue deletes a message after 7 days
 LONGEST_DELAY = 900  # seconds, SQS's own limit
 
 logger = Logger()
@@ -95,14 +96,19 @@ def _settle(message: notices.Message, verdict: Verdict) -> bool:
         raise NotReconciledError(verdict.reason)
     if isinstance(verdict, Park):
         return _park(message, verdict)
-    if verdict.waits and message.receives >= FRESH_AFTER and _replaced(message, verdict.seconds):
+    if verdict.waits and _is_worn(message) and _replaced(message, verdict.seconds):
         return True
     heartbeat.come_back_in(message, verdict.seconds)
     return False
 
 
+def _is_worn(message: notices.Message) -> bool:
+    """Whether a message has waited so often, or for so long, that the queue might lose it."""
+    return message.receives >= FRESH_AFTER or time.time() - message.queued_at > FRESH_AGE
+
+
 def _replaced(message: notices.Message, seconds: float) -> bool:
-    """Send a message anew, so that waiting spends none of its receives: these are for crashes of the trigger."""
+    """Send a message anew: waiting spends neither its receives, which are for crashes, nor its days in the queue."""
     try:
         heartbeat.sqs.send_message(
             QueueUrl=heartbeat.QUEUE_URL,

@@ -25,6 +25,8 @@ WAIT_SECONDS = float(os.environ["WAIT_SECONDS"])
 # Photos take a second or two: look often at first. DescribeExecution has a small quota: call it rarely.
 POLL_SECONDS = (0.25, 0.25, 0.5, 0.5, 1.0)
 DESCRIBE_EVERY = 8
+# A start of ours, with all tries of the SDK, is not older than this.
+OWN_SECONDS = 60
 
 # StartSyncExecution answers when the run has ended. A repeated call would start a second run.
 _once = Config(connect_timeout=5, read_timeout=WAIT_SECONDS, retries={"mode": "standard", "total_max_attempts": 1})
@@ -40,6 +42,10 @@ class CutOffError(Exception):
         self.failure: Failure = {"code": code, "reason": reason, "state": state}
 
 
+class UsedError(Exception):
+    """Another execution has this name: that of a round whose record has expired. AWS remembers names for 90 days."""
+
+
 class UnknownError(Exception):
     """The outcome is unknown. Treat the run as active until the lease expires."""
 
@@ -47,7 +53,8 @@ class UnknownError(Exception):
 def run(job: Job) -> Record:
     """Start the job's attempt, wait for its end and return its record as the run left it.
 
-    Raises CutOffError if the run ended without closing the record, UnknownError if it may still be running.
+    Raises CutOffError if the run ended without closing the record, UnknownError if it may still be running, UsedError
+    if nothing was started.
     """
     return _run_sync(job) if EXPRESS else _run_and_poll(job)
 
@@ -71,13 +78,16 @@ def _run_sync(job: Job) -> Record:
 
 
 def _run_and_poll(job: Job) -> Record:
-    deadline = time.monotonic() + WAIT_SECONDS
+    began, deadline = time.time(), time.monotonic() + WAIT_SECONDS
     arn = STATE_MACHINE.replace(":stateMachine:", ":execution:") + ":" + job["execution_name"]
     try:
         sfn.start_execution(stateMachineArn=STATE_MACHINE, name=job["execution_name"], input=json.dumps(job))
     except ClientError as error:
-        # ExecutionAlreadyExists: our own start, whose answer was lost. No other attempt has this name.
-        if error.response["Error"]["Code"] != "ExecutionAlreadyExists" and _refused(error):
+        # ExecutionAlreadyExists: our own start, whose answer was lost, or one of long ago.
+        exists = error.response["Error"]["Code"] == "ExecutionAlreadyExists"
+        if exists and _started_at(arn, began) < began - OWN_SECONDS:
+            raise UsedError(job["execution_name"]) from error
+        if not exists and _refused(error):
             raise _not_started(error) from error
     except BotoCoreError:
         pass  # it may have started: the polls below find out
@@ -105,6 +115,14 @@ def _status(arn: str) -> str:
         if _refused(error) and error.response["Error"]["Code"] != "ThrottlingException":
             raise
         return "RUNNING"
+
+
+def _started_at(arn: str, unless_known: float) -> float:
+    """When an execution was started, in epoch seconds."""
+    try:
+        return sfn.describe_execution(executionArn=arn)["startDate"].timestamp()
+    except (ClientError, BotoCoreError):
+        return unless_known
 
 
 def _refused(error: ClientError) -> bool:

@@ -54,6 +54,7 @@ class Message:
     receipt: str = ""
     receives: int = 1
     sent_at: float = field(default_factory=time.time)  # epoch seconds, see _sent_at
+    queued_at: float = field(default_factory=time.time)  # epoch seconds: since then the queue has it
 
 
 def messages(event: dict[str, Any]) -> list[Message]:
@@ -68,6 +69,7 @@ def messages(event: dict[str, Any]) -> list[Message]:
             receipt=record["receiptHandle"],
             receives=int(record["attributes"]["ApproximateReceiveCount"]),
             sent_at=_sent_at(record),
+            queued_at=int(record["attributes"]["SentTimestamp"]) / 1000,
         )
         for record in records
     ]

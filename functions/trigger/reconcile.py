@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from aws_lambda_powertools import Logger
 
-from pipeline import clock, jobs, keys, manifest, outcomes, outputs, recipes, storage
-from trigger import executions, lease
+from pipeline import clock, jobs, keys, manifest, metrics, outcomes, outputs, recipes, storage
+from trigger import brake, executions, lease
 from trigger.verdicts import (
     DONE,
     MAX_ATTEMPTS,
@@ -54,7 +54,7 @@ def reconcile(key: str, notices: list[Notice], deadline: float, receives: int) -
     """
     try:
         with lease.hold(key) as held:
-            return _reconcile(Look(held, notices, deadline, []))
+            return _reconcile(Look(held, notices, deadline, [], receives))
     except lease.BusyError as busy:
         seconds = min(nth(BUSY_SECONDS, receives), max(busy.until - time.time(), 0) + 1)
         return _while_busy(key, notices, Later(seconds, str(busy), waits=True))
@@ -128,6 +128,10 @@ def _bring_in_line(look: Look, source: Source) -> Verdict | Refused:
     step = _unused(step, keys.job_id(source), standing.manifest)
     if look.deadline - time.time() < executions.WAIT_SECONDS:
         return Later(0, "not enough time left in this invocation for a run", waits=True)
+    if not brake.allows(time.time()):
+        metrics.count("OverDailyLimit", source_key=source["key"])
+        seconds = brake.seconds(source["key"], look.receives, time.time())
+        return Later(seconds, "DailyImageLimit is reached", waits=True)
     return _run(look, _job(source, recipe, step, look.notices), record, standing)
 
 
@@ -139,6 +143,12 @@ def _unused(start: Start, job_id: str, standing: Manifest | None) -> Start:
     if start.attempt == 1 and standing and standing["job_id"] == job_id and standing["round"] >= start.round:
         return Start(standing["round"] + 1, 1)
     return start
+
+
+def _next_round(job: Job) -> Job:
+    """The job in the round after this one."""
+    number = job["round"] + 1
+    return {**job, "round": number, "attempt": 1, "execution_name": keys.execution(job["job_id"], number, 1)}
 
 
 def _run(look: Look, job: Job, record: Record | None, standing: outputs.Standing) -> Verdict | Refused:
@@ -153,6 +163,8 @@ def _run(look: Look, job: Job, record: Record | None, standing: outputs.Standing
     logger.info("attempt started", **facts)
     try:
         record = executions.run(job)
+    except executions.UsedError:
+        return _run(look, _next_round(job), _record(held.key, source["version_id"]), standing)
     except executions.UnknownError as unknown:
         logger.warning("end of attempt unknown", reason=str(unknown), **facts)
         return Later(BUSY_SECONDS[3], str(unknown), waits=True)
@@ -220,8 +232,6 @@ def _succeeded(held: lease.Lease, job: Job, record: Record, before: outputs.Stan
     held.finished()  # first: with its run closed long ago, a holder that is slow to clear away would count as dead
     if held.uncleared:
         _clear(held, _outputs(held.key))
-    if before.manifest and before.manifest["source"]["version_id"] != job["source"]["version_id"]:
-        jobs.expire(_version(held.key, before.manifest["source"]["version_id"]))
     return DONE
 
 
@@ -297,7 +307,7 @@ def _without_a_version(look: Look) -> None:
     else:
         removals = [notice for notice in look.notices if notice.removed]
         marker = storage.delete_marker(SOURCE_BUCKET, held.key) if removals else None
-        stays = not any(_is_removal(notice, marker, held.key) for notice in removals)
+        stays = not any(_is_removal(notice, marker, standing.manifest) for notice in removals)
     if stays and not held.torn:
         if standing.manifest:  # one that was edited by hand cannot be made again: leave the files alone
             _clear(held, outputs.lists(standing.manifest))
@@ -313,7 +323,7 @@ def _without_a_version(look: Look) -> None:
         _retire(held.key, hidden, "DELETED", finished=True)
 
 
-def _is_removal(notice: Notice, marker: storage.DeleteMarker | None, key: str) -> bool:
+def _is_removal(notice: Notice, marker: storage.DeleteMarker | None, standing: Manifest | None) -> bool:
     """Whether a notice says that somebody removed the source as it is now: else it expired, and its set stays."""
     if notice.asked or marker is None:
         return True
@@ -321,10 +331,18 @@ def _is_removal(notice: Notice, marker: storage.DeleteMarker | None, key: str) -
     if marker.version_id == (notice.version_id or "null"):
         return True
     # A version that was finished after the marker was made lay above it, and was erased.
-    if (record := jobs.get(key, notice.version_id or "null")) and "finished_at" in record:
-        return clock.epoch(record["finished_at"]) + lease.SKEW_SECONDS > marker.made_at
+    if finished_at := _finished_at(notice, standing):
+        return clock.epoch(finished_at) + lease.SKEW_SECONDS > marker.made_at
     # No lifecycle rule puts a delete marker on another one.
     return marker.stacked
+
+
+def _finished_at(notice: Notice, standing: Manifest | None) -> str | None:
+    """When the version of a notice was finished: by its record or, if that has expired, by the set that it left."""
+    version_id = notice.version_id or "null"
+    if (record := jobs.get(notice.key, version_id)) and "finished_at" in record:
+        return record["finished_at"]
+    return standing["created_at"] if standing and standing["source"]["version_id"] == version_id else None
 
 
 def _remove_set(look: Look, finished: Manifest | None) -> None:

@@ -72,6 +72,7 @@ class Look:
     notices: list[Notice]
     deadline: float  # epoch seconds: no run is started that could outlast it
     versions: list[str]  # looked at so far, the newest first
+    receives: int = 1  # how often the messages have come
 
     @property
     def sent_at(self) -> float:

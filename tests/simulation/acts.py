@@ -103,6 +103,10 @@ class Acts:
         """Deploy another MemorySize."""
         self._world.deploy_memory(int(act.what))
 
+    def forget(self, act: Act) -> None:
+        """The records of jobs that have ended expire."""
+        self._world.forget()
+
     def pause(self, act: Act) -> None:
         self._world.event_source.paused = True
 

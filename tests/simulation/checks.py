@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from bisect import bisect
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 from math import inf
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 from tests.simulation import oracle, sets
 from tests.simulation.history import KEY, NEIGHBOUR, folder
 from tests.simulation.reader import prolonged
+from tests.simulation.scheduler import EPOCH
 from tests.simulation.settings import SETTINGS
 from tests.simulation.world import World
 
@@ -21,13 +23,15 @@ SKEW = 5.0  # seconds by which two clocks may differ, at the most
 # the queue's own visibility longer.
 SERVED, SERVED_DISTURBED = 120.0, SETTINGS.visibility
 LARGEST_ITEM, LONGEST_LIST = 4096, 20
+# A day has so many seconds, and what is started in the first of them may have been counted on the day before.
+DAY, LATE = 86400.0, 300.0
 BY_HAND = {"deface", "edit", "force"}
 
 
 class Problem(NamedTuple):
     """Something that is wrong.
 
-    `kind`: outputs, orphan, reader, record, told, paced, served, lease, item, letter, crash or endless.
+    `kind`: outputs, orphan, reader, record, told, paced, served, lease, item, letter, limit, crash or endless.
     """
 
     kind: str
@@ -58,7 +62,7 @@ def mixes(world: World) -> Iterator[Problem]:
 def _served(world: World) -> Iterator[Problem]:
     """Whether the neighbour's uploads ended in time, whatever happened to the other key."""
     kinds = {fault.kind for fault in world.faults.met}
-    if kinds & {"outage", "lost"}:
+    if kinds & {"outage", "lost"} or world.history.limit:
         return
     longest = SERVED + SERVED_DISTURBED * sum(fault.tries for fault in world.faults.met)
     for begin, version_id in world.uploaded:
@@ -99,6 +103,7 @@ def all_of(world: World) -> Iterator[Problem]:
     yield from _records(world)
     yield from _told(world)
     yield from _paced(world)
+    yield from _limited(world)
     yield from _leases(world)
     yield from _items(world)
     for letter in world.letters.messages:
@@ -152,10 +157,11 @@ def _told(world: World) -> Iterator[Problem]:
     told: dict[Any, set[str]] = defaultdict(set)
     for message in world.published:
         told[message.attempt].add(message.status)
+        told[_span(world, message.moment), message.attempt].add(message.status)
         if message.status == "FAILED" and message.standing == message.attempt:
             yield Problem("told", f"{message.attempt} was told FAILED, although its manifest stood")
     for attempt, statuses in told.items():
-        if len(statuses) > 1:
+        if len(statuses) > 1 and len(attempt) == 2:
             yield Problem("told", f"{attempt} was told {' and '.join(sorted(statuses))}")
     for name, record in _all_records(world):
         attempt = (record.get("job_id"), int(record.get("round", 0)), int(record.get("attempt", 0)))
@@ -165,10 +171,10 @@ def _told(world: World) -> Iterator[Problem]:
 
 
 def _paced(world: World) -> Iterator[Problem]:
-    rounds: dict[str, list[float]] = defaultdict(list)
+    rounds: dict[Any, list[float]] = defaultdict(list)
     for execution, moment in world.starts:
-        rounds[execution.rpartition("-")[0]].append(moment)
-    for name, moments in rounds.items():
+        rounds[_span(world, moment), execution.rpartition("-")[0]].append(moment)
+    for (_, name), moments in rounds.items():
         if len(moments) > SETTINGS.max_attempts:
             yield Problem("paced", f"round {name} had {len(moments)} attempts")
         for (before, after), pace in zip(pairwise(moments), PACES, strict=False):
@@ -177,6 +183,29 @@ def _paced(world: World) -> Iterator[Problem]:
     if not any(act.kind in BY_HAND for act in world.history.acts):
         for execution in world.repeated:
             yield Problem("paced", f"{execution} made a set again that stood")
+
+
+def _span(world: World, moment: float) -> int:
+    """Since how many times that records expired: after each, the rounds of a job may begin anew."""
+    return bisect(world.forgotten, moment)
+
+
+def _limited(world: World) -> Iterator[Problem]:
+    """Whether no day had more attempts than its limit, and each was counted before it was started."""
+    history, counted = world.history, 0
+    if not history.limit:
+        return
+    for (key, day), item in world.table.items.items():
+        if key == "#limit":
+            counted += int(item["images"]["N"])
+            if int(item["images"]["N"]) > history.limit:
+                yield Problem("limit", f"{item['images']['N']} attempts on {day}, not {history.limit}")
+    moments = [moment for _, moment in world.starts if moment < EPOCH + history.end()]
+    for day, starts in Counter(moment // DAY for moment in moments if moment % DAY > LATE).items():
+        if starts > history.limit:
+            yield Problem("limit", f"{starts} executions on day {day:.0f}, not {history.limit}")
+    if len(moments) > counted:
+        yield Problem("limit", f"{len(moments)} executions, of which {counted} were counted")
 
 
 def _leases(world: World) -> Iterator[Problem]:

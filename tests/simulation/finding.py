@@ -26,8 +26,21 @@ def history(
     express: bool = False,
     eventbridge: bool = False,
     delays: int = 0,
+    limit: int = 0,
 ) -> History:
-    everywhere = {"recipe", "pause", "resume", "suspend", "enable", "redrive", "move", "restart", "address", "memory"}
+    everywhere = {
+        "recipe",
+        "pause",
+        "resume",
+        "suspend",
+        "enable",
+        "redrive",
+        "move",
+        "restart",
+        "address",
+        "memory",
+        "forget",
+    }
     return History(
         tuple(Act(at, kind, "" if kind in everywhere else KEY, what, *seconds) for at, kind, what, *seconds in acts),
         faults,
@@ -35,6 +48,7 @@ def history(
         express=express,
         eventbridge=eventbridge,
         delays=delays,
+        limit=limit,
     )
 
 

@@ -4,9 +4,61 @@ from __future__ import annotations
 
 from tests.simulation.finding import BAD, GOOD, LARGE, NAMED, OTHER, Finding, history, zombie
 from tests.simulation.findings_of_outages import OUTAGES
-from tests.simulation.history import NEIGHBOUR, Act, Fault, History
+from tests.simulation.history import KEY, NEIGHBOUR, Act, Fault, History
 
 FINDINGS = {
+    # The manifest is the truth when the record of its job has expired.
+    "an upload above a delete is erased, whose record has expired": Finding(
+        history(
+            (1, "put", GOOD), (60, "delete", ""), (120, "put", OTHER), (400, "forget", ""), (500, "erase", "newest")
+        ),
+        stands=False,
+    ),
+    "a delete is taken back after its record has expired, and the names of all executions are taken": Finding(
+        history(
+            (1, "put", GOOD),
+            (1000, "redrive", ""),
+            (1300, "delete", ""),
+            (1500, "forget", ""),
+            (1600, "undelete", ""),
+            faults=(Fault("outage", "optimize", "PutObject", seconds=900),),
+        ),
+        stands=True,
+    ),
+    "the same bytes again, as the record of their set has expired": Finding(
+        history((1, "put", GOOD), (300, "forget", ""), (400, "put", GOOD), (800, "ask", "")), stands=True
+    ),
+    "another recipe, as the record of the set has expired": Finding(
+        history((1, "put", GOOD), (300, "forget", ""), (400, "recipe", "B"), (500, "ask", "")), stands=True
+    ),
+    "a bad upload over a set whose record has expired": Finding(
+        history((1, "put", GOOD), (300, "forget", ""), (400, "put", BAD), (700, "forget", ""), (800, "ask", "")),
+        stands=True,
+    ),
+    "an overwrite without versions, as the record of the set has expired": Finding(
+        history((1, "put", GOOD), (300, "forget", ""), (400, "put", OTHER), (600, "force", ""), versioned=False),
+        stands=True,
+    ),
+    "a deletion without versions, as the record of the set has expired": Finding(
+        history((1, "put", GOOD), (300, "forget", ""), (400, "delete", ""), (700, "put", GOOD), versioned=False),
+        stands=True,
+    ),
+    "a limit holds two uploads of one key": Finding(
+        history((1, "put", GOOD), (1, "put", OTHER), (2, "put", "good 3"), limit=1), stands=True
+    ),
+    "a limit holds one of two keys": Finding(
+        History((Act(1.0, "put", KEY, GOOD), Act(1.0, "put", NEIGHBOUR, GOOD)), limit=1), stands=True
+    ),
+    "a limit's count cannot be written": Finding(
+        history(
+            (1, "put", GOOD),
+            (30, "put", OTHER),
+            (60, "put", "good 3"),
+            faults=(Fault("outage", "trigger", "UpdateItem", seconds=50),),
+            limit=1,
+        ),
+        stands=True,
+    ),
     # A refusal made the outcome depend on the order of the messages.
     "a bad upload before the good one was taken": Finding(
         history((1, "pause", ""), (2, "put", GOOD), (3, "put", BAD), (60, "resume", ""))

@@ -87,6 +87,7 @@ def history(seed: int) -> History:
     chance = random.Random(seed)
     manner = _ROUGH if chance.random() < 0.3 else _USUAL
     acts = tuple(sorted(_acts(chance, manner), key=lambda act: act.at))
+    limit, acts = _over_days(seed, acts)
     end = acts[-1].at
     faults = tuple(fault for _ in range(chance.choice(manner.faults)) for fault in _faults(chance, end, manner))
     return History(
@@ -97,8 +98,19 @@ def history(seed: int) -> History:
         versioned=chance.random() < 0.7,
         clocks=chance.random() < 0.5,
         eventbridge=chance.random() < 0.5,
+        limit=limit,
         seed=seed,
     )
+
+
+def _over_days(seed: int, acts: tuple[Act, ...]) -> tuple[int, tuple[Act, ...]]:
+    """A limit for some histories; and for some, moments at which records expire."""
+    chance = random.Random(-seed)
+    limit = chance.choice([1, 1, 2, 3, 5]) if chance.random() < 0.15 else 0
+    if chance.random() < 0.25:
+        moments = [chance.uniform(acts[0].at + 100, acts[-1].at + 400) for _ in range(chance.randint(1, 3))]
+        acts = tuple(sorted([*acts, *(Act(round(at, 1), "forget") for at in moments)], key=lambda act: act.at))
+    return limit, acts
 
 
 def _acts(chance: random.Random, manner: Manner) -> Iterator[Act]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from tests.simulation.settings import SETTINGS
+
 # The neighbour's key is another one for whoever decodes it once too often, or not at all.
 KEY, NEIGHBOUR = "raw/a.jpg", "raw/a.jpg/b+%20c.jpg"
 FORGED = "0" * 32  # an ETag that no source has
@@ -87,13 +89,15 @@ class History:
     versioned: bool = True
     eventbridge: bool = False  # whether EventBridge tells of the bucket's changes, not S3 itself
     clocks: bool = False  # whether processes' clocks differ
+    limit: int = 0  # DailyImageLimit until everybody has done all that they do, then it is lifted; 0: none
     seed: int = field(default=0, compare=False)  # that of the random history, to name it
 
     def pauses(self) -> list[tuple[float, float]]:
-        """From when until when the intake is paused. In the end it is resumed, if by nobody else."""
+        """From when until when the intake is paused, or a limit may hold it. In the end nobody holds it any more."""
         resumed = [act.at for act in self.acts if act.kind == "resume"] + [self.end()]
         paused = [act.at for act in self.acts if act.kind == "pause"]
-        return [(begin, min(end for end in resumed if end >= begin)) for begin in paused]
+        pauses = [(begin, min(end for end in resumed if end >= begin)) for begin in paused]
+        return [*pauses, (0.0, self.end() + SETTINGS.longest_brake)] if self.limit else pauses
 
     def end(self) -> float:
         """When everybody has done all that they do."""
@@ -106,5 +110,6 @@ class History:
             "EventBridge" if self.eventbridge else "",
             f"delays {self.delays}" if self.delays else "usual delays",
             "clocks differ" if self.clocks else "",
+            f"limit {self.limit}" if self.limit else "",
         ]
         return "\n".join([", ".join(filter(None, about)), *map(str, self.acts), *map(str, self.faults)])

@@ -79,6 +79,7 @@ def load(express: bool, edits: tuple[Edit, ...] = ()) -> Code:
         sys.meta_path.insert(0, finder)
         try:
             sys.modules["aws_lambda_powertools"] = shims.powertools()
+            sys.modules["aws_lambda_powertools.metrics"] = shims.metrics()
             importlib.import_module("pipeline.recipes").load = CurrentRecipes
             for function in SETTINGS.functions.values():
                 importlib.import_module(function.handler.rpartition(".")[0])

@@ -13,6 +13,8 @@ does not count as found. The first nine families were once true of the code:
     Expiry          a refusal outlived its cause: limits, memory, bytes, a deployment
     Bounds          an item grew with each upload of the same bytes
     Envelopes       what S3 and EventBridge say was read in the other one's manner
+    Limits          more was spent on a day than was allowed
+    Forgotten       the record of a set that stands had expired
     Others          leases, expired originals, deployments, and how long a mix may last
 """
 
@@ -197,6 +199,53 @@ MUTANTS = [
         "trigger.reconcile",
         'hidden = "null"  # without',
         "hidden = None  # without",
+    ),
+    # Limits.
+    _mutant(
+        "an attempt is counted when it has ended",
+        "trigger.reconcile",
+        "if not brake.allows(time.time()):",
+        "if False:",
+        (
+            "trigger.reconcile",
+            "record = executions.run(job)\n",
+            "record = executions.run(job)\n        brake.allows(time.time())\n",
+        ),
+    ),
+    _mutant(
+        "a day's count is read and then written",
+        "trigger.brake",
+        "        return True\n    values",
+        '        return True\n    day = {"source_key": COUNTS, "item": _day(now).date().isoformat()}\n'
+        "    found = jobs.dynamodb.get_item(TableName=jobs.TABLE, Key=jobs.marshal(day), ConsistentRead=True)\n"
+        '    if jobs.unmarshal(found.get("Item", {})).get("images", 0) >= LIMIT:\n        return False\n    values',
+        ("trigger.brake", '"attribute_not_exists(images) OR images < :limit"', '"attribute_not_exists(holder)"'),
+    ),
+    _mutant(
+        "a count that cannot be written is free",
+        "trigger.brake",
+        "except jobs.dynamodb.exceptions.ConditionalCheckFailedException:\n        return False",
+        "except jobs.dynamodb.exceptions.ConditionalCheckFailedException:\n        return False\n"
+        "    except Exception:\n        return True",
+    ),
+    # Forgotten.
+    _mutant(
+        "only a record tells that an erased version was above a delete marker",
+        "trigger.reconcile",
+        'return standing["created_at"] if standing',
+        "return None if standing",
+    ),
+    _mutant(
+        "an execution of long ago is taken for this attempt's",
+        "trigger.executions",
+        "if exists and _started_at(arn, began) < began - OWN_SECONDS:",
+        "if False:",
+    ),
+    _mutant(
+        "a set speaks for a round that is not its own",
+        "trigger.reconcile",
+        "step = _unused(step, keys.job_id(source), standing.manifest)",
+        "pass",
     ),
     # Others.
     _mutant(

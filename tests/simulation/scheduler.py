@@ -14,7 +14,7 @@ from typing import Any
 
 from greenlet import getcurrent, greenlet
 
-EPOCH = 1_800_000_000.0  # the virtual second 0
+EPOCH = 1_800_056_700.0  # the virtual second 0: at second 900, a day (UTC) ends
 
 
 class Killed(BaseException):  # `except Exception` must not see it

@@ -61,6 +61,8 @@ class Settings:
         self.batch_size = int(self._parameters["BatchSize"])
         self.concurrency = int(self._parameters["MaximumConcurrency"])
         self.max_attempts = int(self._parameters["MaxAttempts"])
+        # Seconds after which a message that DailyImageLimit held is looked at again, once the limit is lifted.
+        self.longest_brake = max(map(float, self.environment["BRAKE_SECONDS"].split(","))) + 900
 
     def value(self, value: Any) -> str:
         """The text of an environment variable: a literal, Ref, Fn::If or Fn::Sub of what is known here."""

@@ -163,3 +163,20 @@ def powertools() -> ModuleType:
     module = ModuleType("aws_lambda_powertools")
     vars(module)["Logger"] = Logger
     return module
+
+
+class EphemeralMetrics:
+    """Powertools' metrics: here nobody counts."""
+
+    def add_metric(self, *_: object) -> None: ...
+
+    def add_metadata(self, *_: object) -> None: ...
+
+    def flush_metrics(self) -> None: ...
+
+
+def metrics() -> ModuleType:
+    """A module in place of aws_lambda_powertools.metrics."""
+    module = ModuleType("aws_lambda_powertools.metrics")
+    vars(module).update(EphemeralMetrics=EphemeralMetrics, MetricUnit=SimpleNamespace(Count="Count"))
+    return module

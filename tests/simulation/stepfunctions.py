@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation.jsonata import evaluate
@@ -41,6 +42,7 @@ class Execution:
         self.status = "RUNNING"
         self.at: tuple[str, Any, dict[str, Any]] = (world.definition["StartAt"], input_, {})
         self._failure: dict[str, str] = {}
+        self._started_at = datetime.fromtimestamp(world.scheduler.now, UTC)
         self.run()
 
     def run(self) -> None:
@@ -64,7 +66,7 @@ class Execution:
             self.world.log(f"execution {self.name} {status} {self._failure or ''}")
 
     def described(self) -> dict[str, Any]:
-        return {"status": self.status, **self._failure}
+        return {"status": self.status, "startDate": self._started_at, **self._failure}
 
     def _work(self) -> None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import quote_plus
 
@@ -24,6 +25,9 @@ from tests.simulation.stepfunctions import StepFunctions
 # Virtual seconds after which a history that is not quiet counts as endless: longer than the queue's longest wait times
 # its receives.
 ENDLESS = 60_000.0
+
+# Seconds after its end in which no record expires.
+YOUNG = 100.0
 
 CRASHES = (NameError, TypeError, AttributeError, LookupError, AssertionError, ImportError, ArithmeticError)
 
@@ -59,6 +63,8 @@ class World:
         self.recipe = "A"
         self.deploy_address("")
         self.deploy_memory(SETTINGS.functions["ValidateFunction"].memory)
+        self.deploy_limit(history.limit)
+        self.forgotten: list[float] = []  # when records expired
         self.recipes: dict[str, Any] = {function: recipes("A") for function in SHORT_NAMES.values()}
         versioning: Literal["", "Enabled"] = "Enabled" if history.versioned else ""
         self.source = Bucket(versioning, self._notify, lambda: self.scheduler.now)
@@ -122,6 +128,23 @@ class World:
         for module in self.code.values():
             if "PUBLIC_BASE_URL" in vars(module):
                 vars(module)["PUBLIC_BASE_URL"] = address
+
+    def deploy_limit(self, images: int) -> None:
+        vars(self.code["trigger.brake"])["LIMIT"] = images
+
+    def forget(self) -> None:
+        """Have the table's TTL remove what may expire. That is days later: by then nothing is under way."""
+        now = self.scheduler.now
+        old = [
+            place
+            for place, item in self.table.items.items()
+            if "finished_at" in item and "expires_at" in item
+            if datetime.fromisoformat(item["finished_at"]["S"]).timestamp() < now - YOUNG
+        ]
+        if old and self.is_quiet():
+            self.forgotten.append(now)
+            for place in old:
+                del self.table.items[place]
 
     def deploy_memory(self, megabytes: int) -> None:
         self.memory = megabytes

@@ -10,6 +10,7 @@ os.environ |= {
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_EC2_METADATA_DISABLED": "true",
     "POWERTOOLS_SERVICE_NAME": "darkroom",
+    "POWERTOOLS_METRICS_NAMESPACE": "Darkroom",
     "SOURCE_BUCKET": "darkroom-source",
     "OUTPUT_BUCKET": "darkroom-output",
     "JOBS_TABLE": "jobs",
@@ -27,6 +28,9 @@ os.environ |= {
     "SETTLE_SECONDS": "5",
     "HEARTBEAT_SECONDS": "20",
     "BACKOFF_SECONDS": "30,120,480",
+    "DAILY_IMAGE_LIMIT": "0",
+    "BRAKE_SECONDS": "900,1800,3600,7200,14400",
+    "RECORD_DAYS": "90",
     "VALIDATE_MEMORY_MB": "1769",
 }
 for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN"):
@@ -113,6 +117,11 @@ class Cloud:
             ExpressionAttributeValues={":key": {"S": key}},
         )
         return [jobs.unmarshal(item) for item in answer["Items"]]
+
+    def forget(self, key: str, version: str) -> None:
+        """Remove a record, as the table's TTL does."""
+        name = {"source_key": {"S": key}, "item": {"S": f"job#{version}"}}
+        self.dynamodb.delete_item(TableName="jobs", Key=name)
 
     def published(self) -> list[dict[str, Any]]:
         """Take the messages on both topics: their envelopes, with `body` for the JSON in `default`."""

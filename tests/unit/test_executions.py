@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -100,6 +101,27 @@ def test_the_record_is_looked_at_until_it_is_closed(records: Records, aws: Stubb
 
 def test_a_start_whose_answer_was_lost_is_ours(records: Records, aws: Stubber) -> None:
     aws.add_client_error("start_execution", "ExecutionAlreadyExists", http_status_code=400)
+    aws.add_response(
+        "describe_execution", described("RUNNING") | {"startDate": datetime.now(UTC) - timedelta(seconds=20)}
+    )
+    assert run()["status"] == "SUCCEEDED"
+
+
+def test_an_execution_of_long_ago_is_not_ours(records: Records, aws: Stubber) -> None:
+    """AWS remembers names for 90 days, longer than a record may be kept."""
+    from trigger import executions
+
+    aws.add_client_error("start_execution", "ExecutionAlreadyExists", http_status_code=400)
+    aws.add_response(
+        "describe_execution", described("SUCCEEDED") | {"startDate": datetime.now(UTC) - timedelta(days=1)}
+    )
+    with pytest.raises(executions.UsedError):
+        run()
+
+
+def test_nobody_knows_how_old_the_execution_is_that_has_the_name(records: Records, aws: Stubber) -> None:
+    aws.add_client_error("start_execution", "ExecutionAlreadyExists", http_status_code=400)
+    aws.add_client_error("describe_execution", "ThrottlingException", http_status_code=400)
     assert run()["status"] == "SUCCEEDED"
 
 

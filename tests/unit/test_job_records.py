@@ -69,6 +69,7 @@ def test_the_next_attempt_keeps_when_it_was_queued_and_what_failed(cloud: Any, l
     assert (record["queued_at"], record["last_failure"]) == (before["queued_at"], FAILURE)
     assert record["started_at"] > before["started_at"]
     jobs.close(job(2), "REJECTED", code="CORRUPT", reason="No.")
+    assert "expires_at" in found(cloud)
     jobs.begin(job(3), found(cloud))
     assert {"expires_at", "finished_at", "code", "reason", "decision"}.isdisjoint(found(cloud))
 
@@ -171,7 +172,7 @@ def test_a_repeated_close_does_no_harm_and_another_one_is_refused(cloud: Any, st
     jobs.close(job(), status)
     assert found(cloud)["status"] == status
     assert ("attention" in found(cloud)) is (status != "SUCCEEDED")
-    assert ("expires_at" in found(cloud)) is (status == "REJECTED")
+    assert ("expires_at" in found(cloud)) is (status in ("SUCCEEDED", "REJECTED"))
     jobs.begin(job(2), found(cloud))
     with pytest.raises(jobs.NotOwnerError):
         jobs.close(job(), status)
@@ -206,7 +207,7 @@ def test_what_may_be_retired(cloud: Any, status: str, finished: bool, retired: b
     jobs.close(job(), status)
     assert jobs.retire(SOURCE, "DELETED", finished=finished)
     assert found(cloud)["status"] == ("DELETED" if retired else status)
-    assert ("expires_at" in found(cloud)) is (retired or status == "REJECTED")
+    assert ("expires_at" in found(cloud)) is (retired or status in ("SUCCEEDED", "REJECTED"))
 
 
 def test_a_run_is_not_retired_under_its_feet(cloud: Any) -> None:
@@ -222,14 +223,3 @@ def test_a_version_that_never_had_a_record_is_accounted_for(cloud: Any) -> None:
     assert (record["source"]["version_id"], record["job_id"]) == ("v1", keys.job_id(SOURCE))
     assert jobs.retire(SOURCE, "DELETED")
     assert found(cloud)["status"] == "SUPERSEDED"
-
-
-def test_only_the_record_of_a_set_expires_with_it(cloud: Any) -> None:
-    jobs.expire(SOURCE)  # there is none
-    assert job_records(cloud) == {}
-    jobs.begin(job(), None)
-    jobs.expire(SOURCE)
-    assert "expires_at" not in found(cloud)
-    jobs.close(job(), "SUCCEEDED")
-    jobs.expire(SOURCE)
-    assert "expires_at" in found(cloud)

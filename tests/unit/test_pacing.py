@@ -261,6 +261,20 @@ def test_waiting_spends_no_receives(
     assert (read.receives, read.sent_at) == (1, pytest.approx(sent_at, abs=0.01))
 
 
+def test_waiting_does_not_last_until_the_queue_forgets(
+    cloud: Any, workflow: Workflow, busy: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The queue deletes a message after 7 days, in which it may have come a few times only."""
+    monkeypatch.setattr(app, "LONGEST_DELAY", 0)
+    sent_at = time.time() - app.FRESH_AGE
+    event = record(KEY, cloud.upload(KEY))
+    assert len(deliver(message(event, sent_at=sent_at + 60))) == 1
+    assert deliver(message(event, sent_at=sent_at - 60)) == []
+    (anew,) = waiting(cloud)
+    (read,) = notices.messages({"Records": [anew]})
+    assert (read.sent_at, read.queued_at) == (pytest.approx(sent_at - 60, abs=1), pytest.approx(time.time(), abs=5))
+
+
 def test_a_message_that_cannot_be_sent_anew_waits_on(
     cloud: Any, workflow: Workflow, busy: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -269,6 +269,21 @@ def test_a_version_that_is_erased_above_a_delete_marker_takes_its_set_with_it(
 
 
 @with_versions
+def test_a_version_that_is_erased_takes_its_set_with_it_although_its_record_has_expired(
+    cloud: Any, workflow: Workflow, later: Callable[[float], None]
+) -> None:
+    cloud.upload(KEY, b"1")
+    cloud.delete(KEY)
+    later(120)
+    version = cloud.upload(KEY, b"2")
+    deliver(message(record(KEY, version)))
+    cloud.forget(KEY, version)
+    cloud.delete(KEY, version)
+    assert deliver(message(record(KEY, version, "ObjectRemoved:Delete"))) == []
+    assert (cloud.outputs(FOLDER), job_records(cloud)[version]["status"]) == (set(), "DELETED")
+
+
+@with_versions
 @pytest.mark.parametrize("named", ["null", None])
 def test_a_delete_while_versioning_is_suspended_is_a_delete(
     cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch, named: str | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +23,6 @@ from tests.unit.triggering import (
     set_of,
     statuses,
     stored_set,
-    with_versions,
 )
 from trigger import lease, reconcile
 
@@ -286,14 +286,21 @@ def test_a_renewed_manifest_does_not_replace_another_ones(
 # ------------------------------------------------------------------ records
 
 
-@with_versions
-def test_the_record_of_a_set_that_was_replaced_expires(cloud: Any, workflow: Workflow, made: str) -> None:
-    assert "expires_at" not in job_records(cloud)[made]
-    newer = cloud.upload(KEY, b"newer")
-    assert deliver(message(record(KEY, newer))) == []
-    found = job_records(cloud)
-    assert (found[made]["status"], found[newer]["status"]) == ("SUCCEEDED", "SUCCEEDED")
-    assert ("expires_at" in found[made], "expires_at" in found[newer]) == (True, False)
+@in_any_bucket
+def test_a_set_whose_record_has_expired_is_not_made_again(cloud: Any, workflow: Workflow, made: str) -> None:
+    cloud.forget(KEY, made)
+    for _ in range(2):
+        assert deliver(message(record(KEY, made))) == []
+    assert (len(workflow.started), job_records(cloud)[made]["status"]) == (1, "SUCCEEDED")
+
+
+@in_any_bucket
+def test_a_job_whose_record_has_expired_goes_on_after_the_round_that_made_its_set(
+    cloud: Any, workflow: Workflow, made: str
+) -> None:
+    cloud.forget(KEY, made)
+    deliver(message(record(KEY, made, "ObjectCreated:Force"), sent_at=time.time() + 1))
+    assert [job["round"] for job in workflow.started] == [1, 2]
 
 
 @in_any_bucket
