@@ -43,6 +43,9 @@ FINDINGS = {
         history((1, "put", GOOD), (300, "forget", ""), (400, "delete", ""), (700, "put", GOOD), versioned=False),
         stands=True,
     ),
+    "Lambda refuses the trigger nineteen times": Finding(
+        history((1, "put", GOOD), faults=(Fault("refused", "trigger", tries=19),)), stands=True
+    ),
     "a limit holds two uploads of one key": Finding(
         history((1, "put", GOOD), (1, "put", OTHER), (2, "put", "good 3"), limit=1), stands=True
     ),

@@ -23,7 +23,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from bench.bars import Bar, at_least, at_most, report
 from darkroom.records import of_source
@@ -93,7 +92,7 @@ def delivery(count: int, chance: random.Random) -> list[Bar]:
             ]
             pipeline.sqs.send_message_batch(QueueUrl=url, Entries=entries)
         looks = finish(pipeline, versions, 900)
-        runs = Counter(name.partition("-")[0] for name in executions(pipeline))
+        runs = Counter(name.partition("-")[0] for name in pipeline.started())
         messages = Counter(message["body"]["job_id"] for message in pipeline.published())
         records = pipeline.records(versions)
     in_flight = max((look.in_flight for look in looks), default=0)
@@ -237,13 +236,6 @@ def finish(pipeline: Pipeline, versions: dict[str, str], seconds: float) -> list
         time.sleep(0.5)
     print(f"\r  {done}/{len(versions)} ended, {looks[-1].waiting} messages waiting ", flush=True)
     return looks
-
-
-def executions(pipeline: Pipeline) -> list[str]:
-    """The names of all executions: <job id>-<round>-<attempt>."""
-    pages: Any = pipeline.stepfunctions.get_paginator("list_executions")
-    found = pages.paginate(stateMachineArn=pipeline.outputs["StateMachineArn"])
-    return [each["name"] for page in found for each in page["executions"]]
 
 
 if __name__ == "__main__":

@@ -68,6 +68,10 @@ def described(status: str) -> dict[str, Any]:
     return {"executionArn": ARN, "stateMachineArn": "arn", "status": status, "startDate": 0}
 
 
+def ago(seconds: float) -> datetime:
+    return datetime.now(UTC) - timedelta(seconds=seconds)
+
+
 def run() -> dict[str, Any]:
     from trigger import executions
 
@@ -101,9 +105,7 @@ def test_the_record_is_looked_at_until_it_is_closed(records: Records, aws: Stubb
 
 def test_a_start_whose_answer_was_lost_is_ours(records: Records, aws: Stubber) -> None:
     aws.add_client_error("start_execution", "ExecutionAlreadyExists", http_status_code=400)
-    aws.add_response(
-        "describe_execution", described("RUNNING") | {"startDate": datetime.now(UTC) - timedelta(seconds=20)}
-    )
+    aws.add_response("describe_execution", {**described("RUNNING"), "startDate": ago(20)})
     assert run()["status"] == "SUCCEEDED"
 
 
@@ -112,9 +114,7 @@ def test_an_execution_of_long_ago_is_not_ours(records: Records, aws: Stubber) ->
     from trigger import executions
 
     aws.add_client_error("start_execution", "ExecutionAlreadyExists", http_status_code=400)
-    aws.add_response(
-        "describe_execution", described("SUCCEEDED") | {"startDate": datetime.now(UTC) - timedelta(days=1)}
-    )
+    aws.add_response("describe_execution", {**described("SUCCEEDED"), "startDate": ago(86400)})
     with pytest.raises(executions.UsedError):
         run()
 

@@ -32,8 +32,16 @@ FURTHER = [
     ("trigger", "unavailable", "GetItem", 2, "before"),
     ("trigger", "unavailable", "GetObject", 1, "before"),  # the manifest
     ("trigger", "abort", "StartExecution", 1, "after"),  # an operator stops the execution
-    ("trigger", "throttled", "PutItem", 1, "before"),
-    ("trigger", "throttled", "PutItem", 3, "before"),
+    # Throttling, of each call of DynamoDB and of Step Functions.
+    ("trigger", "slowed", "StartExecution", 1, "before"),
+    ("trigger", "limited", "StartExecution", 1, "before"),
+    ("trigger", "throttled", "PutItem", 1, "before"),  # the lease
+    ("trigger", "throttled", "GetItem", 1, "before"),  # the record
+    ("trigger", "throttled", "PutItem", 2, "before"),  # the lease, for the run
+    ("trigger", "throttled", "PutItem", 3, "before"),  # the record
+    ("trigger", "throttled", "GetItem", 2, "before"),  # while it waits for its run
+    ("trigger", "throttled", "DeleteItem", 1, "before"),  # the lease
+    ("optimize", "throttled", "GetItem", 1, "before"),
     ("optimize", "unavailable", "GetObject", 1, "before"),  # the manifest
     ("notify", "throttled", "GetItem", 1, "before"),
     ("notify", "unavailable", "GetObject", 1, "before"),  # the manifest

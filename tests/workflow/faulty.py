@@ -33,6 +33,14 @@ if "BUSY_SECONDS" in os.environ:
 
     reconcile.BUSY_SECONDS = tuple(map(float, os.environ["BUSY_SECONDS"].split(",")))
 
+# What AWS answers to one call too many, or while it is unavailable: code and HTTP status.
+REFUSALS = {
+    "unavailable": ("SlowDown", 503),
+    "throttled": ("ProvisionedThroughputExceededException", 400),
+    "slowed": ("ThrottlingException", 400),
+    "limited": ("ExecutionLimitExceeded", 400),
+}
+
 
 def lambda_handler(event: Any, context: Any) -> Any:
     fault = _next(json.dumps(event))
@@ -90,10 +98,8 @@ def _meet(fault: dict[str, Any], operation: str = "", arguments: Any = None) -> 
     argument = fault["argument"]
     if fault["kind"] == "raise":
         raise type(argument, (Exception,), {})("a fault that a test laid out")
-    if fault["kind"] == "unavailable":
-        raise _refusal("SlowDown", 503, operation)
-    if fault["kind"] == "throttled":
-        raise _refusal("ProvisionedThroughputExceededException", 400, operation)
+    if fault["kind"] in REFUSALS:
+        raise _refusal(*REFUSALS[fault["kind"]], operation)
     if fault["kind"] == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     if fault["kind"] == "timeout":

@@ -87,6 +87,7 @@ class Pipeline:
             self.sns.subscribe(TopicArn=self.outputs[topic], Protocol="sqs", Endpoint=arn)
         self.messages: list[dict[str, Any]] = []
 
+    update: Callable[..., Stack]  # deploys the stack again, with other parameters
     s3: Any
     sqs: Any
     sns: Any
@@ -135,6 +136,20 @@ class Pipeline:
     def drained(self, seconds: float = 60) -> None:
         """Wait until every message has left the upload queue."""
         self.until(lambda: self.waiting("UploadQueueUrl") == 0, seconds, lambda: "messages stay in the upload queue")
+
+    def started(self) -> list[str]:
+        """The names of all executions so far (STANDARD): <job id>-<round>-<attempt>."""
+        pages = self.stepfunctions.get_paginator("list_executions").paginate(
+            stateMachineArn=self.outputs["StateMachineArn"]
+        )
+        return [each["name"] for page in pages for each in page["executions"]]
+
+    def logged(self, function: str, word: str) -> int:
+        """How many of a function's log lines have a word."""
+        client = self.stack.client("logs")
+        name = self.stack.client("lambda").get_function_configuration(FunctionName=self.outputs[f"{function}Name"])
+        pages = client.get_paginator("filter_log_events").paginate(logGroupName=name["LoggingConfig"]["LogGroup"])
+        return sum(word in event["message"] for page in pages for event in page["events"])
 
     def waiting(self, queue: str) -> int:
         """Messages in a queue, seen or not."""
@@ -260,6 +275,8 @@ def deployed(
     name = f"test-{os.getpid()}"
     try:
         with deploy.running(name, parameters=parameters, edit=under_test) as stack:
-            yield Pipeline(stack, Faults(folder))
+            pipeline = Pipeline(stack, Faults(folder))
+            pipeline.update = lambda **changed: deploy.up(name, parameters=changed, edit=under_test)
+            yield pipeline
     finally:
         shutil.rmtree(state.folder(name), ignore_errors=True)

@@ -26,7 +26,13 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
 
 def test_every_upload_survives_every_fault(pipeline: Pipeline) -> None:
     uploads, points = {}, {}
-    codes = {"kill": "Runtime.ExitError", "timeout": "Sandbox.Timedout", "abort": "EXECUTION_ABORTED"}
+    codes = {
+        "kill": "Runtime.ExitError",
+        "timeout": "Sandbox.Timedout",
+        "abort": "EXECUTION_ABORTED",
+        "slowed": "ThrottlingException",
+        "limited": "ExecutionLimitExceeded",
+    }
     expected = {}
     for point in POINTS:
         function, kind, operation, nth, side = point
