@@ -12,11 +12,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
-import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
 
-from pipeline import clock, keys
+from pipeline import clock, keys, metrics
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -32,7 +31,7 @@ KEEP_SECONDS = 90 * 86400
 
 # Short timeouts: LEASE_SECONDS assumes that these calls end soon.
 _config = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
-dynamodb: DynamoDBClient = boto3.client("dynamodb", config=_config)
+dynamodb: DynamoDBClient = metrics.client("dynamodb", config=_config)
 _serializer, _deserializer = TypeSerializer(), TypeDeserializer()
 
 
@@ -67,6 +66,7 @@ def of(record: Record, max_attempts: int) -> Job:
         "attempt": int(record["attempt"]),
         "max_attempts": max_attempts,
         "deadline": 0,
+        "asked_at": record.get("asked_at", record["queued_at"]),
         "source": source,
         "recipe": record["recipe"],
     }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from aws_lambda_powertools import Logger
 
-from pipeline import clock, jobs, keys, manifest, outcomes, outputs, recipes, storage
+from pipeline import clock, jobs, keys, manifest, metrics, outcomes, outputs, recipes, storage
 from trigger import executions, lease
 from trigger.verdicts import (
     DONE,
@@ -116,7 +116,7 @@ def _bring_in_line(look: Look, source: Source) -> Verdict | Refused:
     standing = outputs.standing(source["key"])
     if _stands(look, source, recipe, standing):
         _renew_urls(source["key"], standing)
-        _adopt(source, recipe, record, standing)
+        _adopt(look, source, recipe, record, standing)
         look.held.finished()
         return DONE
     if isinstance(step, GiveUp):
@@ -149,7 +149,7 @@ def _run(look: Look, job: Job, record: Record | None, standing: outputs.Standing
     job["deadline"] = held.running(source["version_id"], job["execution_name"])
     jobs.begin(job, record)
     held.kept = True  # until we know that the run has ended it may write, whatever happens here
-    facts: dict[str, Any] = {"job_id": job["job_id"], "execution_name": job["execution_name"]}
+    facts: dict[str, Any] = {name: job[name] for name in ("job_id", "execution_name")} | {"source_key": held.key}
     logger.info("attempt started", **facts)
     try:
         record = executions.run(job)
@@ -278,13 +278,13 @@ def _clear(held: lease.Lease, made: Collection[str]) -> dict[str, int]:
     return files
 
 
-def _adopt(source: Source, recipe: Recipe, record: Record | None, standing: outputs.Standing) -> None:
+def _adopt(look: Look, source: Source, recipe: Recipe, record: Record | None, standing: outputs.Standing) -> None:
     """Record that the version's set stands, if the record does not say so."""
     if record and record["status"] == "SUCCEEDED" and record["recipe"]["hash"] == recipe["hash"]:
         return
-    job = _job(source, recipe, Start(int(record.get("round", 0) if record else 0) + 1, 0), [])
+    job = _job(source, recipe, Start(int(record.get("round", 0) if record else 0) + 1, 0), look.notices)
     jobs.adopt(job, record, manifest.result(cast("Manifest", standing.manifest)))
-    logger.info("same bytes: the set stands already", job_id=job["job_id"])
+    metrics.ended(job, "SUCCEEDED", adopted=True)
 
 
 def _without_a_version(look: Look) -> None:
@@ -390,6 +390,7 @@ def _job(source: Source, recipe: Recipe, start: Start, notices: list[Notice]) ->
     sequencers = {notice.version_id: notice.sequencer for notice in notices if notice.sequencer}
     if sequencer := sequencers.get(source["version_id"]):
         source = {**source, "sequencer": sequencer}
+    about = [notice for notice in notices if notice.version_id == source["version_id"]]
     return {
         "job_id": job_id,
         "execution_name": keys.execution(job_id, start.round, start.attempt),
@@ -397,6 +398,7 @@ def _job(source: Source, recipe: Recipe, start: Start, notices: list[Notice]) ->
         "attempt": start.attempt,
         "max_attempts": MAX_ATTEMPTS,
         "deadline": 0,  # known when the lease is held for the run
+        "asked_at": clock.of_epoch(max(notice.asked_at for notice in about or notices)),
         "source": source,
         "recipe": {"name": recipe["name"], "hash": recipe["hash"]},
     }
