@@ -43,6 +43,7 @@ class Notice:
     version_id: str | None
     sequencer: str | None
     sent_at: float  # epoch seconds, of the message: one sent after a job FAILED opens a new round
+    asked_at: float | None  # epoch seconds, of the event; None: nobody waits for it. Nothing is decided by it
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Message:
     receives: int = 1
     sent_at: float = field(default_factory=time.time)  # epoch seconds, see _sent_at
     queued_at: float = field(default_factory=time.time)  # epoch seconds: since then the queue has it
+    brought_back: bool = False  # from the dead-letter queue
 
 
 def messages(event: dict[str, Any]) -> list[Message]:
@@ -70,6 +72,7 @@ def messages(event: dict[str, Any]) -> list[Message]:
             receives=int(record["attributes"]["ApproximateReceiveCount"]),
             sent_at=_sent_at(record),
             queued_at=int(record["attributes"]["SentTimestamp"]) / 1000,
+            brought_back="failed_at" in record.get("messageAttributes", {}),
         )
         for record in records
     ]
@@ -112,6 +115,15 @@ def _moment(record: dict[str, Any], name: str, parse: Callable[[str], float]) ->
     return moment if math.isfinite(moment) else None
 
 
+def _asked_at(message: Message, event_time: object) -> float:
+    """When the event happened, in epoch seconds. One that was brought back was asked for anew by its message."""
+    try:
+        happened = clock.epoch(str(event_time))
+    except (ValueError, OverflowError):
+        return message.sent_at
+    return message.sent_at if message.brought_back else min(happened, message.sent_at)
+
+
 def is_source(key: str) -> bool:
     """Whether a key can be a source: under SourcePrefix, and neither a folder marker nor desktop litter."""
     name = key.rsplit("/", 1)[-1]
@@ -131,6 +143,7 @@ def _of_s3(record: dict[str, Any], message: Message, bucket: str) -> Notice:
         version_id=about["object"].get("versionId"),
         sequencer=about["object"].get("sequencer"),
         sent_at=message.sent_at,
+        asked_at=None if cause == "Backfill" else _asked_at(message, record.get("eventTime")),
     )
 
 
@@ -147,6 +160,7 @@ def _of_eventbridge(event: dict[str, Any], message: Message, bucket: str) -> Not
         version_id=detail["object"].get("version-id"),
         sequencer=detail["object"].get("sequencer"),
         sent_at=message.sent_at,
+        asked_at=_asked_at(message, event.get("time")),
     )
 
 

@@ -1,8 +1,8 @@
 """What an image costs a stack that has had a hundred, a thousand and five thousand of them.
 
 One stack, EXPRESS: its trigger does not poll, so the number of its requests does not depend on how long a run takes.
-Its time does depend on the emulator, which keeps in memory all that it ever did. So the processor time of the emulator's
-process is told apart from that of the functions' workers.
+Its time does depend on the emulator, which keeps in memory all that it ever did. So the processor time of its
+own process is told apart from that of the functions' workers.
 """
 
 from __future__ import annotations
