@@ -95,8 +95,9 @@ def encode_all(
 ) -> Generator[tuple[str, Format, bytes]]:
     """Encode every (name, format) of `outputs`, the costliest first; yields (name, format, bytes) as each is finished.
 
-    Names with the same pixels (sizes that are larger than the source) share one encode per format. `threads`: how many encoders work at a time (they release the GIL). Each takes its own memory, so use no more than
-    there are processors. Encoders do not wait for the caller. Closing the generator cancels those not started yet.
+    Names with the same pixels (sizes that are larger than the source) share one encode per format. `threads`: how many
+    encoders work at a time (they release the GIL). Each takes its own memory, so use no more than there are processors.
+    Encoders do not wait for the caller. Closing the generator cancels those not started yet.
     """
     ordered = sorted(outputs, key=lambda output: -math.prod(images.sizes[output[0]]) * _COST[output[1]])
     names: dict[tuple[object, Format], list[str]] = {}

@@ -77,6 +77,9 @@ class Future:
         except Exception as error:
             self._error = error
 
+    def done(self) -> bool:
+        return self.thread.ended.is_set
+
     def result(self, timeout: float | None = None) -> Any:
         if not current().wait(self.thread.ended, timeout):
             raise TimeoutError
@@ -103,6 +106,9 @@ class ThreadPoolExecutor:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.shutdown()
+
+    def shutdown(self, cancel_futures: bool = False) -> None:
         for future in self._futures:
             current().wait(future.thread.ended)
 

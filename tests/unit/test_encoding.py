@@ -177,7 +177,11 @@ def test_pictures_that_differ_are_encoded_apart(
     dot.putpixel((5, 5), (1, 2, 3))
     clear.putalpha(7)
     images = {
-        **{"whole": quarters(), "dot": dot, "disc": disc(), "clear": clear, "wide": wide},
+        "whole": quarters(),
+        "dot": dot,
+        "disc": disc(),
+        "clear": clear,
+        "wide": wide,
         "high": Image.new("RGB", (16, 64), RED),
         "gray": Image.new("L", (192, 16), 9),
         "rgb": Image.new("RGB", (64, 16), (9, 9, 9)),
