@@ -48,7 +48,7 @@ def lambda_handler(event: OptimizeEvent, context: LambdaContext) -> Result:
     job = event["job"]
     logger.append_keys(job_id=job["job_id"])
     work = [intermediate["key"] for intermediate in event["intermediates"] if intermediate["key"]]
-    threads = max(1, int(context.memory_limit_in_mb) // MB_PER_PROCESSOR)
+    threads = math.ceil(int(context.memory_limit_in_mb) / MB_PER_PROCESSOR)  # a part of a processor has work too
     with TemporaryDirectory() as folder, _together() as begin:
         # One round of requests, which leaves S3's connections open for the first outputs.
         owned = begin(jobs.check_owner, job)
