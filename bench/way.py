@@ -29,6 +29,8 @@ STAGES = (
     "hand-off: optimize",
     "optimize",
 )
+# The functions that mostly wait.
+WAITING = ("trigger", "notify")
 Trace = dict[str, Any]
 
 
@@ -36,7 +38,9 @@ def measure(photos: Iterable[tuple[str, bytes]], rounds: int, workflow_type: str
     """Upload each photo (name, bytes) `rounds` times, one after the other, to a stack of its own.
 
     Returns for each upload the seconds of each of STAGES, of the whole way ("all"), and of the work on it: "validate",
-    "branch" (the longer one) and all of "optimize", even what follows the manifest ("optimize, whole").
+    "branch" (the longer one) and all of "optimize", even what follows the manifest ("optimize, whole"). Also the
+    seconds that the trigger waits for the run of an EXPRESS workflow ("run"), and the CPU seconds, the peak memory
+    (MB) and the number of requests of the functions in WAITING.
     """
     photos = list(photos)
     with tempfile.TemporaryDirectory() as folder:
@@ -101,7 +105,12 @@ def stages(began: float, traces: list[Trace]) -> dict[str, float]:
     )
     taken = {stage: after - before for stage, before, after in zip(STAGES, moments[:-1], moments[1:], strict=True)}
     whole = optimize["ended"] - optimize["began"]
-    return {**taken, "all": manifest["ended"] - began, "optimize, whole": whole}
+    run = started["ended"] - started["began"]
+    taken |= {"all": manifest["ended"] - began, "optimize, whole": whole, "run": run}
+    for name in WAITING:
+        taken |= {f"{what} of {name}": ran[name][what] for what in ("cpu", "peak")}
+        taken[f"requests of {name}"] = len(ran[name]["requests"])
+    return taken
 
 
 def _writes_manifest(request: dict[str, Any]) -> bool:
