@@ -31,6 +31,7 @@ COMMANDS = {
     "attach": "attach",
     "detach": "attach",
     "invoke": "invoke",
+    "payloads": "payloads",
     "logs": "logs",
     "doctor": "doctor",
     "teardown": "teardown",

@@ -170,8 +170,11 @@ def started_today(stack: Stack) -> int:
     return int(answer.get("Item", {}).get("images", {}).get("N", "0"))
 
 
-def put_open(stack: Stack, job: Job) -> None:
-    """Write a job's record as PROCESSING, owned by the job's execution, in place of any other."""
+def put_open(stack: Stack, job: Job, *, expires_at: int | None = None) -> None:
+    """Write a job's record as PROCESSING, owned by the job's execution, in place of any other.
+
+    DynamoDB removes it some time after `expires_at` (epoch seconds).
+    """
     record: dict[str, Any] = {
         "source_key": job["source"]["key"],
         "item": record_item(job["source"]["version_id"]),
@@ -180,9 +183,15 @@ def put_open(stack: Stack, job: Job) -> None:
         "schema_version": 1,
         "updated_at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         **{name: value for name, value in job.items() if name not in ("max_attempts", "deadline")},
+        **({"expires_at": expires_at} if expires_at else {}),
     }
     item = {name: TypeSerializer().serialize(value) for name, value in record.items()}
     stack.client("dynamodb").put_item(TableName=stack.outputs["JobsTableName"], Item=item)
+
+
+def remove(stack: Stack, key: RecordKey) -> None:
+    """Remove a record."""
+    stack.client("dynamodb").delete_item(TableName=stack.outputs["JobsTableName"], Key=_marshal_key(key))
 
 
 def attached(stack: Stack) -> list[str]:
@@ -207,8 +216,7 @@ def note_attached(stack: Stack, bucket: str) -> bool:
 
 def forget_attached(stack: Stack, bucket: str) -> None:
     """Remove the note of `note_attached`."""
-    key = _marshal_key((ATTACHED, bucket))
-    stack.client("dynamodb").delete_item(TableName=stack.outputs["JobsTableName"], Key=key)
+    remove(stack, (ATTACHED, bucket))
 
 
 def _marshal_key(key: RecordKey) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Darkroom: one function's own handler, its S3 replaced by a folder. `darkroom.py TASK.json ANSWERS.json`.
 
-A task: {"function": name, "store": folder, "events": […]}; the last event is the one that is measured.
+A task: {"function": name, "store": folder, "events": […], "memory": MB, "processors": number}; the last two may be left
+out. Prints the last event's "cpu" (seconds), and of each event "cpu", "wall" and "encodes" (CPU seconds, in order).
 One process per function, as on Lambda. Files stand for S3; all else is the function as deployed, imports included.
 """
 
@@ -10,8 +11,10 @@ import os
 import resource
 import shutil
 import sys
+import time
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 os.environ |= {
     "OUTPUT_BUCKET": "output",
@@ -59,21 +62,42 @@ def cpu_seconds() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
+def timing_encodes() -> list[float]:
+    """The CPU seconds of each encode from now on, in the order in which they begin if there is one at a time."""
+    encoding = importlib.import_module("engine.encoding")
+    encode, seconds = encoding.encode, []
+
+    def timed(*arguments: Any) -> bytes:
+        before = time.thread_time()
+        content: bytes = encode(*arguments)
+        seconds.append(time.thread_time() - before)
+        return content
+
+    vars(encoding)["encode"] = timed
+    return seconds
+
+
 def main() -> None:
     task = json.loads(Path(sys.argv[1]).read_text())
+    if "processors" in task:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: task["processors"]])
     sys.modules["pipeline.storage"] = keep_objects_in(Path(task["store"]))
     sys.modules["pipeline.jobs"] = own_every_job()
     handler = importlib.import_module(f"{task['function']}.app").lambda_handler
     context = SimpleNamespace(
-        function_name="bench", memory_limit_in_mb=1769, invoked_function_arn="", aws_request_id=""
+        function_name="bench",
+        memory_limit_in_mb=task.get("memory", 1769),
+        invoked_function_arn="",
+        aws_request_id="",
     )
-    answers, cpu = [], 0.0
+    answers, ran, encodes = [], [], timing_encodes() if task["function"] == "optimize" else []
     for event in task["events"]:
-        before = cpu_seconds()
+        encodes.clear()
+        began, before = time.monotonic(), cpu_seconds()
         answers.append(handler(event, context))
-        cpu = cpu_seconds() - before
+        ran.append({"cpu": cpu_seconds() - before, "wall": time.monotonic() - began, "encodes": [*encodes]})
     Path(sys.argv[2]).write_text(json.dumps(answers))
-    print(json.dumps({"cpu": cpu}))
+    print(json.dumps({"cpu": ran[-1]["cpu"], "events": ran}))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+from collections import Counter
 from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from io import BytesIO
@@ -31,23 +33,35 @@ def pack(images: Mapping[str, Image.Image]) -> bytes:
 
 
 class Unpacked:
-    """The images of one `pack` or several, by name. Each lookup reads a fresh copy, which the caller may modify."""
+    """The images of one `pack` or several, by name. Each lookup reads a fresh copy, which the caller may modify.
+
+    `sizes` (width, height in pixels) by name; `pictures`: what is equal for two names if their pixels are.
+    """
 
     def __init__(self, *files: Path) -> None:
         self.sizes: dict[str, tuple[int, int]] = {}
         self._pages: dict[str, tuple[Path, int]] = {}
+        kinds: dict[str, tuple[str, tuple[int, int]]] = {}
         for file in files:
             with Image.open(file, formats=["TIFF"]) as pages:
                 for number, name in enumerate(pages.tag_v2[_IMAGE_DESCRIPTION].split(" ")):  # type: ignore[attr-defined]
                     pages.seek(number)
                     self.sizes[name] = pages.size
                     self._pages[name] = (file, number)
+                    kinds[name] = (pages.mode, pages.size)
+        common = Counter(kinds.values())
+        # Only pictures of one mode and one size can be the same: the others' pixels are not read for this.
+        digests = {name: self._digest(name) if common[kind] > 1 else name for name, kind in kinds.items()}
+        self.pictures = {name: (kind, digests[name]) for name, kind in kinds.items()}
 
     def __getitem__(self, name: str) -> Image.Image:
         file, number = self._pages[name]
         with Image.open(file, formats=["TIFF"]) as pages:
             pages.seek(number)
             return pages.copy()  # a plain image: encoders would write all pages of this one
+
+    def _digest(self, name: str) -> str:
+        return hashlib.sha256(self[name].tobytes()).hexdigest()
 
 
 def encode(image: Image.Image, format_: Format, recipe: Recipe, rights: Rights | None = None) -> bytes:
@@ -81,19 +95,25 @@ def encode_all(
 ) -> Generator[tuple[str, Format, bytes]]:
     """Encode every (name, format) of `outputs`, the costliest first; yields (name, format, bytes) as each is finished.
 
-    `threads`: how many encoders work at a time (they release the GIL). Each takes its own memory, so use no more than
-    there are processors. Encoders do not wait for the caller. Closing the generator cancels those not started yet.
+    Names with the same pixels (sizes that are larger than the source) share one encode per format. `threads`: how many
+    encoders work at a time (they release the GIL). Each takes its own memory, so use no more than there are processors.
+    Encoders do not wait for the caller. Closing the generator cancels those not started yet.
     """
     ordered = sorted(outputs, key=lambda output: -math.prod(images.sizes[output[0]]) * _COST[output[1]])
+    names: dict[tuple[object, Format], list[str]] = {}
+    for name, format_ in ordered:
+        names.setdefault((images.pictures[name], format_), []).append(name)
 
-    def encoded(name: str, format_: Format) -> tuple[str, Format, bytes]:
-        return name, format_, encode(images[name], format_, recipe, rights)
+    def encoded(same: list[str], format_: Format) -> tuple[list[str], Format, bytes]:
+        return same, format_, encode(images[same[0]], format_, recipe, rights)
 
     with ThreadPoolExecutor(threads) as pool:
-        encoders = [pool.submit(encoded, *output) for output in ordered]
+        encoders = [pool.submit(encoded, same, format_) for (_, format_), same in names.items()]
         try:
             for encoder in as_completed(encoders):
-                yield encoder.result()
+                same, format_, content = encoder.result()
+                for name in same:
+                    yield name, format_, content
         finally:
             pool.shutdown(cancel_futures=True)
 

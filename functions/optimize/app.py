@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import os
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 from aws_lambda_powertools import Logger
 
@@ -22,7 +24,19 @@ if TYPE_CHECKING:
 PUBLIC_BASE_URL = os.environ["PUBLIC_BASE_URL"]
 # Lambda gives a function one processor per 1769 MB of memory.
 MB_PER_PROCESSOR = 1769
+# Requests at a time: as the cheap encodes end within milliseconds of each other, most of them wait for S3 together.
+# Fewer than the connections that the SDK keeps open (10).
+REQUESTS = 8
 logger = Logger()
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Begin(Protocol):
+    """Begins a call in another thread. Raises what an earlier one has raised."""
+
+    def __call__(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]: ...
 
 
 @metrics.stage("OptimizeImage")
@@ -35,19 +49,48 @@ def lambda_handler(event: OptimizeEvent, context: LambdaContext) -> Result:
     job = event["job"]
     logger.append_keys(job_id=job["job_id"])
     work = [intermediate["key"] for intermediate in event["intermediates"] if intermediate["key"]]
-    jobs.check_owner(job)
-    standing = outputs.standing(job["source"]["key"])
-    threads = max(1, int(context.memory_limit_in_mb) // MB_PER_PROCESSOR)
-    with TemporaryDirectory() as folder:
-        images = encoding.Unpacked(*(storage.download(outputs.BUCKET, key, Path(folder)) for key in work))
-        finished = _finish(event, images, threads)
+    threads = math.ceil(int(context.memory_limit_in_mb) / MB_PER_PROCESSOR)  # a part of a processor has work too
+    with TemporaryDirectory() as folder, _together() as begin:
+        # One round of requests, which leaves S3's connections open for the first outputs.
+        owned = begin(jobs.check_owner, job)
+        read = begin(outputs.standing, job["source"]["key"])
+        files = [begin(storage.download, outputs.BUCKET, key, Path(folder)) for key in work]
+        owned.result()  # before anything is written
+        images = encoding.Unpacked(*(file.result() for file in files))
+        finished = _finish(event, images, threads, begin)
+        standing = read.result()
     outputs.write(finished, instead_of=standing.etag)
     storage.delete(outputs.BUCKET, work)
     return manifest.result(finished)
 
 
-def _finish(event: OptimizeEvent, images: encoding.Unpacked, threads: int) -> Manifest:
-    """Write the encoded outputs, each as soon as it is encoded, and return the manifest that lists them."""
+@contextmanager
+def _together() -> Iterator[Begin]:
+    """Calls in other threads. The block ends when all have ended, and raises what one of them raised.
+
+    If it fails, the calls that have not begun are dropped, and it waits for the others: nothing is written after it.
+    """
+    begun: list[Future[Any]] = []
+    pool = ThreadPoolExecutor(REQUESTS)
+
+    def begin(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        for earlier in begun:
+            if earlier.done():
+                earlier.result()
+        future = pool.submit(function, *args, **kwargs)
+        begun.append(future)
+        return future
+
+    try:
+        yield begin
+        for each in begun:
+            each.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _finish(event: OptimizeEvent, images: encoding.Unpacked, threads: int, begin: Begin) -> Manifest:
+    """Begin to write the encoded outputs, each as soon as it is encoded; returns the manifest that lists them."""
     job, image, recipe = event["job"], event["image"], event["recipe"]
     entries = []
     wanted = recipes.outputs(recipe)
@@ -55,7 +98,7 @@ def _finish(event: OptimizeEvent, images: encoding.Unpacked, threads: int) -> Ma
     with closing(encoding.encode_all(images, wanted, recipe, image.get("rights"), threads)) as encoded:
         for name, format_, data in encoded:
             entry = manifest.rendition(job["source"]["key"], name, format_, images.sizes[name], data)
-            outputs.put(job, entry["key"], data, entry["content_type"], {"v": manifest.version(entry)})
+            begin(outputs.put, job, entry["key"], data, entry["content_type"], {"v": manifest.version(entry)})
             entries.append(entry)
     return manifest.build(
         job=job,

@@ -54,11 +54,16 @@ def measure(seed: int, *, hot: bool, edits: tuple[loading.Edit, ...] = ()) -> Wa
     return Waits(waits, len(OTHERS) - len(waits), max(gaps) if hot else 0.0, len(letters))
 
 
+def _longest_but_one(waits: list[float]) -> float:
+    """One wait may meet two cold starts of ten seconds: that is the dice, and not the hot key."""
+    return sorted(waits)[-2]
+
+
 def starved(seed: int = 1, edits: tuple[loading.Edit, ...] = ()) -> list[str]:
     """What is wrong with how the others were served."""
     alone, beside = measure(seed, hot=False, edits=edits), measure(seed, hot=True, edits=edits)
     found = []
-    for name, of in (("mean", statistics.mean), ("longest", max)):
+    for name, of in (("mean", statistics.mean), ("longest but one", _longest_but_one)):
         before, after = of(alone.others), of(beside.others)
         if after > RATIO * before:
             found.append(f"the {name} wait of the other keys grew from {before:.1f} to {after:.1f} s")

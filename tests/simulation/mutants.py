@@ -93,7 +93,9 @@ MUTANTS = [
     _mutant("no pause between attempts", "trigger.verdicts", "+ backoff(attempt) - now", "- now"),
     _mutant("attempts without end", "trigger.verdicts", "if attempt >= MAX_ATTEMPTS:", "if attempt >= 99:"),
     # Fencing.
-    _mutant("nobody asks who owns the job before a set is written", "optimize.app", "jobs.check_owner(job)", "pass"),
+    _mutant(
+        "nobody asks who owns the job before a set is written", "optimize.app", "jobs.check_owner, job", "len, job"
+    ),
     _mutant(
         "a function may begin however late it is",
         "pipeline.jobs",

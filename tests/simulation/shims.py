@@ -79,6 +79,9 @@ class Future:
         except Exception as error:
             self._error = error
 
+    def done(self) -> bool:
+        return self.thread.ended.is_set
+
     def result(self, timeout: float | None = None) -> Any:
         if not current().wait(self.thread.ended, timeout):
             raise TimeoutError
@@ -105,6 +108,9 @@ class ThreadPoolExecutor:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.shutdown()
+
+    def shutdown(self, cancel_futures: bool = False) -> None:
         for future in self._futures:
             current().wait(future.thread.ended)
 

@@ -136,6 +136,64 @@ def test_encode_all_yields_every_output_once_and_the_same_bytes(recipe: Recipe, 
         assert content == encoding.encode(images[name], format_, recipe)
 
 
+@pytest.fixture
+def encodes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[int, int], str, str]]:
+    """The size, mode and format of each encode."""
+    made = []
+    encode = encoding.encode
+
+    def counted(image: Image.Image, format_: str, *rest: object) -> bytes:
+        made.append((image.size, image.mode, format_))
+        return encode(image, format_, *rest)
+
+    monkeypatch.setattr(encoding, "encode", counted)
+    return made
+
+
+def test_the_same_picture_is_encoded_once_a_format(
+    recipe: Recipe, tmp_path: Path, encodes: list[tuple[tuple[int, int], str, str]]
+) -> None:
+    """Also where it comes from both branches, as by a filter that changes nothing."""
+    sized, filtered = tmp_path / "sized.tiff", tmp_path / "filtered.tiff"
+    sized.write_bytes(encoding.pack({"small": quarters(), "large": quarters()}))
+    filtered.write_bytes(encoding.pack({"untouched": quarters()}))
+    names = ("small", "large", "untouched")
+    outputs = [(name, format_) for name in names for format_ in FORMATS]
+    made = {
+        (name, format_): content
+        for name, format_, content in encoding.encode_all(encoding.Unpacked(sized, filtered), outputs, recipe)
+    }
+    assert sorted(format_ for *_, format_ in encodes) == sorted(FORMATS)
+    assert set(made) == set(outputs)
+    for format_ in FORMATS:
+        assert {made[name, format_] for name in names} == {encoding.encode(quarters(), format_, recipe)}
+
+
+def test_pictures_that_differ_are_encoded_apart(
+    recipe: Recipe, packed: Pack, encodes: list[tuple[tuple[int, int], str, str]]
+) -> None:
+    """In one pixel, in its transparency alone, in the mode of the same bytes, in the shape of the same bytes."""
+    dot, clear, wide = quarters(), disc(), Image.new("RGB", (64, 16), RED)
+    dot.putpixel((5, 5), (1, 2, 3))
+    clear.putalpha(7)
+    images = {
+        "whole": quarters(),
+        "dot": dot,
+        "disc": disc(),
+        "clear": clear,
+        "wide": wide,
+        "high": Image.new("RGB", (16, 64), RED),
+        "gray": Image.new("L", (192, 16), 9),
+        "rgb": Image.new("RGB", (64, 16), (9, 9, 9)),
+    }
+    made = {
+        name: content for name, _, content in encoding.encode_all(packed(images), [(n, "png") for n in images], recipe)
+    }
+    assert len(encodes) == len(images)
+    for name, image in images.items():
+        assert opened(made[name]).convert(image.mode).tobytes() == image.tobytes(), name
+
+
 def test_encode_all_raises_an_encoders_error(recipe: Recipe, packed: Pack) -> None:
     with pytest.raises(OSError, match="cannot write mode"):
         list(encoding.encode_all(packed({"x": Image.new("CMYK", (4, 4))}), [("x", "png")], recipe))

@@ -39,7 +39,7 @@ def records(monkeypatch: pytest.MonkeyPatch) -> Records:
 
     found = Records()
     monkeypatch.setattr(jobs, "get", found)
-    monkeypatch.setattr(executions, "POLL_SECONDS", (0.01,))
+    monkeypatch.setattr(executions, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(executions, "DESCRIBE_EVERY", 2)
     return found
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
+import itertools
 import json
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from engine import encoding
 from pipeline import jobs, outputs, storage
 from tests.unit.invoking import call
 from tests.unit.test_handlers import FOLDER, KEY, begun, job, parts, photo
@@ -119,3 +124,79 @@ def test_nothing_is_removed_but_the_intermediates(cloud: Any, event: dict[str, A
     call("optimize", event)
     assert older in cloud.outputs(FOLDER)
     assert cloud.outputs("work/") == set()
+
+
+def test_a_source_smaller_than_most_sizes_is_encoded_once_a_picture_and_format(
+    cloud: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At 600 pixels: the thumbnail and the whole picture in three formats, and the filtered one."""
+    encodes: list[str] = []
+    encode = encoding.encode
+
+    def counted(image: Any, format_: Any, *rest: Any) -> bytes:
+        encodes.append(format_)
+        return encode(image, format_, *rest)
+
+    monkeypatch.setattr(encoding, "encode", counted)
+    call("optimize", parts(begun(job(cloud, photo((600, 450))))))
+    assert sorted(encodes) == ["avif"] * 2 + ["jpeg"] * 2 + ["webp"] * 3
+    document = outputs.standing(KEY).manifest
+    assert document
+    made = {(each["name"], each["format"]): each for each in document["renditions"]}
+    assert len(made) == len({each["key"] for each in made.values()}) == 13
+    for format_ in ("avif", "webp", "jpeg"):
+        whole = [made[name, format_] for name in ("small", "medium", "large")]
+        assert len({each["sha256"] for each in whole}) == 1
+        assert len({cloud.output(each["key"]) for each in whole}) == 1
+        assert made["thumbnail", format_]["sha256"] != whole[0]["sha256"]
+
+
+def test_outputs_are_written_at_the_same_time(
+    cloud: Any, event: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each waits until another one has begun."""
+    two, put = threading.Barrier(2, timeout=10), storage.put
+    waits = itertools.count()
+
+    def met(*request: Any) -> None:
+        if next(waits) < 2:
+            two.wait()
+        put(*request)
+
+    monkeypatch.setattr(storage, "put", met)
+    assert call("optimize", event)["renditions"] == 13
+
+
+@pytest.mark.parametrize("fails", ["write", "encode"])
+def test_after_a_failure_nothing_is_written(
+    cloud: Any, event: dict[str, Any], monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    """Not what waits for its turn, nothing after the function has ended, and no manifest."""
+    failed, written, turns = threading.Event(), [], itertools.count()
+    put, encode = storage.put, encoding.encode
+
+    def put_slowly(bucket: str, key: str, *rest: Any) -> None:
+        if fails == "write" and next(turns) == 0:
+            failed.set()
+            raise ConnectionError("no answer")
+        failed.wait(10)
+        time.sleep(0.2)
+        put(bucket, key, *rest)
+        written.append(key)
+
+    def encode_some(*request: Any) -> bytes:
+        if fails == "encode" and next(turns) == 5:
+            failed.set()
+            raise ConnectionError("no memory")
+        return encode(*request)
+
+    monkeypatch.setattr(importlib.import_module("optimize.app"), "REQUESTS", 2)
+    monkeypatch.setattr(storage, "put", put_slowly)
+    monkeypatch.setattr(encoding, "encode", encode_some)
+    with pytest.raises(ConnectionError):
+        call("optimize", event)
+    at_the_end = cloud.outputs(FOLDER)
+    assert at_the_end == set(written)
+    assert len(written) <= 2  # what had begun
+    time.sleep(0.5)
+    assert cloud.outputs(FOLDER) == at_the_end

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from darkroom import cli
+from darkroom import cli, records
+from darkroom.commands import payloads
 from darkroom.local.template import load_template
 from darkroom.project import ROOT
 from darkroom.records import FINAL, OPEN
@@ -169,3 +171,31 @@ def test_uploads_wait_while_intake_is_paused(pipeline: Pipeline, capsys: pytest.
     record = pipeline.finished(key, version)
     pipeline.drained()
     assert (record["status"], record["round"], len(pipeline.messages_about(key))) == ("SUCCEEDED", 1, 1)
+
+
+def test_every_payload_for_power_tuning_succeeds_and_leaves_nothing(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = "raw/tuned.jpg"
+    assert pipeline.finished(key, pipeline.upload(key, picture()))["status"] == "SUCCEEDED"
+    pipeline.drained()
+    capsys.readouterr()
+    for function in payloads.FUNCTIONS:
+        assert darkroom(pipeline, "payloads", function, key, "--count", "2") == 0
+        printed = json.loads(capsys.readouterr().out)
+        assert [each["weight"] for each in printed] == [1] * (2 if function == "OptimizeFunction" else 1)
+        for each in printed if function == "OptimizeFunction" else printed * 2:
+            answer = pipeline.stack.client("lambda").invoke(
+                FunctionName=pipeline.outputs[f"{function}Name"], Payload=json.dumps(each["payload"])
+            )
+            assert "FunctionError" not in answer, answer["Payload"].read()
+    bucket = pipeline.outputs["OutputBucketName"]
+    sets = pipeline.s3.list_objects_v2(Bucket=bucket, Prefix=f"processed/{payloads.FOLDER}/", Delimiter=".jpg/")
+    assert len(sets["CommonPrefixes"]) == 2
+    assert darkroom(pipeline, "payloads", "--clear") == 0
+    for prefix in (f"processed/{payloads.FOLDER}", f"work/{payloads.FOLDER}"):
+        assert "Contents" not in pipeline.s3.list_objects_v2(Bucket=bucket, Prefix=prefix)
+    assert [found for found, _ in records.listed(pipeline.stack, "PROCESSING") if payloads.FOLDER in found] == []
+    assert pipeline.set_of(key)
+    assert darkroom(pipeline, "payloads", "ResizeFunction", "raw/no such upload.jpg") == 1
+    assert "is not in" in capsys.readouterr().err
