@@ -21,8 +21,8 @@ STATE_MACHINE = os.environ["STATE_MACHINE_ARN"]
 EXPRESS = os.environ["WORKFLOW_TYPE"] == "EXPRESS"
 # Longer than the execution's own timeout: after it, the run is over too.
 WAIT_SECONDS = float(os.environ["WAIT_SECONDS"])
-# For a run of 2 s: 5 looks at the record ($0.6 per million images), and 0.25 s of waiting for one that has ended ($0.4,
-# with 2 images a batch). More or fewer looks cost more. DescribeExecution has a small quota: call it rarely.
+# For a run of 2 s: 5 looks at the record ($0.6 per million images), and 0.25 s of waiting for one that has ended ($0.3,
+# with 2 images a batch). DescribeExecution has a small quota: call it rarely.
 POLL_SECONDS = 0.5
 DESCRIBE_EVERY = 12
 # A start of ours, with all tries of the SDK, is not older than this.
