@@ -32,6 +32,7 @@ COMMANDS = {
     "detach": "attach",
     "invoke": "invoke",
     "logs": "logs",
+    "cost": "cost",
     "doctor": "doctor",
     "teardown": "teardown",
 }

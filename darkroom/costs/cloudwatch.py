@@ -1,14 +1,14 @@
 """What a stack on AWS used: read from CloudWatch's metrics and, for requests, from the functions' stage lines.
 
 Lambda's poller: a ReceiveMessage for each empty receive and for each invocation of the trigger, which also has its
-messages deleted by one request. KMS keys of topics are asked at most twice in five minutes a topic, which is left out: a
-cent in a month. Reads of a source that a KMS key encrypts are counted.
+messages deleted by one request. The topics' key is asked twice in five minutes at most, which is left out: $0.05 a month.
+Reads of a source that a KMS key encrypts are counted.
 """
 
 from __future__ import annotations
 
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -66,6 +66,13 @@ def read(stack: Stack, since: float) -> Usage:
     )
 
 
+def metrics(stack: Stack) -> int:
+    """How many metrics the stack sends: those that CloudWatch had within two weeks."""
+    pages = stack.client("cloudwatch").get_paginator("list_metrics")
+    found = pages.paginate(Namespace="Darkroom", Dimensions=[{"Name": "service", "Value": stack.name}])
+    return sum(len(page["Metrics"]) for page in found)
+
+
 # (metric, about what) → namespace and dimensions.
 Wanted = dict[tuple[str, str], tuple[str, dict[str, str]]]
 
@@ -92,7 +99,7 @@ def _wanted(stack: Stack, configurations: Mapping[str, Any], groups: list[str]) 
     return wanted
 
 
-def _sums(stack: Stack, since: float, wanted: Wanted) -> Counter[tuple[str, str]]:
+def _sums(stack: Stack, since: float, wanted: Wanted) -> dict[tuple[str, str], float]:
     """The sum of each metric."""
     names = list(wanted)
     # CloudWatch keeps minutes for 15 days and hours for 15 months.
@@ -112,7 +119,7 @@ def _sums(stack: Stack, since: float, wanted: Wanted) -> Counter[tuple[str, str]
         }
         for number, ((name, _), (namespace, dimensions)) in enumerate(wanted.items())
     ]
-    sums: Counter[tuple[str, str]] = Counter()
+    sums: dict[tuple[str, str], float] = defaultdict(float)
     for start in range(0, len(queries), QUERIES_AT_ONCE):
         pages = stack.client("cloudwatch").get_paginator("get_metric_data")
         for page in pages.paginate(
@@ -127,9 +134,9 @@ def _sums(stack: Stack, since: float, wanted: Wanted) -> Counter[tuple[str, str]
 
 def _from_logs(
     stack: Stack, since: float, groups: list[str]
-) -> tuple[Counter[str], dict[str, float], dict[str, float], float]:
+) -> tuple[dict[str, float], dict[str, float], dict[str, float], float]:
     """From the stage lines: requests by name; invocations and failed ones by stage; and reads of sources."""
-    requests: Counter[str] = Counter()
+    requests: dict[str, float] = defaultdict(float)
     ran: dict[str, float] = defaultdict(float)
     failed: dict[str, float] = defaultdict(float)
     sources = 0.0
@@ -138,7 +145,8 @@ def _from_logs(
         ran[stage] += float(row["lines"])
         failed[stage] += float(row.get("broken") or 0)
         found = {_FIELDS[name]: float(value) for name, value in row.items() if name in _FIELDS and value}
-        requests.update(found)  # type: ignore[arg-type]  # amounts are whole, and come as text like "14.0"
+        for request, amount in found.items():
+            requests[request] += amount
         if stage in READERS:
             sources += found.get("s3.GetObject", 0)
     return requests, ran, failed, sources

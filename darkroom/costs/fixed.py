@@ -13,7 +13,7 @@ IDLE_RECEIVES = 5 * 60 / 20 * 60 * 24 * 30  # in a month
 
 def of_template(template: Mapping[str, Any], metrics: int, prices: Prices) -> dict[str, float]:
     """Dollars a month by thing, of a stack of this template that has sent so many `metrics`."""
-    resources = [each for each in template["Resources"].values()]
+    resources = list(template["Resources"].values())
     kinds = [each["Type"] for each in resources]
     queues = sum(
         event["Type"] == "SQS"

@@ -2,14 +2,14 @@
 
 AWS counts some things that nobody here does. They follow from what is here:
 
-* Lambda's poller: one ReceiveMessage and one DeleteMessageBatch for each invocation of the trigger. It polls an idle queue
-  too: that is among the fixed costs.
+* Lambda's poller: one ReceiveMessage and one DeleteMessageBatch for each invocation of the trigger. It polls an idle
+  queue too: that is among the fixed costs.
 * S3 sends one message for each job.
 * DynamoDB: a write is one unit for each started kB of the item. A lease has less than one, a record as much as it has
   now. A read is one unit, as no item has 4 kB. The index takes one unit for an open record, one when it leaves the
   index (SUCCEEDED), two when its status changes there.
-* KMS: SNS keeps a data key for five minutes, and makes and decrypts one for each five minutes with a message. Each read of
-  a source is one more if the bucket has a KMS key.
+* KMS: SNS keeps a data key for five minutes, and makes and decrypts one for each five minutes with a message. Each read
+  of a source is one more if the bucket has a KMS key.
 * Logs: the bytes of each line, and 26 for each as CloudWatch Logs adds them.
 """
 
@@ -88,6 +88,11 @@ def functions(stack: Stack, since: float) -> dict[str, Function]:
     return {stage: _function(_events(stack, log_group(stack, name), since)) for stage, name in known.items()}
 
 
+def metrics(stack: Stack) -> int:
+    """How many metrics the functions have sent: CloudWatch charges for each name with each value of its dimensions."""
+    return len(set().union(*(log.metrics for log in functions(stack, 0).values())))
+
+
 def log_group(stack: Stack, function: str) -> str:
     configuration = stack.client("lambda").get_function_configuration(FunctionName=function)
     return str(configuration["LoggingConfig"]["LogGroup"])
@@ -156,7 +161,7 @@ def _ended(stack: Stack, since: float) -> Iterator[dict[str, Any]]:
 
 
 def _write_units(requests: Mapping[str, float], records: list[dict[str, Any]]) -> float:
-    """One unit a write; one more for each kB beyond the first of a record, at its begin and at its end; and the index."""
+    """A unit a write; one more for each kB beyond a record's first, at its begin and at its end; and the index."""
     writes = sum(requests.get(f"dynamodb.{name}Item", 0) for name in ("Put", "Update", "Delete"))
     large = sum(2 * (math.ceil(item_bytes(record) / 1024) - 1) for record in records)
     index = sum(2 if record["status"]["S"] == "SUCCEEDED" else 3 for record in records)
@@ -164,7 +169,7 @@ def _write_units(requests: Mapping[str, float], records: list[dict[str, Any]]) -
 
 
 def item_bytes(item: Mapping[str, Any]) -> int:
-    """The size of an item by DynamoDB's rules: names and values in UTF-8; a number takes about a byte for two digits."""
+    """The size of an item by DynamoDB's rules: names and values in UTF-8; a number takes a byte for two digits."""
     return sum(len(name.encode()) + _value_bytes(value) for name, value in item.items())
 
 

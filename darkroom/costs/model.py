@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import json
-from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,6 @@ from darkroom.costs.usage import Usage, bill
 
 MEASURED = Path(__file__).with_name("measured.json")
 OUTPUTS, INTERMEDIATES = 13, 2  # of the default recipe
-# The trigger looks at the record of a STANDARD run after so many seconds each, the last one again and again.
-POLL_SECONDS = (0.25, 0.25, 0.5, 0.5, 1.0)
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,7 @@ def estimate(
     workflow_type: str = "STANDARD",
     prices: Path = PRICES,
 ) -> Estimate:
-    """What so many images will take: `outputs` files each, by way of `intermediates` (2 for a recipe with filters, else 1).
+    """What so many images will take: `outputs` files each, by way of `intermediates` (with filters 2, else 1).
 
     Raises CommandError for a region without prices.
     """
@@ -62,23 +59,22 @@ def per_million(
 def usage(workflow_type: str, outputs: int = OUTPUTS, intermediates: int = INTERMEDIATES) -> Usage:
     """What one image uses, on a stack with a queue."""
     found = Usage(**measured()["usage"][workflow_type])
-    requests: Counter[str] = Counter()
-    requests.update(found.requests)  # type: ignore[arg-type]  # amounts are fractions
+    requests = dict(found.requests)
     fewer = INTERMEDIATES - intermediates
-    requests["s3.PutObject"] -= OUTPUTS - outputs + fewer  # type: ignore[assignment]
+    requests["s3.PutObject"] -= OUTPUTS - outputs + fewer
     requests["s3.GetObject"] -= 2 * fewer
     took = seconds(workflow_type, outputs) / seconds(workflow_type)
     polls = 0.0
     if workflow_type == "STANDARD":
         polls = looks(seconds(workflow_type)) - looks(seconds(workflow_type, outputs))
-        requests["dynamodb.GetItem"] -= polls  # type: ignore[assignment]
+        requests["dynamodb.GetItem"] -= polls
     factors = {"OptimizeImage": outputs / OUTPUTS, "Trigger": took}
     compute = {stage: amount * factors.get(stage, 1) for stage, amount in found.gb_seconds.items()}
     if intermediates < INTERMEDIATES:
         del compute["ApplyFilters"]
     return replace(
         found,
-        requests=dict(requests),
+        requests=requests,
         gb_seconds=compute,
         express_gb_seconds=found.express_gb_seconds * took,
         dynamodb_reads=found.dynamodb_reads - polls,
@@ -94,9 +90,10 @@ def seconds(workflow_type: str, outputs: int = OUTPUTS) -> float:
 
 def looks(seconds: float) -> int:
     """How often the trigger looks at the record of a STANDARD run that takes so long."""
+    pauses = measured()["poll_seconds"]
     number, passed = 0, 0.0
     while passed < seconds:
-        passed += POLL_SECONDS[min(number, len(POLL_SECONDS) - 1)]
+        passed += pauses[min(number, len(pauses) - 1)]
         number += 1
     return number
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from darkroom.costs.designs import designs, dit_per_million
 from darkroom.costs.model import measured, per_million, usage
@@ -69,13 +70,13 @@ def long_table() -> str:
         f"{ours}\n\n"
         f"Prices: {REGION}, {load().as_of}, {used['EXPRESS'].architecture}. Measured on {found['date']}: "
         f"{found['photo']}, {found['images']} images in the queue.\n\n"
-        f"If the functions waited for S3 as long as they did for the local one, Lambda compute would cost {money(waits)} more.\n\n"
+        f"With the functions' waits for the local S3, Lambda compute would cost {money(waits)} more.\n\n"
         f"{others}\n\n"
         f"A million transformations of Dynamic Image Transformation cost {money(dit_per_million())} by its assumptions."
     )
 
 
-def compute_difference(found: Mapping[str, dict[str, dict[str, float]]]) -> float:
+def compute_difference(found: Mapping[str, Any]) -> float:
     """Dollars per million images by which the functions' own time here exceeds what is billed for their CPU."""
     price = load()["lambda_gb_second_arm64"]
     own = sum(found["own_seconds"][stage] * found["memory"][stage] / 1024 for stage in found["own_seconds"])
@@ -90,7 +91,8 @@ def amounts(line: str, used: Mapping[str, Usage]) -> str:
         case "Step Functions":
             return f"{standard.transitions:.3g} transitions; or 1 run, {express.express_gb_seconds:.2f} GB-seconds"
         case "S3 requests":
-            return f"{express.count(PUTS):.3g} PUT, {express.count(GETS):.3g} GET and HEAD, {express.count(LISTS):.2g} LIST"
+            puts, gets, lists = (express.count(names) for names in (PUTS, GETS, LISTS))
+            return f"{puts:.3g} PUT, {gets:.3g} GET and HEAD, {lists:.2g} LIST"
         case "Lambda compute":
             return f"{sum(express.gb_seconds.values()) - express.gb_seconds['Trigger']:.2f} GB-seconds"
         case "Lambda, the trigger's wait":

@@ -1,6 +1,6 @@
 """What a stack used, in the units that AWS bills, and what that costs.
 
-One shape, whoever fills it: `local` reads a local stack, `cloudwatch` one on AWS, `model` adds up what images will need.
+One shape, whoever fills it: `local` reads a local stack, `cloudwatch` one on AWS, `model` says what images will use.
 """
 
 from __future__ import annotations
