@@ -138,7 +138,7 @@ class Job(TypedDict):
     attempt: int  # within the round, from 1; 0 for a version whose set stood already
     max_attempts: int
     deadline: int  # epoch seconds after which OptimizeImage must not begin: the lease could end before it does
-    asked_at: str  # moment at which the set was asked for: by the upload, or by whoever brought it back since
+    asked_at: NotRequired[str]  # moment of the upload, or of bringing it back; absent if a backfill found the source
     source: Source
     recipe: RecipeRef
 

@@ -59,17 +59,17 @@ def of(record: Record, max_attempts: int) -> Job:
     """The job of a record's last attempt, to tell how that ended."""
     source = cast("Source", {**record["source"]})
     source["size"] = int(source["size"])  # DynamoDB's numbers are Decimal
-    return {
+    job: Job = {
         "job_id": record["job_id"],
         "execution_name": record["execution_name"],
         "round": int(record["round"]),
         "attempt": int(record["attempt"]),
         "max_attempts": max_attempts,
         "deadline": 0,
-        "asked_at": record.get("asked_at", record["queued_at"]),
         "source": source,
         "recipe": record["recipe"],
     }
+    return {**job, "asked_at": record["asked_at"]} if "asked_at" in record else job
 
 
 def check_owner(job: Job) -> None:

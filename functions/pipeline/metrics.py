@@ -30,7 +30,9 @@ Event = TypeVar("Event")
 Context = TypeVar("Context")
 Answer = TypeVar("Answer")
 
-_sent: list[str] = []  # the requests since the last `stage` line; appending is safe from any thread
+# Since the last `stage` line: requests, and the executions of started attempts. Appending is safe from any thread.
+_sent: list[str] = []
+_attempts: list[str] = []
 
 
 def client(service: str, config: Config) -> Any:
@@ -50,7 +52,8 @@ def stage(name: str) -> Callable[[Callable[[Event, Context], Answer]], Callable[
 
     Fields: `stage`, `Seconds`, `started_at` (moment); `requests`, {"s3.PutObject": 14, …}, where those of the
     function's start count to its first invocation; of a job `job_id`, `execution_name`, `source_key`; after an
-    error `failed`, its name. A function that is killed (time, memory) leaves no line.
+    error `failed`, its name; of the trigger `attempts`, the names of the executions that it has started. A function
+    that is killed (time, memory) leaves no line.
     """
 
     def decorate(handler: Callable[[Event, Context], Answer]) -> Callable[[Event, Context], Answer]:
@@ -65,12 +68,19 @@ def stage(name: str) -> Callable[[Callable[[Event, Context], Answer]], Callable[
                 raise
             finally:
                 seconds = round(time.monotonic() - began, 3)
-                facts["requests"] = _requests()
+                facts["requests"] = dict(Counter(_taken(_sent)))
+                if attempts := _taken(_attempts):
+                    facts["attempts"] = attempts
                 _print(_directive({"Seconds": (MetricUnit.Seconds, seconds)}, stage=name), facts)
 
         return timed
 
     return decorate
+
+
+def started(job: Job) -> None:
+    """Note for the trigger's next line that it starts an attempt."""
+    _attempts.append(job["execution_name"])
 
 
 def ended(
@@ -89,14 +99,12 @@ def ended(
     """
     figures: dict[str, tuple[MetricUnit, float]] = {
         "Failed": (MetricUnit.Count, int(status == "FAILED")),  # its average is the rate of failures
-        "SameBytes": (MetricUnit.Count, int(adopted)),
     }
-    if not adopted:
-        figures["Attempts"] = (MetricUnit.Count, job["attempt"])
+    figures["SameBytes" if adopted else "Attempts"] = (MetricUnit.Count, 1 if adopted else job["attempt"])
     if finished and not adopted:
         figures["BytesIn"] = (MetricUnit.Bytes, finished["source"]["size"])
         figures["BytesOut"] = (MetricUnit.Bytes, sum(rendition["bytes"] for rendition in finished["renditions"]))
-        if asked_at := job.get("asked_at"):  # jobs that were begun before an update have none
+        if asked_at := job.get("asked_at"):
             waited = clock.epoch(finished["created_at"]) - clock.epoch(asked_at)
             figures["EndToEnd"] = (MetricUnit.Seconds, round(max(waited, 0.0), 3))
     kind = {"status": status, "code": code or "-", "recipe": job["recipe"]["name"]}
@@ -118,11 +126,11 @@ def _about(event: Any) -> dict[str, str]:
     return {name: str(value) for name, value in facts.items()}
 
 
-def _requests() -> dict[str, int]:
-    """The requests since the last call, by service and operation."""
-    sent = Counter(_sent[:])
-    del _sent[: sent.total()]
-    return dict(sent)
+def _taken(noted: list[str]) -> list[str]:
+    """What was noted since the last call."""
+    taken = noted[:]
+    del noted[: len(taken)]
+    return taken
 
 
 def _directive(figures: Mapping[str, tuple[MetricUnit, float]], **dimensions: str) -> Any:

@@ -43,7 +43,7 @@ class Notice:
     version_id: str | None
     sequencer: str | None
     sent_at: float  # epoch seconds, of the message: one sent after a job FAILED opens a new round
-    asked_at: float  # epoch seconds, of the event: nothing is decided by it
+    asked_at: float | None  # epoch seconds, of the event; None: nobody waits for it. Nothing is decided by it
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def _of_s3(record: dict[str, Any], message: Message, bucket: str) -> Notice:
         version_id=about["object"].get("versionId"),
         sequencer=about["object"].get("sequencer"),
         sent_at=message.sent_at,
-        asked_at=_asked_at(message, record.get("eventTime")),
+        asked_at=None if cause == "Backfill" else _asked_at(message, record.get("eventTime")),
     )
 
 

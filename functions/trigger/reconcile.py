@@ -150,7 +150,7 @@ def _run(look: Look, job: Job, record: Record | None, standing: outputs.Standing
     jobs.begin(job, record)
     held.kept = True  # until we know that the run has ended it may write, whatever happens here
     facts: dict[str, Any] = {name: job[name] for name in ("job_id", "execution_name")} | {"source_key": held.key}
-    logger.info("attempt started", **facts)
+    metrics.started(job)
     try:
         record = executions.run(job)
     except executions.UnknownError as unknown:
@@ -390,15 +390,16 @@ def _job(source: Source, recipe: Recipe, start: Start, notices: list[Notice]) ->
     sequencers = {notice.version_id: notice.sequencer for notice in notices if notice.sequencer}
     if sequencer := sequencers.get(source["version_id"]):
         source = {**source, "sequencer": sequencer}
-    about = [notice for notice in notices if notice.version_id == source["version_id"]]
-    return {
+    about = [notice for notice in notices if notice.version_id == source["version_id"]] or notices
+    asked_at = max((notice.asked_at for notice in about if notice.asked_at), default=None)
+    job: Job = {
         "job_id": job_id,
         "execution_name": keys.execution(job_id, start.round, start.attempt),
         "round": start.round,
         "attempt": start.attempt,
         "max_attempts": MAX_ATTEMPTS,
         "deadline": 0,  # known when the lease is held for the run
-        "asked_at": clock.of_epoch(max(notice.asked_at for notice in about or notices)),
         "source": source,
         "recipe": {"name": recipe["name"], "hash": recipe["hash"]},
     }
+    return {**job, "asked_at": clock.of_epoch(asked_at)} if asked_at else job

@@ -259,6 +259,7 @@ def queued(body: dict[str, Any], **attributes: str) -> notices.Message:
 
 def asked_at(message: notices.Message) -> str:
     (notice,) = notices.read(message, "darkroom-source")
+    assert notice.asked_at is not None
     return clock.of_epoch(notice.asked_at)
 
 
