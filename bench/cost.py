@@ -181,14 +181,14 @@ def gb_seconds(own: dict[str, float], cpu: dict[str, float], memory: dict[str, i
 
     With one processor or less: the CPU time, at that part of one; of a function that mostly waits (Notify), its waits
     too.
-    With several: its own time here, alone.
+    With more: its own time here, alone, if that is longer, as several do not share all of the work.
     """
     billed = {}
     for stage, seconds in own.items():
         share = memory[stage] / VCPU_MB
-        if cpu and share <= 1:
-            waits = max(seconds - cpu[stage], 0.0) if share < 0.5 else 0.0
-            seconds = cpu[stage] / share + waits
+        if cpu:
+            waits = seconds - cpu[stage] if share < 0.5 else 0.0
+            seconds = max(cpu[stage] / share + waits, seconds if share > 1 else 0.0)
         billed[stage] = seconds * memory[stage] / MB_PER_GB
     return billed
 
@@ -275,7 +275,8 @@ def poll_seconds() -> list[float]:
     tree = ast.parse((ROOT / "functions/trigger/executions.py").read_text(encoding="utf-8"))
     for node in tree.body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "POLL_SECONDS":
-            return [float(each) for each in ast.literal_eval(node.value)]
+            value = ast.literal_eval(node.value)
+            return [float(each) for each in value] if isinstance(value, tuple) else [float(value)]
     raise LookupError("functions/trigger/executions.py has no POLL_SECONDS")
 
 

@@ -1,8 +1,8 @@
 """What a stack on AWS used: read from CloudWatch's metrics and, for requests, from the functions' stage lines.
 
 Lambda's poller: a ReceiveMessage for each empty receive and for each invocation of the trigger, which also has its
-messages deleted by one request. The topics' key is asked twice in five minutes at most, which is left out: $0.05 a month.
-Reads of a source that a KMS key encrypts are counted.
+messages deleted by one request. The topics' key is asked twice in five minutes at most, for $0.05 a month: that is left
+out. Reads of a source that a KMS key encrypts are counted.
 """
 
 from __future__ import annotations

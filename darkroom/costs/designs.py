@@ -22,8 +22,8 @@ class Design:
     per_million: float  # dollars per million images
 
 
-# "Lambda architecture costs" in the implementation guide of Dynamic Image Transformation for Amazon CloudFront, version 8,
-# read in November 2026: 10 million images served, 90 % of them from the cache, 45 kB each, 350 ms each to transform.
+# "Lambda architecture costs" in the guide of Dynamic Image Transformation for Amazon CloudFront, version 8, read in
+# November 2026: 10 million images served, 90 % of them from the cache, 45 kB each, 350 ms each to transform.
 DIT_SERVED, DIT_HITS = 10e6, 0.9
 DIT_DOLLARS = {"API Gateway": 11.00, "Lambda": 10.93, "S3": 10.40, "CloudWatch": 11.15}
 
@@ -55,7 +55,7 @@ def designs(naive_cpu: float, prices: Prices) -> list[Design]:
         ),
         Design(
             "AWS's Dynamic Image Transformation",
-            f"each of the {OUTPUTS} files is made once, when it is asked for; its published assumptions, without CloudFront",
+            f"each of the {OUTPUTS} files is made once, when it is asked for; published assumptions, no CloudFront",
             OUTPUTS * dit_per_million(),
         ),
     ]

@@ -81,7 +81,7 @@ def compute_difference(found: Mapping[str, Any]) -> float:
     price = load()["lambda_gb_second_arm64"]
     own = sum(found["own_seconds"][stage] * found["memory"][stage] / 1024 for stage in found["own_seconds"])
     billed = sum(amount for stage, amount in usage("EXPRESS").gb_seconds.items() if stage in found["own_seconds"])
-    return max(own - billed, 0.0) * price * 1e6
+    return max(float(own) - billed, 0.0) * price * 1e6
 
 
 def amounts(line: str, used: Mapping[str, Usage]) -> str:
