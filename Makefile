@@ -65,6 +65,9 @@ bench: $(PROJECT) $(BENCH) ## This engine beside sharp, libvips and naive Pillow
 tune: $(PROJECT) $(EMULATOR) ## What each function takes with 1 to 4 processors, and the way of one image, in minutes
 	@PYTHONPATH=functions:. $(PYTHON) -m bench.tune
 
+cost: $(PROJECT) $(EMULATOR) ## What a million photos cost, counted; rewrites the tables, in five minutes; ARGS="--dry-run"
+	@PYTHONPATH=functions:. $(PYTHON) -m bench.cost $(ARGS)
+
 picture: demo ## Make README's picture from the demo's contact sheet; needs Chromium
 	$(CHROMIUM) --headless --hide-scrollbars --window-size=1280,610 --screenshot=out/index.png out/index.html
 	$(PYTHON) -c 'from PIL import Image; Image.open("out/index.png").convert("RGB").save("docs/contact-sheet.jpg", quality=82)'
@@ -74,7 +77,7 @@ clean: ## End all local stacks, and remove what was installed and built (not out
 	  name=$${lock%/lock}; test ! -e "$$lock" || $(DARKROOM) --stack "$${name#.darkroom/}" down || true; done  # it fails without a working .venv
 	rm -rf .venv .darkroom .aws-sam .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help install demo test check format up down invoke build deploy soak fuzz simulate bench tune picture clean
+.PHONY: help install demo test check format up down invoke build deploy soak fuzz simulate bench tune cost picture clean
 
 # ------------------------------------------------------------------------------------ used by the targets
 

@@ -33,6 +33,7 @@ COMMANDS = {
     "invoke": "invoke",
     "payloads": "payloads",
     "logs": "logs",
+    "cost": "cost",
     "doctor": "doctor",
     "teardown": "teardown",
 }

@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 
@@ -199,3 +200,20 @@ def test_every_payload_for_power_tuning_succeeds_and_leaves_nothing(
     assert pipeline.set_of(key)
     assert darkroom(pipeline, "payloads", "ResizeFunction", "raw/no such upload.jpg") == 1
     assert "is not in" in capsys.readouterr().err
+
+
+def test_the_cost_of_a_standard_run(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+    began = datetime.now(UTC)
+    pipeline.finished("raw/priced.jpg", pipeline.upload("raw/priced.jpg", picture()))
+    pipeline.drained()
+    since = ["--since", began.isoformat()]
+    assert darkroom(pipeline, "cost", *since, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["region"], told["used"]["images"], told["used"]["transitions"]) == ("us-east-1", 1, 7)
+    assert told["used"]["requests"]["stepfunctions.StartExecution"] == 1
+    assert told["dollars"]["Step Functions"] == pytest.approx(7 * 25e-6)
+    assert told["dollars_per_image"] == pytest.approx(sum(told["dollars"].values()))
+    assert darkroom(pipeline, "cost", *since) == 0
+    assert "1 image, STANDARD, arm64" in capsys.readouterr().out
+    assert darkroom(pipeline, "cost", "--region", "mars-north-1") != 0
+    assert "no prices of mars-north-1" in capsys.readouterr().err
