@@ -16,8 +16,6 @@ from urllib.parse import unquote_plus
 
 from pipeline import clock, keys
 
-# Files that desktops leave in every folder: no photos, and no reason for a message.
-LITTER = {".ds_store", "thumbs.db", "desktop.ini"}
 # How `bin/darkroom redrive` names the cause of its messages.
 _ASKED: dict[str, Literal["redrive", "force"]]
 _ASKED = {"Redrive": "redrive", "Force": "force"}
@@ -54,6 +52,7 @@ class Message:
     receipt: str = ""
     receives: int = 1
     sent_at: float = field(default_factory=time.time)  # epoch seconds, see _sent_at
+    queue: str = ""  # the name of the queue that it came from, which must hear what becomes of it
 
 
 def messages(event: dict[str, Any]) -> list[Message]:
@@ -68,6 +67,7 @@ def messages(event: dict[str, Any]) -> list[Message]:
             receipt=record["receiptHandle"],
             receives=int(record["attributes"]["ApproximateReceiveCount"]),
             sent_at=_sent_at(record),
+            queue=record.get("eventSourceARN", "").rpartition(":")[2],
         )
         for record in records
     ]
@@ -87,7 +87,7 @@ def read(message: Message, bucket: str) -> list[Notice]:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UnreadableError(f"not an S3 notification ({type(error).__name__}: {error})") from error
-    return [notice for notice in notices if is_source(notice.key)]
+    return [notice for notice in notices if keys.is_source(notice.key)]
 
 
 def _sent_at(record: dict[str, Any]) -> float:
@@ -108,13 +108,6 @@ def _moment(record: dict[str, Any], name: str, parse: Callable[[str], float]) ->
     except (KeyError, TypeError, ValueError):
         return None
     return moment if math.isfinite(moment) else None
-
-
-def is_source(key: str) -> bool:
-    """Whether a key can be a source: under SourcePrefix, and neither a folder marker nor desktop litter."""
-    name = key.rsplit("/", 1)[-1]
-    litter = name.lower() in LITTER or name.startswith("._")
-    return key.startswith(keys.SOURCE_PREFIX) and bool(name) and not litter
 
 
 def _of_s3(record: dict[str, Any], message: Message, bucket: str) -> Notice:
