@@ -25,6 +25,7 @@ COMMANDS = {
     "jobs": "jobs",
     "status": "intake",
     "redrive": "redrive",
+    "backfill": "backfill",
     "pause": "intake",
     "resume": "intake",
     "report": "report",

@@ -22,6 +22,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def _status(args: argparse.Namespace) -> int:
     stack = Stack.open(args.stack, aws=args.aws)
     print(f"Intake is {'paused' if intake.is_paused(stack) else 'running'}: {_waiting(intake.queue(stack))}.")
+    if intake.BACKFILLS in stack.outputs:  # stacks from before it was a part of the template have none
+        backfills = intake.queue(stack, intake.BACKFILLS)
+        print(f"Backfill is {_backfill_state(stack, backfills)}.")
     print(f"Dead letters: {intake.queue(stack, 'UploadDeadLetterQueueUrl')['ApproximateNumberOfMessages']}.")
     return 0
 
@@ -37,6 +40,10 @@ def _pause(args: argparse.Namespace) -> int:
         f"Resume before {until:%A %d %B %Y, %H:%M %Z} with `{command(args.stack, aws=args.aws)} resume`: the queue "
         f"deletes an upload's event after {days:g} days. Events that were already waiting are deleted earlier."
     )
+    if intake.BACKFILLS in stack.outputs:
+        intake.switch(stack, on=False, which=intake.BACKFILLS)
+        if not intake.is_idle(stack, intake.BACKFILLS):
+            print(f"The backfill is paused too: {_waiting(intake.queue(stack, intake.BACKFILLS))}.")
     return 0
 
 
@@ -44,9 +51,21 @@ def _resume(args: argparse.Namespace) -> int:
     stack = Stack.open(args.stack, aws=args.aws)
     changed, _ = intake.switch(stack, on=True)
     print(f"Intake {'is running again' if changed else 'was not paused'}: {_waiting(intake.queue(stack))}.")
+    if intake.BACKFILLS in stack.outputs and _backfill_waits(stack):
+        print(f"The backfill stays paused. It goes on with `{command(args.stack, aws=args.aws)} backfill`.")
     return 0
 
 
+def _backfill_waits(stack: Stack) -> bool:
+    return intake.is_paused(stack, intake.BACKFILLS) and not intake.is_idle(stack, intake.BACKFILLS)
+
+
+def _backfill_state(stack: Stack, queue: Mapping[str, str]) -> str:
+    if intake.waiting(queue) == (0, 0):
+        return "idle"
+    return f"{'stopped' if intake.is_paused(stack, intake.BACKFILLS) else 'under way'}: {_waiting(queue)}"
+
+
 def _waiting(queue: Mapping[str, str]) -> str:
-    visible, hidden = (int(queue[f"ApproximateNumberOfMessages{which}"]) for which in ("", "NotVisible"))
+    visible, hidden = intake.waiting(queue)
     return f"{counted(visible, 'waits', 'wait')} in the queue, {hidden} in flight or between two attempts"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from backfill import app, figures
 from pipeline import jobs, recipes
@@ -168,38 +168,16 @@ def test_a_stopped_backfill_asks_for_nothing_and_counts_nothing(cloud: Any) -> N
     assert (asked(cloud), counted(cloud)) == ([], {})
 
 
-@pytest.fixture
-def refusals(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[int]]:
-    """Lets SQS refuse the first entry of so many requests; returns the sizes of the requests."""
-    monkeypatch.setattr(app.time, "sleep", lambda seconds: None)
-    send, sizes = app.sqs.send_message_batch, []
+def test_what_sqs_does_not_take_fails_the_batch(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state machine then tries it again."""
+    send = app.sqs.send_message
 
-    def refusing(times: int) -> list[int]:
-        def sending(**given: Any) -> Any:
-            sizes.append(len(given["Entries"]))
-            if len(sizes) > times:
-                return send(**given)
-            first, *others = given["Entries"]
-            if others:
-                send(**given | {"Entries": others})
-            return {"Failed": [{"Id": first["Id"], "Code": "InternalError", "Message": "busy", "SenderFault": False}]}
+    def refusing(**given: Any) -> Any:
+        if "01.jpg" in given["MessageBody"]:
+            raise ClientError({"Error": {"Code": "ServiceUnavailable"}}, "SendMessage")
+        return send(**given)
 
-        monkeypatch.setattr(app.sqs, "send_message_batch", sending)
-        return sizes
-
-    return refusing
-
-
-def test_what_sqs_did_not_take_is_sent_again(cloud: Any, refusals: Callable[[int], list[int]]) -> None:
-    sizes = refusals(1)
-    keys = upload(cloud, 12)
-    run(cloud)
-    bodies = [json.loads(each["body"])["Records"][0]["s3"]["object"]["key"] for each in asked(cloud)]
-    assert (sorted(bodies), sizes) == (keys, [10, 1, 2])
-
-
-def test_what_sqs_never_takes_fails_the_batch(cloud: Any, refusals: Callable[[int], list[int]]) -> None:
-    refusals(100)
-    upload(cloud, 1)
-    with pytest.raises(app.NotSentError, match="1 of 1 messages: busy"):
+    monkeypatch.setattr(app.sqs, "send_message", refusing)
+    upload(cloud, 3)
+    with pytest.raises(ClientError, match="ServiceUnavailable"):
         run(cloud)
