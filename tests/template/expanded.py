@@ -173,6 +173,9 @@ def place(resource: Any) -> str:
             return STANDS_FOR.get(name, str(name))
         case {"Fn::Sub": str(text)}:
             return text.replace("${", "").replace(".Arn}", "").replace("}", "")
+        # The Map names itself: its role comes first.
+        case {"Fn::Sub": [str(text), {"Suffix": _}]}:
+            return re.sub(r"^.*:(stateMachine|execution):darkroom-backfill-\$\{Suffix\}", "BackfillMap", text)
         case {"Fn::Sub": [str(text), dict(variables)]}:
             (name,) = (STANDS_FOR.get(each["Ref"], each["Ref"]) for each in variables.values())
             path = text[text.index("${", text.rindex(":")) :]
