@@ -26,6 +26,7 @@ COMMANDS = {
     "show": "show",
     "status": "intake",
     "redrive": "redrive",
+    "backfill": "backfill",
     "pause": "intake",
     "resume": "intake",
     "report": "report",

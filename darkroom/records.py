@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -25,8 +27,10 @@ FINAL: tuple[Status, ...] = ("SUCCEEDED", "REJECTED", "FAILED", "SUPERSEDED", "D
 # What the sparse index by_status lists.
 INDEXED = (*OPEN, *(status for status in FINAL if status != "SUCCEEDED"))
 
-# In place of a source key, none of which begins with #: the buckets that attach has changed; attempts by day.
-ATTACHED, COUNTS = "#attached", "#limit"
+# In place of a source key, none of which begins with #: what attach has changed; attempts by day; backfills.
+ATTACHED, COUNTS, BACKFILL = "#attached", "#limit", "#backfill"
+LATEST = "latest"  # the item that names the last backfill; the others have a backfill's figures each
+BACKFILL_DAYS = 90  # for which these are kept
 
 LONGEST_KEY = 1024  # bytes: S3 has no longer ones, and answers 400 about them
 
@@ -217,6 +221,66 @@ def note_attached(stack: Stack, bucket: str) -> bool:
 def forget_attached(stack: Stack, bucket: str) -> None:
     """Remove the note of `note_attached`."""
     remove(stack, (ATTACHED, bucket))
+
+
+def failed_since(stack: Stack, moment: str, prefix: str, limit: int) -> int:
+    """How many jobs of sources below a prefix became FAILED after a moment; `limit` + 1 if more than `limit` did."""
+    dynamodb: DynamoDBClient = stack.client("dynamodb")
+    pages = dynamodb.get_paginator("query").paginate(
+        TableName=stack.outputs["JobsTableName"],
+        IndexName="by_status",
+        KeyConditionExpression="attention = :status AND updated_at > :moment",
+        ExpressionAttributeValues={":status": {"S": "FAILED"}, ":moment": {"S": moment}},
+    )
+    found = (item for page in pages for item in page["Items"] if item["source_key"]["S"].startswith(prefix))
+    return sum(1 for _ in itertools.islice(found, limit + 1))
+
+
+def put_backfill(stack: Stack, name: str, facts: Mapping[str, Any]) -> None:
+    """Write the item of a backfill, to which BackfillFunction adds."""
+    expires = int(time.time()) + BACKFILL_DAYS * 86400
+    _put_backfill(stack, name, {**facts, "expires_at": expires}, "attribute_not_exists(source_key)", {})
+
+
+def claim_backfill(stack: Stack, name: str, before: str) -> bool:
+    """Note that a backfill is the last one; False if it is no longer the one named `before` ("": none)."""
+    condition, seen = ("run = :before", {":before": before}) if before else ("attribute_not_exists(source_key)", {})
+    return _put_backfill(stack, LATEST, {"run": name}, condition, seen)
+
+
+def backfill(stack: Stack, name: str) -> dict[str, Any]:
+    """The item of a backfill, or LATEST, by a consistent read; empty if there is none. Numbers are int."""
+    found: dict[str, Any] = {**read(stack, (BACKFILL, name))}
+    del found["source_key"], found["item"]
+    return {key: int(value) if isinstance(value, Decimal) else value for key, value in found.items()}
+
+
+def stop_backfill(stack: Stack, name: str) -> None:
+    """Mark a backfill: from now on BackfillFunction asks for nothing more."""
+    stack.client("dynamodb").update_item(
+        TableName=stack.outputs["JobsTableName"],
+        Key=_marshal_key((BACKFILL, name)),
+        UpdateExpression="SET stopped = :yes",
+        ExpressionAttributeValues={":yes": {"BOOL": True}},
+    )
+
+
+def _put_backfill(stack: Stack, name: str, facts: Mapping[str, Any], condition: str, values: Mapping[str, Any]) -> bool:
+    item = {key: TypeSerializer().serialize(value) for key, value in facts.items()} | _marshal_key((BACKFILL, name))
+    given: dict[str, Any] = {"ExpressionAttributeNames": {}, "ExpressionAttributeValues": {}}
+    if values:
+        given["ExpressionAttributeValues"] = {key: TypeSerializer().serialize(value) for key, value in values.items()}
+    dynamodb: DynamoDBClient = stack.client("dynamodb")
+    try:
+        dynamodb.put_item(
+            TableName=stack.outputs["JobsTableName"],
+            Item=item,
+            ConditionExpression=condition,
+            **{key: value for key, value in given.items() if value},
+        )
+    except dynamodb.exceptions.ConditionalCheckFailedException:
+        return False
+    return True
 
 
 def _marshal_key(key: RecordKey) -> dict[str, Any]:

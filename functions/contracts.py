@@ -314,3 +314,44 @@ class Manifest(TypedDict):
     srcset: dict[Format, str]  # the value of a srcset attribute, per format
     picture: str  # a <picture> element
     digest: str  # SHA-256 of all other fields
+
+
+# A backfill, or a count of what it would do: what each call of BackfillFunction is told about it.
+class Run(TypedDict):
+    name: str  # of its execution, and of its figures in JobsTable
+    sends: bool  # False: only count
+    most: int  # photos to ask for, in all; 0 for no bound
+
+
+# An object as a Distributed Map lists it.
+class Listed(TypedDict):
+    Key: str
+    Etag: str  # in quotes
+    Size: int  # bytes
+    StorageClass: str
+
+
+# One item of a Distributed Map.
+class Item(TypedDict):
+    run: Run
+    object: Listed
+
+
+# What BackfillFunction is handed. The local emulator knows no batches: it hands one Item alone.
+class BatchEvent(TypedDict):
+    Items: list[Item]
+
+
+# What one call of BackfillFunction found. The figures of a backfill are the sums, see backfill.figures.
+class Found(TypedDict):
+    batches: int
+    listed: int  # objects
+    bytes: int  # of these
+    standing: int  # whose set stands
+    archived: int  # which cannot be read without being restored
+    no_source: int  # folder markers and litter
+    sent: int  # photos that were asked for or, in a count, would be
+    sent_bytes: int  # of these
+    outputs: int  # files that these will have
+    intermediates: int  # that these will leave for a moment
+    over: int  # photos beyond the bound

@@ -2,7 +2,9 @@
 
 Transitions to missing states, unreachable states, paths that never end, ${…} that the template does not substitute,
 unused substitutions, JSONPath fields in a JSONata definition, a Choice without Default, a Parallel without Catch, Tasks
-without timeout, Retry or Catch, and a Retry that does not name its errors or whose jitter is not FULL.
+without timeout, Retry or Catch, and a Retry that does not name its errors or whose jitter is not FULL. A definition may
+say that it is JSONPath; it then must have no field that only JSONata has. The children of a Distributed Map need no
+Catch: the Map counts those that fail, and must say how many it tolerates and where their results go.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from darkroom.local.template import load_template
 from darkroom.project import ROOT
 
 JSONPATH_FIELDS = {"InputPath", "OutputPath", "ResultPath", "ResultSelector", "Parameters", "ItemsPath", "Variable"}
+JSONATA_FIELDS = {"Arguments", "Output", "Assign", "Items", "Condition"}
 ENDS = {"Succeed", "Fail"}
 # The failure path itself catches nothing: if it fails, the trigger finds that the record is still open.
 LAST_RESORT = {"NotifyError"}
@@ -54,13 +57,17 @@ def of_definition(text: str, substitutions: set[str]) -> Iterator[str]:
     except ValueError as error:
         yield f"not JSON: {error}"
         return
-    if definition.get("QueryLanguage") != "JSONata":
-        yield "QueryLanguage is not JSONata"
-    yield from (f"{where}: {name} is a JSONPath field" for where, name in _jsonpath(definition, "top level"))
+    match definition.get("QueryLanguage"):
+        case "JSONata":
+            yield from (f"{where}: {name} is a JSONPath field" for where, name in _of_jsonpath(definition, "top level"))
+        case "JSONPath":
+            yield from (f"{where}: {name} is a JSONata field" for where, name in _of_jsonata(definition, "top level"))
+        case _:
+            yield "QueryLanguage is neither JSONata nor JSONPath"
     yield from _of_states(definition)
 
 
-def _of_states(machine: dict[str, Any]) -> Iterator[str]:
+def _of_states(machine: dict[str, Any], *, is_child: bool = False) -> Iterator[str]:
     states: States = machine["States"]
     followers = {name: set(_next(state)) for name, state in states.items()}
     for name, targets in [("StartAt", {machine["StartAt"]}), *followers.items()]:
@@ -75,14 +82,25 @@ def _of_states(machine: dict[str, Any]) -> Iterator[str]:
         if not any(_is_end(states[target]) for target in _reachable(name, followers) if target in states):
             yield f"{name}: no path from here reaches an end"
         if state["Type"] == "Task":
-            yield from _of_task(name, state)
+            yield from _of_task(name, state, is_child=is_child)
         if state["Type"] == "Parallel" and "Catch" not in state:
             yield f"{name}: a Parallel without Catch"
-        for inner in [*state.get("Branches", []), *([state["ItemProcessor"]] if "ItemProcessor" in state else [])]:
-            yield from _of_states(inner)
+        for inner in state.get("Branches", []):
+            yield from _of_states(inner, is_child=is_child)
+        if "ItemProcessor" in state:
+            yield from _of_map(name, state)
 
 
-def _of_task(name: str, state: dict[str, Any]) -> Iterator[str]:
+def _of_map(name: str, state: dict[str, Any]) -> Iterator[str]:
+    is_distributed = state["ItemProcessor"].get("ProcessorConfig", {}).get("Mode") == "DISTRIBUTED"
+    if is_distributed and not any(field.startswith("ToleratedFailure") for field in state):
+        yield f"{name}: a Distributed Map that fails with its first child"
+    if is_distributed and "ResultWriter" not in state:
+        yield f"{name}: a Distributed Map without ResultWriter fails when its results are more than 256 KiB"
+    yield from _of_states(state["ItemProcessor"], is_child=is_distributed)
+
+
+def _of_task(name: str, state: dict[str, Any], *, is_child: bool) -> Iterator[str]:
     if "TimeoutSeconds" not in state:
         yield f"{name}: a Task without TimeoutSeconds waits for a year"
     if not state.get("Retry"):
@@ -91,7 +109,7 @@ def _of_task(name: str, state: dict[str, Any]) -> Iterator[str]:
         if "States.ALL" in retry["ErrorEquals"] or retry.get("JitterStrategy") != "FULL":
             yield f"{name}: Retry must name its errors and have JitterStrategy FULL"
     catches = any("States.ALL" in catch["ErrorEquals"] for catch in state.get("Catch", []))
-    if not catches and name not in LAST_RESORT:
+    if not catches and name not in LAST_RESORT and not is_child:
         yield f"{name}: a Task that does not catch States.ALL"
 
 
@@ -118,20 +136,33 @@ def _reachable(start: str, followers: dict[str, set[str]]) -> set[str]:
     return reachable
 
 
-def _jsonpath(node: Any, where: str) -> Iterator[tuple[str, str]]:
+def _of_jsonpath(definition: Any, where: str) -> Iterator[tuple[str, str]]:
     """(state, field) of each field that only JSONPath has, or whose value only JSONPath evaluates."""
+    for state, name, _ in _fields(definition, where):
+        if name in JSONPATH_FIELDS or name.endswith(".$"):
+            yield state, name
+
+
+def _of_jsonata(definition: Any, where: str) -> Iterator[tuple[str, str]]:
+    """(state, field) of each field that only JSONata has, or whose value only JSONata evaluates."""
+    for state, name, value in _fields(definition, where):
+        if name in JSONATA_FIELDS or (isinstance(value, str) and value.startswith("{%")):
+            yield state, name
+
+
+def _fields(node: Any, where: str) -> Iterator[tuple[str, str, Any]]:
+    """(state, field, value) of each field of a definition, nested ones too."""
     if isinstance(node, list):
         for each in node:
-            yield from _jsonpath(each, where)
+            yield from _fields(each, where)
     elif isinstance(node, dict):
         for name, value in node.items():
-            if name in JSONPATH_FIELDS or name.endswith(".$"):
-                yield where, name
+            yield where, name, value
             if name == "States":
                 for state, body in value.items():
-                    yield from _jsonpath(body, state)
+                    yield from _fields(body, state)
             else:
-                yield from _jsonpath(value, where)
+                yield from _fields(value, where)
 
 
 if __name__ == "__main__":

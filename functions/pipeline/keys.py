@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 # What comes before the <path> of every source key. It ends in a slash.
 SOURCE_PREFIX = os.environ.get("SOURCE_PREFIX", "raw/")
 EXTENSIONS = {"avif": "avif", "webp": "webp", "jpeg": "jpg", "png": "png"}
+# Files that desktops leave in every folder: no photos, and no reason for a message.
+LITTER = {".ds_store", "thumbs.db", "desktop.ini"}
 LEASE = "lease"  # the sort key of a source key's lease in JobsTable
 LONGEST = 1024  # bytes of UTF-8 that S3 allows
 MANIFEST = "manifest.json"
@@ -39,6 +41,13 @@ def folder(source_key: str) -> str:
 def source(path: str) -> str:
     """The source key of a path, which may be written with SourcePrefix or without it."""
     return SOURCE_PREFIX + path.removeprefix(SOURCE_PREFIX)
+
+
+def is_source(key: str) -> bool:
+    """Whether a key can be a source: under SourcePrefix, and neither a folder marker nor desktop litter."""
+    name = key.rsplit("/", 1)[-1]
+    litter = name.lower() in LITTER or name.startswith("._")
+    return key.startswith(SOURCE_PREFIX) and bool(name) and not litter
 
 
 def is_rendition(key: str) -> bool:

@@ -1,4 +1,7 @@
-"""TriggerFunction: reconciles keys. A message leaves the upload queue only when its keys are reconciled.
+"""TriggerFunction: reconciles keys. A message leaves its queue only when its keys are reconciled.
+
+There are two queues, for uploads and for what a backfill asks for, with a concurrency each. The messages are the same,
+and so is what is done about them.
 
 Only the trigger starts executions and removes sets.
 """
@@ -112,7 +115,7 @@ def _replaced(message: notices.Message, seconds: float) -> bool:
     """Send a message anew: waiting spends neither its receives, which are for crashes, nor its days in the queue."""
     try:
         heartbeat.sqs.send_message(
-            QueueUrl=heartbeat.QUEUE_URL,
+            QueueUrl=heartbeat.queue_of(message),
             MessageBody=message.body,
             DelaySeconds=min(math.ceil(round(seconds, 2)), LONGEST_DELAY),
             MessageAttributes={"sent_at": {"DataType": "String", "StringValue": str(message.sent_at)}},

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from trigger.notices import Message
 
-QUEUE_URL = os.environ["UPLOAD_QUEUE_URL"]
+UPLOADS = os.environ["UPLOAD_QUEUE_URL"]
+_URLS = {url.rpartition("/")[2]: url for url in (UPLOADS, os.environ["BACKFILL_QUEUE_URL"])}
 HEARTBEAT_SECONDS = float(os.environ["HEARTBEAT_SECONDS"])
 # Two beats may fail before the messages reappear.
 VISIBILITY_SECONDS = int(3 * HEARTBEAT_SECONDS)
@@ -40,10 +41,10 @@ logger = Logger()
 @contextmanager
 def beating(messages: list[Message]) -> Iterator[None]:
     """Hide the messages until the block ends. Those without a receipt came from no queue."""
-    receipts = [message.receipt for message in messages if message.receipt]
-    _beat(receipts)  # first of all: until then the queue's own, long timeout holds
+    received = [message for message in messages if message.receipt]
+    _beat(received)  # first of all: until then the queue's own, long timeout holds
     stopped = threading.Event()
-    beat = threading.Thread(target=_beat_until, args=(stopped, receipts), daemon=True)
+    beat = threading.Thread(target=_beat_until, args=(stopped, received), daemon=True)
     beat.start()
     try:
         yield
@@ -55,22 +56,29 @@ def beating(messages: list[Message]) -> Iterator[None]:
 def come_back_in(message: Message, seconds: float) -> None:
     """Make a message visible again after `seconds`."""
     if message.receipt:
-        _hide(message.receipt, min(math.ceil(round(seconds, 2)), VISIBILITY_LIMIT))
+        _hide(message, min(math.ceil(round(seconds, 2)), VISIBILITY_LIMIT))
 
 
-def _beat_until(stopped: threading.Event, receipts: list[str]) -> None:
+def queue_of(message: Message) -> str:
+    """The URL of the queue that a message came from. A sample event names none of ours: it counts as an upload."""
+    return _URLS.get(message.queue, UPLOADS)
+
+
+def _beat_until(stopped: threading.Event, messages: list[Message]) -> None:
     while not stopped.wait(HEARTBEAT_SECONDS):
-        _beat(receipts)
+        _beat(messages)
 
 
-def _beat(receipts: list[str]) -> None:
-    for receipt in receipts:
-        _hide(receipt, VISIBILITY_SECONDS)
+def _beat(messages: list[Message]) -> None:
+    for message in messages:
+        _hide(message, VISIBILITY_SECONDS)
 
 
-def _hide(receipt: str, seconds: int) -> None:
+def _hide(message: Message, seconds: int) -> None:
     """Log a failure and go on: it costs at most a needless receive, which the lease makes harmless."""
     try:
-        sqs.change_message_visibility(QueueUrl=QUEUE_URL, ReceiptHandle=receipt, VisibilityTimeout=seconds)
+        sqs.change_message_visibility(
+            QueueUrl=queue_of(message), ReceiptHandle=message.receipt, VisibilityTimeout=seconds
+        )
     except FAULTS as error:
         logger.warning("visibility not changed", reason=str(error))

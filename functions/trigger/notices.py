@@ -16,8 +16,6 @@ from urllib.parse import unquote_plus
 
 from pipeline import clock, keys
 
-# Files that desktops leave in every folder: no photos, and no reason for a message.
-LITTER = {".ds_store", "thumbs.db", "desktop.ini"}
 # How `bin/darkroom redrive` names the cause of its messages.
 _ASKED: dict[str, Literal["redrive", "force"]]
 _ASKED = {"Redrive": "redrive", "Force": "force"}
@@ -57,6 +55,7 @@ class Message:
     sent_at: float = field(default_factory=time.time)  # epoch seconds, see _sent_at
     queued_at: float = field(default_factory=time.time)  # epoch seconds: since then the queue has it
     brought_back: bool = False  # from the dead-letter queue
+    queue: str = ""  # the name of the queue that it came from, which must hear what becomes of it
 
 
 def messages(event: dict[str, Any]) -> list[Message]:
@@ -73,6 +72,7 @@ def messages(event: dict[str, Any]) -> list[Message]:
             sent_at=_sent_at(record),
             queued_at=int(record["attributes"]["SentTimestamp"]) / 1000,
             brought_back="failed_at" in record.get("messageAttributes", {}),
+            queue=record.get("eventSourceARN", "").rpartition(":")[2],
         )
         for record in records
     ]
@@ -92,7 +92,7 @@ def read(message: Message, bucket: str) -> list[Notice]:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UnreadableError(f"not an S3 notification ({type(error).__name__}: {error})") from error
-    return [notice for notice in notices if is_source(notice.key)]
+    return [notice for notice in notices if keys.is_source(notice.key)]
 
 
 def _sent_at(record: dict[str, Any]) -> float:
@@ -122,13 +122,6 @@ def _asked_at(message: Message, event_time: object) -> float:
     except (ValueError, OverflowError):
         return message.sent_at
     return message.sent_at if message.brought_back else min(happened, message.sent_at)
-
-
-def is_source(key: str) -> bool:
-    """Whether a key can be a source: under SourcePrefix, and neither a folder marker nor desktop litter."""
-    name = key.rsplit("/", 1)[-1]
-    litter = name.lower() in LITTER or name.startswith("._")
-    return key.startswith(keys.SOURCE_PREFIX) and bool(name) and not litter
 
 
 def _of_s3(record: dict[str, Any], message: Message, bucket: str) -> Notice:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.simulation.history import FORGED, Act, folder, recipes
 from tests.simulation.scheduler import EPOCH
+from tests.simulation.world import BACKFILL
 
 if TYPE_CHECKING:
     from tests.simulation.s3 import Version
@@ -108,10 +109,12 @@ class Acts:
         self._world.forget()
 
     def pause(self, act: Act) -> None:
-        self._world.event_source.paused = True
+        for event_source in self._world.event_sources:
+            event_source.paused = True
 
     def resume(self, act: Act) -> None:
-        self._world.event_source.resume()
+        for event_source in self._world.event_sources:
+            event_source.resume()
 
     def ask(self, act: Act) -> None:
         """`darkroom redrive KEY`."""
@@ -121,6 +124,13 @@ class Acts:
             self._world.send("ObjectCreated:Redrive", act.key, version_id, source="darkroom")
         else:
             self._world.send("ObjectRemoved:Redrive", act.key, None, source="darkroom")
+
+    def backfill(self, act: Act) -> None:
+        """A backfill lists the source and, a little later, asks for it: it knows of no version."""
+        if self._world.source.newest(act.key):
+            self._world.scheduler.after(
+                act.seconds, lambda: self._world.send(BACKFILL, act.key, None, source="darkroom")
+            )
 
     def force(self, act: Act) -> None:
         """`darkroom redrive KEY --force`."""

@@ -89,6 +89,7 @@ def history(seed: int) -> History:
     acts = tuple(sorted(_acts(chance, manner), key=lambda act: act.at))
     limit, acts = _over_days(seed, acts)
     end = acts[-1].at
+    acts = tuple(sorted([*acts, *_backfills(random.Random(f"backfills of {seed}"), end)], key=lambda act: act.at))
     faults = tuple(fault for _ in range(chance.choice(manner.faults)) for fault in _faults(chance, end, manner))
     return History(
         acts,
@@ -129,6 +130,13 @@ def _acts(chance: random.Random, manner: Manner) -> Iterator[Act]:
         moment += chance.choices([chance.uniform(0, 2), chance.uniform(2, 30), chance.uniform(30, 900)], [45, 30, 25])[
             0
         ]
+
+
+def _backfills(chance: random.Random, end: float) -> Iterator[Act]:
+    """Backfills of either key, at any moment: one lists a source, and asks for it at once or minutes later."""
+    for _ in range(chance.choice([0, 0, 1, 2, 4])):
+        at, late = chance.uniform(1, end + 5), chance.choice([0, 0, chance.uniform(0, 5), chance.uniform(0, 300)])
+        yield Act(round(at, 1), "backfill", chance.choice([KEY, KEY, NEIGHBOUR]), seconds=round(late, 1))
 
 
 def _act(chance: random.Random, at: float, kind: str, key: str) -> Iterator[Act]:

@@ -104,10 +104,11 @@ def _init(chance: float) -> float:
 
 
 class EventSource:
-    """Hands the queue's messages to the trigger: `batch_size` at a time, to `concurrency` triggers at a time."""
+    """Hands a queue's messages to the trigger: `batch_size` at a time, to the queue's `concurrency` at a time."""
 
-    def __init__(self, world: World, queue: Queue) -> None:
+    def __init__(self, world: World, queue: Queue, url: str) -> None:
         self._world, self._queue = world, queue
+        self._concurrency, self._name = SETTINGS.concurrency[url], url.rpartition("/")[2]
         self._running = 0
         self.paused = False
         queue.ready = self._dispatch
@@ -117,12 +118,12 @@ class EventSource:
         self._dispatch()
 
     def _dispatch(self) -> None:
-        while not self.paused and self._running < SETTINGS.concurrency:
+        while not self.paused and self._running < self._concurrency:
             batch = self._queue.receive(SETTINGS.batch_size)
             if not batch:
                 return
             self._running += 1
-            invocation = self._world.lambdas.invoke("TriggerFunction", _event(batch))
+            invocation = self._world.lambdas.invoke("TriggerFunction", _event(batch, self._name))
             _when(
                 self._world,
                 invocation.answered,
@@ -140,10 +141,11 @@ class EventSource:
         self._dispatch()
 
 
-def _event(batch: list[Message]) -> dict[str, Any]:
+def _event(batch: list[Message], queue: str) -> dict[str, Any]:
     records = [
         {
             "eventSource": "aws:sqs",
+            "eventSourceARN": f"arn:aws:sqs:us-east-1:123456789012:{queue}",
             "messageId": message.id,
             "receiptHandle": message.receipt,
             "body": message.body,

@@ -50,7 +50,8 @@ class Play:
         world = self.world
         for act in history.acts:
             world.scheduler.at(EPOCH + act.at, lambda act=act: self._act(act))  # type: ignore[misc]
-        world.scheduler.at(EPOCH + history.end(), world.event_source.resume)
+        for event_source in world.event_sources:
+            world.scheduler.at(EPOCH + history.end(), event_source.resume)
         world.scheduler.at(EPOCH + history.end(), lambda: world.deploy_limit(0))
         quiet = world.run(history.end() + ENDLESS)
         if quiet and not (self._said_all and not self._has_lost()):

@@ -11,6 +11,7 @@ from darkroom.local.template import load_template
 _ACCOUNT = "us-east-1:123456789012"
 SOURCE, OUTPUT, TABLE = "darkroom-source", "darkroom-output", "jobs"
 UPLOADS = "https://sqs.us-east-1.amazonaws.com/123456789012/uploads"
+BACKFILLS = "https://sqs.us-east-1.amazonaws.com/123456789012/backfill"
 DEAD_LETTERS = "https://sqs.us-east-1.amazonaws.com/123456789012/dead-letters"
 MACHINE = f"arn:aws:states:{_ACCOUNT}:stateMachine:ImagePipeline"
 SUCCESSES, ERRORS = f"arn:aws:sns:{_ACCOUNT}:successes", f"arn:aws:sns:{_ACCOUNT}:errors"
@@ -21,6 +22,7 @@ _REFERENCES = {
     "OutputBucket": OUTPUT,
     "JobsTable": TABLE,
     "UploadQueue": UPLOADS,
+    "BackfillQueue": BACKFILLS,
     "UploadDeadLetterQueue": DEAD_LETTERS,
     "ImagePipeline": MACHINE,
     "SuccessTopic": SUCCESSES,
@@ -59,7 +61,10 @@ class Settings:
         self.visibility = float(queue["VisibilityTimeout"])
         self.max_receives = int(queue["RedrivePolicy"]["maxReceiveCount"])
         self.batch_size = int(self._parameters["BatchSize"])
-        self.concurrency = int(self._parameters["MaximumConcurrency"])
+        self.concurrency = {
+            UPLOADS: int(self._parameters["MaximumConcurrency"]),
+            BACKFILLS: int(self._parameters["BackfillConcurrency"]),
+        }
         self.max_attempts = int(self._parameters["MaxAttempts"])
         # Seconds after which a message that DailyImageLimit held is looked at again, once the limit is lifted.
         self.longest_brake = max(map(float, self.environment["BRAKE_SECONDS"].split(","))) + 900

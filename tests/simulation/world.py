@@ -18,7 +18,7 @@ from tests.simulation.loading import Code
 from tests.simulation.reader import Reader
 from tests.simulation.s3 import S3, Bucket
 from tests.simulation.scheduler import EPOCH, Process, Scheduler
-from tests.simulation.settings import DEAD_LETTERS, OUTPUT, SETTINGS, SOURCE, UPLOADS
+from tests.simulation.settings import BACKFILLS, DEAD_LETTERS, OUTPUT, SETTINGS, SOURCE, UPLOADS
 from tests.simulation.sqs import SQS, Queue
 from tests.simulation.stepfunctions import StepFunctions
 
@@ -29,6 +29,7 @@ ENDLESS = 60_000.0
 # Seconds after its end in which no record expires.
 YOUNG = 100.0
 
+BACKFILL = "ObjectCreated:Backfill"
 CRASHES = (NameError, TypeError, AttributeError, LookupError, AssertionError, ImportError, ArithmeticError)
 
 
@@ -71,20 +72,26 @@ class World:
         self.reader = Reader(self.scheduler)
         self.output = self.reader.output = Bucket("", self.reader.look, lambda: self.scheduler.now)
         self.letters = Queue(self.scheduler)
-        self.uploads = Queue(
-            self.scheduler,
-            letters=self.letters,
-            max_receives=SETTINGS.max_receives,
-            visibility=SETTINGS.visibility,
+        self.uploads, self.backfills = (
+            Queue(
+                self.scheduler,
+                letters=self.letters,
+                max_receives=SETTINGS.max_receives,
+                visibility=SETTINGS.visibility,
+            )
+            for _ in range(2)
         )
         self.table = DynamoDB(lambda: self.scheduler.now - EPOCH)
         self.lambdas = Lambda(self)
         self.stepfunctions = StepFunctions(self)
-        self.event_source = EventSource(self, self.uploads)
+        self.event_sources = [
+            EventSource(self, self.uploads, UPLOADS),
+            EventSource(self, self.backfills, BACKFILLS),
+        ]
         self.services: dict[str, Callable[[str, dict[str, Any]], Any]] = {
             "s3": S3(**{SOURCE: self.source, OUTPUT: self.output}).call,
             "dynamodb": self.table.call,
-            "sqs": SQS({UPLOADS: self.uploads, DEAD_LETTERS: self.letters}).call,
+            "sqs": SQS({UPLOADS: self.uploads, BACKFILLS: self.backfills, DEAD_LETTERS: self.letters}).call,
             "sns": self._publish,
             "stepfunctions": self.stepfunctions.call,
         }
@@ -100,7 +107,7 @@ class World:
     def is_quiet(self) -> bool:
         """Whether nothing is under way: no message, no function, no execution."""
         self.processes = [process for process in self.processes if process.alive]
-        return not (self.processes or self.uploads.messages or self.undelivered)
+        return not (self.processes or self.uploads.messages or self.backfills.messages or self.undelivered)
 
     def close(self) -> None:
         for process in self.processes:
@@ -159,10 +166,11 @@ class World:
         return {**recipe, "limits": {**recipe["limits"], "memory": usable}}
 
     def send(self, event: str, key: str, version_id: str | None, source: str = "aws:s3") -> None:
-        """Put a notification into the upload queue, as S3 writes it."""
+        """Put a notification into a queue, as S3 writes it: into that of backfills if one asks."""
         named = {"key": quote_plus(key, safe="/"), **({"versionId": version_id} if version_id else {})}
         s3 = {"bucket": {"name": SOURCE}, "object": named}
-        self.uploads.send(json.dumps({"Records": [{"eventSource": source, "eventName": event, "s3": s3}]}))
+        queue = self.backfills if event == BACKFILL else self.uploads
+        queue.send(json.dumps({"Records": [{"eventSource": source, "eventName": event, "s3": s3}]}))
 
     def _send_by_eventbridge(self, event: str, key: str, version_id: str | None) -> None:
         """Put an event into the upload queue, as EventBridge writes it: with the key as it is."""

@@ -19,6 +19,7 @@ Rule = Callable[[Template], bool]
 Weakening = Callable[[Template], None]
 
 SOURCE, OUTPUT = "SourceBucket", "OutputBucket"
+MACHINES = {"ImagePipeline": "process_image.asl.json", "BackfillMap": "backfill.asl.json"}
 NO_VALUE = {"Ref": "AWS::NoValue"}
 # What others made stands for what the stack would have made.
 STANDS_FOR = {
@@ -67,14 +68,16 @@ def expand(parameters: Mapping[str, str] = OWN) -> Template:
     source = load_template()
     # The translator wants uploaded artifacts; which ones is all the same.
     source["Globals"]["Function"]["CodeUri"] = "s3://artifacts/code"
-    source["Resources"]["ImagePipeline"]["Properties"]["DefinitionUri"] = "s3://artifacts/definition"
+    for machine in MACHINES:
+        source["Resources"][machine]["Properties"]["DefinitionUri"] = "s3://artifacts/definition"
     defaults = {name: each["Default"] for name, each in source["Parameters"].items()}
     # The translator asks boto3 for a region: nothing of the user's configuration has a say.
     with mock.patch.dict(os.environ, {"AWS_DEFAULT_REGION": "us-east-1"}, clear=True):
         template = copied(transform(source, defaults, _NoManagedPolicies()))  # type: ignore[arg-type]
-    machine = template["Resources"]["ImagePipeline"]["Properties"]
-    del machine["DefinitionS3Location"]
-    machine["Definition"] = json.loads((ROOT / "statemachine/process_image.asl.json").read_text(encoding="utf-8"))
+    for name, file in MACHINES.items():
+        machine = template["Resources"][name]["Properties"]
+        del machine["DefinitionS3Location"]
+        machine["Definition"] = json.loads((ROOT / "statemachine" / file).read_text(encoding="utf-8"))
     return _resolved(
         template, {name: str(each["Default"]) for name, each in template["Parameters"].items()} | parameters
     )
@@ -170,6 +173,9 @@ def place(resource: Any) -> str:
             return STANDS_FOR.get(name, str(name))
         case {"Fn::Sub": str(text)}:
             return text.replace("${", "").replace(".Arn}", "").replace("}", "")
+        # The Map names itself: its role comes first.
+        case {"Fn::Sub": [str(text), {"Suffix": _}]}:
+            return re.sub(r"^.*:(stateMachine|execution):darkroom-backfill-\$\{Suffix\}", "BackfillMap", text)
         case {"Fn::Sub": [str(text), dict(variables)]}:
             (name,) = (STANDS_FOR.get(each["Ref"], each["Ref"]) for each in variables.values())
             path = text[text.index("${", text.rindex(":")) :]

@@ -21,11 +21,12 @@ from tests.template.expanded import (
 )
 
 READERS = {"TriggerRole", "ValidateRole", "ResizeRole", "FilterRole"}  # of sources
+MACHINES = {"ImagePipelineRole", "BackfillMapRole"}  # of the state machines
 
 
 def each_function_has_its_own_role(template: Template) -> bool:
     roles = [each["Role"]["Fn::GetAtt"][0] for each in of_type(template, "Lambda::Function").values()]
-    return len(set(roles)) == len(roles) == 6
+    return len(set(roles)) == len(roles) == 7
 
 
 def each_function_has_its_own_log_group(template: Template) -> bool:
@@ -37,7 +38,7 @@ def roles_log_into_their_own_group_only(template: Template) -> bool:
     return all(
         grant.on == grant.role.removesuffix("Role") + "LogGroup"
         for grant in grants(template)
-        if grant.action.startswith("logs:") and grant.role != "ImagePipelineRole"
+        if grant.action.startswith("logs:") and grant.role not in MACHINES
     )
 
 
@@ -53,7 +54,7 @@ def no_action_is_a_wildcard(template: Template) -> bool:
 def no_resource_is_a_wildcard(template: Template) -> bool:
     return {grant.action.partition(":")[0] for grant in grants(template) if grant.on == "*"} == {"logs"} and {
         grant.role for grant in grants(template) if grant.on == "*"
-    } == {"ImagePipelineRole"}
+    } == MACHINES
 
 
 def stars_stand_where_they_are_explained(template: Template) -> bool:
@@ -67,6 +68,7 @@ def stars_stand_where_they_are_explained(template: Template) -> bool:
     }
     return starred == {
         ("ImagePipelineRole", "DeliverLogs"),
+        ("BackfillMapRole", "DeliverLogs"),
         ("TopicKey", "RolesOfThisAccountDecide"),
         ("TopicKey", "AlarmsEncrypt"),
     }
@@ -104,7 +106,8 @@ def validate_writes_nothing(template: Template) -> bool:
 
 
 def branches_write_intermediates_only(template: Template) -> bool:
-    return holders(template, "s3:PutObject", on="OutputBucket/work") == {"ResizeRole", "FilterRole"} and not {
+    """The Map of a backfill leaves its results in a folder there."""
+    return holders(template, "s3:PutObject", on="OutputBucket/work/*") == {"ResizeRole", "FilterRole"} and not {
         each.on
         for each in grants(template)
         if each.action == "s3:PutObject" and each.role in ("ResizeRole", "FilterRole")
@@ -145,29 +148,40 @@ def buckets_are_listed_by_who_must(template: Template) -> bool:
         ("TriggerRole", "OutputBucket"),
         ("OptimizeRole", "OutputBucket"),
         ("NotifyRole", "OutputBucket"),
+        ("BackfillRole", "OutputBucket"),
+        ("BackfillMapRole", "SourceBucket"),
     }
 
 
 def versions_are_listed_by_readers_of_sources(template: Template) -> bool:
     """Without s3:ListBucketVersions, an absent version may look like a forbidden one."""
     listed = {(each.role, each.action, each.on) for each in grants(template) if each.action.startswith("s3:List")}
-    return {each for each in listed if each[1] != "s3:ListBucket"} == {
+    return {each for each in listed if each[1] not in ("s3:ListBucket", "s3:ListMultipartUploadParts")} == {
         (role, "s3:ListBucketVersions", "SourceBucket") for role in READERS
     }
 
 
 def only_the_trigger_starts_runs(template: Template) -> bool:
-    return holders(template, "states:Start") == {"TriggerRole"}
+    """The Map of a backfill starts children of its own."""
+    starts = {(each.role, each.on) for each in grants(template) if each.action.startswith("states:Start")}
+    return starts == {("TriggerRole", "ImagePipeline"), ("BackfillMapRole", "BackfillMap")}
 
 
 def no_role_stops_or_changes_runs(template: Template) -> bool:
-    actions = {grant.action for grant in grants(template) if grant.action.startswith("states:")}
+    actions = {
+        grant.action
+        for grant in grants(template)
+        if grant.action.startswith("states:") and (grant.role != "BackfillMapRole" or grant.on[:11] != "BackfillMap")
+    }
     return actions <= {"states:StartExecution", "states:StartSyncExecution", "states:DescribeExecution"}
 
 
-def only_the_trigger_takes_from_the_queue(template: Template) -> bool:
-    """And sends anew what waits."""
-    return holders(template, "sqs:") == {"TriggerRole"}
+def only_the_trigger_takes_from_the_queues(template: Template) -> bool:
+    """And sends anew what waits. A backfill only adds to its queue."""
+    takers = {(each.role, each.action, each.on) for each in grants(template) if each.action.startswith("sqs:")}
+    return {each for each in takers if each[0] != "TriggerRole"} == {
+        ("BackfillRole", "sqs:SendMessage", "BackfillQueue")
+    }
 
 
 def dead_letters_are_only_added(template: Template) -> bool:
@@ -185,8 +199,12 @@ def no_role_subscribes(template: Template) -> bool:
 
 
 def only_who_must_knows_the_jobs(template: Template) -> bool:
-    """OptimizeImage sees who owns its job, and changes nothing."""
-    known = {(each.role, each.action) for each in grants(template) if each.action.startswith("dynamodb:")}
+    """OptimizeImage sees who owns its job, and changes nothing. A backfill knows its own figures only."""
+    known = {
+        (each.role, each.action)
+        for each in grants(template)
+        if each.action.startswith("dynamodb:") and each.role != "BackfillRole"
+    }
     return {role for role, _ in known} == {"TriggerRole", "NotifyRole", "OptimizeRole"} and {
         action for role, action in known if role == "OptimizeRole"
     } == {"dynamodb:GetItem"}
@@ -210,7 +228,7 @@ def the_workflow_calls_its_functions_and_nothing_else(template: Template) -> boo
 
 
 def only_the_workflow_calls_functions(template: Template) -> bool:
-    return holders(template, "lambda:") == {"ImagePipelineRole"}
+    return holders(template, "lambda:") == MACHINES
 
 
 def functions_have_no_other_caller(template: Template) -> bool:
@@ -220,7 +238,7 @@ def functions_have_no_other_caller(template: Template) -> bool:
 
 def roles_are_taken_by_their_service_only(template: Template) -> bool:
     expected = dict.fromkeys(of_type(template, "IAM::Role"), "lambda.amazonaws.com")
-    expected["ImagePipelineRole"] = "states.amazonaws.com"
+    expected |= dict.fromkeys(MACHINES, "states.amazonaws.com")
     return all(
         [each["Principal"] for each in properties(template, name)["AssumeRolePolicyDocument"]["Statement"]]
         == [{"Service": service}]
@@ -228,9 +246,12 @@ def roles_are_taken_by_their_service_only(template: Template) -> bool:
     )
 
 
-def the_workflows_role_is_for_our_account(template: Template) -> bool:
-    (statement,) = properties(template, "ImagePipelineRole")["AssumeRolePolicyDocument"]["Statement"]
-    return _names_its_source(statement)
+def the_roles_of_workflows_are_for_our_account(template: Template) -> bool:
+    return all(
+        _names_its_source(statement)
+        for role in MACHINES
+        for statement in properties(template, role)["AssumeRolePolicyDocument"]["Statement"]
+    )
 
 
 def _names_its_source(statement: dict[str, Any]) -> bool:
@@ -337,6 +358,7 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
         [
             change("ResizeRole", "ReadTheSource", Action=["s3:GetObject", "s3:PutObject"]),
             allow("TriggerRole", "s3:DeleteObjectVersion", place("SourceBucket", "/SourcePrefix*")),
+            allow("BackfillMapRole", "s3:PutObject", place("SourceBucket", "/work/backfill/*")),
         ],
     ),
     (sources_are_read_under_raw_only, [change("FilterRole", "ReadTheSource", Resource=place("SourceBucket", "/*"))]),
@@ -395,7 +417,7 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
     (only_the_trigger_starts_runs, [allow("NotifyRole", "states:StartExecution", {"Ref": "ImagePipeline"})]),
     (no_role_stops_or_changes_runs, [allow("TriggerRole", "states:StopExecution", {"Ref": "ImagePipeline"})]),
     (
-        only_the_trigger_takes_from_the_queue,
+        only_the_trigger_takes_from_the_queues,
         [
             allow("NotifyRole", "sqs:ReceiveMessage", place("UploadQueue")),
             allow("NotifyRole", "sqs:SendMessage", place("UploadQueue")),
@@ -436,7 +458,10 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
         ],
     ),
     (roles_are_taken_by_their_service_only, [put(f"ResizeRole.{TRUST}.Principal", {"AWS": "*"})]),
-    (the_workflows_role_is_for_our_account, [put(f"ImagePipelineRole.{TRUST}.Condition", {})]),
+    (
+        the_roles_of_workflows_are_for_our_account,
+        [put(f"ImagePipelineRole.{TRUST}.Condition", {}), put(f"BackfillMapRole.{TRUST}.Condition", {})],
+    ),
     (
         services_name_whom_they_act_for,
         [

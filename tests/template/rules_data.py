@@ -189,7 +189,7 @@ def publishers_can_use_the_key(template: Template) -> bool:
 
 def logs_do_not_pile_up(template: Template) -> bool:
     groups = of_type(template, "Logs::LogGroup").values()
-    return len(groups) == 7 and all(group.get("RetentionInDays") == {"Ref": "LogRetentionDays"} for group in groups)
+    return len(groups) == 9 and all(group.get("RetentionInDays") == {"Ref": "LogRetentionDays"} for group in groups)
 
 
 def histories_are_logged_without_data(template: Template) -> bool:

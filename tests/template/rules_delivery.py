@@ -22,6 +22,7 @@ from tests.template.expanded import (
     statements,
 )
 
+QUEUES = ("UploadQueue", "BackfillQueue")  # that the trigger takes from
 CLIENTS = {client.service: client for client in clients.in_functions()}
 MOST_ATTEMPTS = 60
 INITIALIZATION_SECONDS = 10  # Lambda lets a function initialize for so long, besides its timeout
@@ -83,7 +84,7 @@ def attempts(template: Template) -> Counter[str]:
     calls: Counter[str] = Counter()
     for task, tries in tasks(definition(template)):
         calls[called(task)] += tries * template["Parameters"]["MaxAttempts"]["MaxValue"]
-    calls["TriggerFunction"] = properties(template, "UploadQueue")["RedrivePolicy"]["maxReceiveCount"]
+    calls["TriggerFunction"] = max(properties(template, name)["RedrivePolicy"]["maxReceiveCount"] for name in QUEUES)
     return Counter({name: sdk * times for name, times in calls.items()})
 
 
@@ -102,7 +103,7 @@ def timeouts_nest(template: Template) -> bool:
     timeout = properties(template, "TriggerFunction")["Timeout"]
     return bool(
         execution < seconds(template, "WAIT_SECONDS") < timeout - 10
-        and 6 * timeout <= properties(template, "UploadQueue")["VisibilityTimeout"]
+        and all(6 * timeout <= properties(template, name)["VisibilityTimeout"] for name in QUEUES)
         and CLIENTS["sqs"].seconds + heartbeat < 3 * heartbeat <= 60
     )
 
@@ -176,8 +177,9 @@ def receives(template: Template, attempts: int, lost: int) -> int:
 def lost_runs_stay_below_the_crash_bound(template: Template) -> bool:
     """A job is given up by its attempts, before the queue gives up its message: even if all of them are lost."""
     most = template["Parameters"]["MaxAttempts"]["MaxValue"]
-    return bool(
-        receives(template, most, most) <= properties(template, "UploadQueue")["RedrivePolicy"]["maxReceiveCount"]
+    return all(
+        receives(template, most, most) <= properties(template, name)["RedrivePolicy"]["maxReceiveCount"]
+        for name in QUEUES
     )
 
 
@@ -187,9 +189,12 @@ def waiting_is_no_loop(template: Template) -> bool:
 
 
 def images_in_flight_are_bounded(template: Template) -> bool:
-    (mapping,) = of_type(template, "Lambda::EventSourceMapping").values()
-    bound = {"MaximumConcurrency": {"Ref": "MaximumConcurrency"}}
-    return mapping.get("ScalingConfig") == bound and mapping["BatchSize"] == {"Ref": "BatchSize"}
+    """Each queue has a bound of its own: uploads do not wait behind a backfill."""
+    bounds = {"UploadQueue": "MaximumConcurrency", "BackfillQueue": "BackfillConcurrency"}
+    mappings = of_type(template, "Lambda::EventSourceMapping").values()
+    return {place(each["EventSourceArn"]): each.get("ScalingConfig") for each in mappings} == {
+        queue: {"MaximumConcurrency": {"Ref": parameter}} for queue, parameter in bounds.items()
+    } and all(each["BatchSize"] == {"Ref": "BatchSize"} for each in mappings)
 
 
 def a_new_account_is_enough(template: Template) -> bool:
@@ -199,27 +204,34 @@ def a_new_account_is_enough(template: Template) -> bool:
 
 
 def batches_fail_in_parts(template: Template) -> bool:
-    (mapping,) = of_type(template, "Lambda::EventSourceMapping").values()
-    return mapping.get("FunctionResponseTypes") == ["ReportBatchItemFailures"]
+    return all(
+        mapping.get("FunctionResponseTypes") == ["ReportBatchItemFailures"]
+        for mapping in of_type(template, "Lambda::EventSourceMapping").values()
+    )
 
 
 def messages_that_are_given_up_are_kept(template: Template) -> bool:
-    policy = properties(template, "UploadQueue").get("RedrivePolicy", {})
-    return policy.get("deadLetterTargetArn") == {"Fn::GetAtt": ["UploadDeadLetterQueue", "Arn"]}
+    return all(
+        properties(template, name).get("RedrivePolicy", {}).get("deadLetterTargetArn")
+        == {"Fn::GetAtt": ["UploadDeadLetterQueue", "Arn"]}
+        for name in QUEUES
+    )
 
 
-def dead_letters_are_of_uploads_only(template: Template) -> bool:
-    """And of our own queue: named in both places by the same words."""
+def dead_letters_are_of_our_queues_only(template: Template) -> bool:
+    """Named in both places by the same words."""
     allowed = properties(template, "UploadDeadLetterQueue").get("RedriveAllowPolicy", {})
-    (source,) = allowed.get("sourceQueueArns", [None])
-    name, variables = properties(template, "UploadQueue")["QueueName"]["Fn::Sub"]
-    arn = "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:" + name
-    return allowed.get("redrivePermission") == "byQueue" and source == {"Fn::Sub": [arn, variables]}
+    names = [properties(template, queue)["QueueName"]["Fn::Sub"] for queue in QUEUES]
+    arn = "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:"
+    return allowed.get("redrivePermission") == "byQueue" and allowed.get("sourceQueueArns") == [
+        {"Fn::Sub": [arn + name, variables]} for name, variables in names
+    ]
 
 
 def messages_wait_longer_in_the_dead_letter_queue(template: Template) -> bool:
-    upload, dead = (properties(template, name) for name in ("UploadQueue", "UploadDeadLetterQueue"))
-    return bool(upload["MessageRetentionPeriod"] == 7 * 86400 and dead["MessageRetentionPeriod"] == 14 * 86400)
+    """What a backfill asks for may wait as long as SQS lets it, and is parked anew when it fails."""
+    days = {"UploadQueue": 7, "BackfillQueue": 14, "UploadDeadLetterQueue": 14}
+    return all(properties(template, name)["MessageRetentionPeriod"] == kept * 86400 for name, kept in days.items())
 
 
 def dead_letters_ring_an_alarm(template: Template) -> bool:
@@ -333,7 +345,7 @@ def outputs_start_nothing(template: Template) -> bool:
 
 
 VARIABLES = "TriggerFunction.Properties.Environment.Variables"
-MAPPING = "TriggerFunctionUploads.Properties"
+MAPPING, OF_BACKFILLS = "TriggerFunctionUploads.Properties", "TriggerFunctionBackfill.Properties"
 ALARM = "DeadLetterAlarm.Properties"
 MACHINE = "ImagePipeline.Properties.Definition"
 LET_IN = "Properties.PolicyDocument.Statement.0.Condition"
@@ -347,6 +359,7 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
             put(f"{VARIABLES}.HEARTBEAT_SECONDS", "60"),
             put(f"{VARIABLES}.HEARTBEAT_SECONDS", "10"),
             put("UploadQueue.Properties.VisibilityTimeout", 300),
+            put("BackfillQueue.Properties.VisibilityTimeout", 300),
             put(f"{MACHINE}.TimeoutSeconds", 250),
         ],
     ),
@@ -402,25 +415,44 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
         lost_runs_stay_below_the_crash_bound,
         [
             put("UploadQueue.Properties.RedrivePolicy.maxReceiveCount", 18),
+            put("BackfillQueue.Properties.RedrivePolicy.maxReceiveCount", 18),
             put("Parameters.MaxAttempts.MaxValue", 6),
             put(f"{VARIABLES}.LEASE_SECONDS", "1000"),
         ],
     ),
     (waiting_is_no_loop, [drop("TriggerFunction.Properties.RecursiveLoop")]),
-    (images_in_flight_are_bounded, [drop(f"{MAPPING}.ScalingConfig"), put(f"{MAPPING}.BatchSize", 10)]),
-    (a_new_account_is_enough, [put("Parameters.BatchSize.Default", 10)]),
-    (batches_fail_in_parts, [drop(f"{MAPPING}.FunctionResponseTypes")]),
-    (messages_that_are_given_up_are_kept, [drop("UploadQueue.Properties.RedrivePolicy")]),
     (
-        dead_letters_are_of_uploads_only,
+        images_in_flight_are_bounded,
         [
+            drop(f"{MAPPING}.ScalingConfig"),
+            put(f"{MAPPING}.BatchSize", 10),
+            drop(f"{OF_BACKFILLS}.ScalingConfig"),
+            put(f"{OF_BACKFILLS}.ScalingConfig.MaximumConcurrency.Ref", "MaximumConcurrency"),
+        ],
+    ),
+    (a_new_account_is_enough, [put("Parameters.BatchSize.Default", 10)]),
+    (
+        batches_fail_in_parts,
+        [drop(f"{MAPPING}.FunctionResponseTypes"), drop(f"{OF_BACKFILLS}.FunctionResponseTypes")],
+    ),
+    (
+        messages_that_are_given_up_are_kept,
+        [drop("UploadQueue.Properties.RedrivePolicy"), drop("BackfillQueue.Properties.RedrivePolicy")],
+    ),
+    (
+        dead_letters_are_of_our_queues_only,
+        [
+            drop("UploadDeadLetterQueue.Properties.RedriveAllowPolicy.sourceQueueArns.1"),
             drop("UploadDeadLetterQueue.Properties.RedriveAllowPolicy"),
             put("UploadQueue.Properties.QueueName.Fn::Sub.0", "uploads-${Suffix}"),
         ],
     ),
     (
         messages_wait_longer_in_the_dead_letter_queue,
-        [put("UploadDeadLetterQueue.Properties.MessageRetentionPeriod", 345600)],
+        [
+            put("UploadDeadLetterQueue.Properties.MessageRetentionPeriod", 345600),
+            put("BackfillQueue.Properties.MessageRetentionPeriod", 345600),
+        ],
     ),
     (
         dead_letters_ring_an_alarm,

@@ -11,7 +11,7 @@ OURS = 'metrics.client("s3", config=Config(retries={"mode": "standard", "total_m
 
 def test_every_client_of_the_functions_is_counted() -> None:
     found = clients.in_functions()
-    assert sorted(client.service for client in found) == ["dynamodb", "s3", "sns", "sqs", "stepfunctions"]
+    assert sorted(client.service for client in found) == ["dynamodb", "s3", "sns", "sqs", "sqs", "stepfunctions"]
     assert {client.tries for client in found} == {3}
 
 

@@ -190,6 +190,7 @@ def actions(deployer: dict[str, Any]) -> set[str]:
         ("SQS::Queue", "QueueName", "Queues"),
         ("DynamoDB::Table", "TableName", "Table"),
         ("Logs::LogGroup", "LogGroupName", "Logs"),
+        ("StepFunctions::StateMachine", "StateMachineName", "Workflow"),
     ],
 )
 def test_names_that_the_template_gives_are_covered(

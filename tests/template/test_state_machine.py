@@ -13,6 +13,7 @@ from darkroom.project import ROOT
 from statemachine import check
 
 DEFINITION = (ROOT / "statemachine/process_image.asl.json").read_text(encoding="utf-8")
+BACKFILL = (ROOT / "statemachine/backfill.asl.json").read_text(encoding="utf-8")
 SUBSTITUTIONS = set(load_template()["Resources"]["ImagePipeline"]["Properties"]["DefinitionSubstitutions"])
 MISSION = {
     "ValidateImage",
@@ -122,6 +123,26 @@ def let_parallel_through(machine: dict[str, Any]) -> None:
     del machine["States"]["ProcessImage"]["Catch"]
 
 
+def tolerate_nothing(machine: dict[str, Any]) -> None:
+    del machine["States"]["EachBatch"]["ToleratedFailurePercentage"]
+
+
+def keep_results(machine: dict[str, Any]) -> None:
+    del machine["States"]["EachBatch"]["ResultWriter"]
+
+
+def retry_no_batch(machine: dict[str, Any]) -> None:
+    del machine["States"]["EachBatch"]["ItemProcessor"]["States"]["CompareSources"]["Retry"]
+
+
+def use_jsonata(machine: dict[str, Any]) -> None:
+    machine["States"]["EachBatch"]["ItemSelector"]["object"] = "{% $states.context.Map.Item.Value %}"
+
+
+def use_jsonata_field(machine: dict[str, Any]) -> None:
+    machine["States"]["EachBatch"]["Items"] = []
+
+
 def forget_jsonata(machine: dict[str, Any]) -> None:
     del machine["QueryLanguage"]
 
@@ -144,13 +165,32 @@ def forget_jsonata(machine: dict[str, Any]) -> None:
         (retry_everything, "ValidateImage: Retry must name its errors"),
         (let_through, "NotifySuccess: a Task that does not catch"),
         (let_parallel_through, "ProcessImage: a Parallel without Catch"),
-        (forget_jsonata, "QueryLanguage is not JSONata"),
+        (forget_jsonata, "QueryLanguage is neither JSONata nor JSONPath"),
     ],
 )
 def test_each_weakness_is_noticed(weaken: Callable[[dict[str, Any]], None], complaint: str) -> None:
     machine = json.loads(DEFINITION)
     weaken(machine)
     assert [found for found in check.of_definition(json.dumps(machine), SUBSTITUTIONS) if complaint in found]
+
+
+@pytest.mark.parametrize(
+    ("weaken", "complaint"),
+    [
+        (tolerate_nothing, "EachBatch: a Distributed Map that fails with its first child"),
+        (keep_results, "EachBatch: a Distributed Map without ResultWriter"),
+        (retry_no_batch, "CompareSources: a Task without Retry"),
+        (use_jsonata, "EachBatch: object is a JSONata field"),
+        (use_jsonata_field, "EachBatch: Items is a JSONata field"),
+    ],
+)
+def test_each_weakness_of_a_distributed_map_is_noticed(
+    weaken: Callable[[dict[str, Any]], None], complaint: str
+) -> None:
+    machine = json.loads(BACKFILL)
+    weaken(machine)
+    substitutions = {"Partition", "SourceBucket", "OutputBucket", "BackfillFunctionArn"}
+    assert [found for found in check.of_definition(json.dumps(machine), substitutions) if complaint in found]
 
 
 def test_an_unused_substitution_and_broken_json_are_noticed() -> None:

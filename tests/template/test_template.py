@@ -11,10 +11,10 @@ import re
 import pytest
 
 from darkroom.local.template import TEMPLATE as TEMPLATE_FILE
-from tests.template import rules_access, rules_cdn, rules_data, rules_delivery, rules_existing
+from tests.template import rules_access, rules_backfill, rules_cdn, rules_data, rules_delivery, rules_existing
 from tests.template.expanded import DELIVERED, EXISTING, OWN, Rule, Template, Weakening, copied, expand
 
-OF_OWN = [*rules_access.RULES, *rules_data.RULES, *rules_delivery.RULES]
+OF_OWN = [*rules_access.RULES, *rules_backfill.RULES, *rules_data.RULES, *rules_delivery.RULES]
 STACKS: dict[str, tuple[Template, list[tuple[Rule, list[Weakening]]]]] = {
     "own": (expand(OWN), OF_OWN),
     "existing": (expand(EXISTING), rules_existing.RULES),

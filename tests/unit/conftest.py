@@ -19,6 +19,7 @@ os.environ |= {
     "ERROR_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:errors",
     "SUCCESS_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:successes",
     "UPLOAD_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/uploads",
+    "BACKFILL_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/backfill",
     "DEAD_LETTER_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/dead-letters",
     "PUBLIC_BASE_URL": "",
     "STACK_NAME": "darkroom",
@@ -79,7 +80,7 @@ class Cloud:
                 {"AttributeName": "item", "KeyType": "RANGE"},
             ],
         )
-        for queue in ("uploads", "dead-letters", "published"):
+        for queue in ("uploads", "backfill", "dead-letters", "published"):
             self.sqs.create_queue(QueueName=queue)
         for topic in ("errors", "successes"):
             arn = self.sns.create_topic(Name=topic)["TopicArn"]
@@ -133,6 +134,13 @@ class Cloud:
                 messages.append(envelope | {"body": json.loads(envelope["Message"])})
                 self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return messages
+
+    def in_queue(self, name: str) -> int:
+        """The number of messages in a queue."""
+        url = self.sqs.get_queue_url(QueueName=name)["QueueUrl"]
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"]
+        found = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+        return sum(int(found[each]) for each in names)
 
     def dead_letters(self) -> list[dict[str, Any]]:
         """The messages in the dead-letter queue."""
@@ -214,5 +222,5 @@ def workflow(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Workflow:
 
     played = Workflow(cloud)
     monkeypatch.setattr(executions, "run", played.run)
-    monkeypatch.setattr(heartbeat, "_hide", lambda receipt, seconds: played.hidden.append(seconds))
+    monkeypatch.setattr(heartbeat, "_hide", lambda message, seconds: played.hidden.append(seconds))
     return played

@@ -8,7 +8,6 @@ import contracts
 from darkroom import records, uploads
 from darkroom.stack import Stack
 from pipeline import keys
-from trigger import notices
 
 
 def test_keys_agree_with_the_functions() -> None:
@@ -19,7 +18,7 @@ def test_keys_agree_with_the_functions() -> None:
 
 def test_litter_agrees_with_the_trigger() -> None:
     # Both also skip other names: hidden files here, and there what macOS writes beside a file.
-    assert {name for name in notices.LITTER if not name.startswith(".")} == uploads.LITTER
+    assert {name for name in keys.LITTER if not name.startswith(".")} == uploads.LITTER
 
 
 def test_statuses_agree_with_the_contract() -> None:

@@ -19,6 +19,7 @@ from darkroom import intake, records
 from darkroom.commands import redrive
 from darkroom.project import CommandError
 from darkroom.stack import Stack
+from pipeline import keys
 from tests.unit import triggering
 from tests.unit.fake_pipeline import OUTPUTS, create
 
@@ -365,7 +366,7 @@ def test_redrive_reads_exactly_the_messages_that_the_trigger_reads() -> None:
         else:
             read = redrive._notices(body, "darkroom-source")
             assert read is not None, body
-            sources = {notice for notice in read if notices.is_source(notice[0])}
+            sources = {notice for notice in read if keys.is_source(notice[0])}
             assert {(notice.key, notice.version_id, notice.removed) for notice in expected} == sources
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline import outputs, storage
 from tests.unit.triggering import CONTEXT, KEY, Workflow, deliver, eventbridge, message, record, statuses
-from trigger import app
+from trigger import app, executions, heartbeat
 
 
 def test_an_unreadable_message_alone_is_parked(cloud: Any, workflow: Workflow) -> None:
@@ -42,6 +42,25 @@ def test_a_fault_of_one_key_does_not_fail_the_others(
     bad, good = message(record(KEY, cloud.upload(KEY)), receives=2), message(record("raw/b", cloud.upload("raw/b")))
     assert deliver(bad, good) == [bad["messageId"]]
     assert workflow.hidden[-1] == 120
+
+
+@pytest.mark.parametrize("name", ["uploads", "backfill"])
+def test_each_queue_is_answered_about_its_own_messages(
+    cloud: Any, workflow: Workflow, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    hidden: list[dict[str, Any]] = []
+    monkeypatch.undo()  # the fixture's stand-in for the heartbeat
+    monkeypatch.setattr(executions, "run", workflow.run)
+    monkeypatch.setattr(heartbeat.sqs, "change_message_visibility", lambda **given: hidden.append(given))
+    workflow.script = [workflow.fail]
+    key = record(KEY, cloud.upload(KEY), "ObjectCreated:Backfill" if name == "backfill" else "ObjectCreated:Put")
+    assert len(deliver(message(key, queue=name))) == 1
+    assert {given["QueueUrl"].rpartition("/")[2] for given in hidden} == {name}
+    assert [given["VisibilityTimeout"] for given in hidden] == [60, 30], "the first beat, and the back-off"
+
+    deliver(message(key, queue=name, receives=app.FRESH_AFTER))
+    other = {"uploads": "backfill", "backfill": "uploads"}[name]
+    assert [cloud.in_queue(each) for each in (name, other)] == [1, 0], "a message that waits is sent anew where it was"
 
 
 def test_a_bare_event_of_eventbridge_is_reconciled(cloud: Any, workflow: Workflow) -> None:

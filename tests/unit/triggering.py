@@ -17,7 +17,7 @@ from pipeline import clock, jobs, manifest, outcomes, outputs, recipes
 from trigger import app
 
 KEY = "raw/cats/tom.jpg"
-ASKED = ("Redrive", "Force")
+ASKED = ("Redrive", "Force", "Backfill")
 FOLDER = "processed/cats/tom.jpg"
 CONTEXT = SimpleNamespace(
     get_remaining_time_in_millis=lambda: 60_000,
@@ -78,11 +78,14 @@ def eventbridge(record: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def message(*records: dict[str, Any], sent_at: float | None = None, receives: int = 1) -> dict[str, Any]:
-    """A message of the upload queue, as Lambda hands it over. What an operator asks for always looks like S3's own."""
+def message(
+    *records: dict[str, Any], sent_at: float | None = None, receives: int = 1, queue: str = "uploads"
+) -> dict[str, Any]:
+    """A message of a queue, as Lambda hands it over. What an operator asks for always looks like S3's own."""
     by_eventbridge = bucket.eventbridge and len(records) == 1 and records[0]["eventName"].split(":")[1] not in ASKED
     return {
         "eventSource": "aws:sqs",
+        "eventSourceARN": f"arn:aws:sqs:us-east-1:123456789012:{queue}",
         "messageId": f"m{time.monotonic_ns()}",
         "receiptHandle": "unknown to the queue",
         "body": json.dumps(eventbridge(records[0]) if by_eventbridge else {"Records": list(records)}),

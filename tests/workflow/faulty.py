@@ -1,7 +1,8 @@
 """Runs a function's real handler, with the next fault that a test has laid out for it: see pipeline.Faults.
 
 The functions of a stack under test have this as their handler, REAL_MODULE names theirs, FAULTS the folder of faults,
-RECIPES a file in place of recipes.json. BUSY_SECONDS, if the trigger has it, is in place of its constant.
+RECIPES a file in place of recipes.json. BUSY_SECONDS, if the trigger has it, is in place of its constant. Each request
+to AWS, with the SDK's further tries, is a line in the folder of requests: see pipeline.Faults.requests.
 """
 
 import importlib
@@ -18,10 +19,12 @@ from typing import Any
 
 import boto3
 from botocore.client import BaseClient
+from botocore.endpoint import Endpoint
 from botocore.exceptions import ClientError
 
 MODULE = os.environ["REAL_MODULE"]
 FAULTS = Path(os.environ["FAULTS"], MODULE.partition(".")[0])
+REQUESTS = Path(os.environ["FAULTS"], "requests")
 
 if os.environ["RECIPES"]:
     from pipeline import recipes
@@ -40,6 +43,19 @@ REFUSALS = {
     "slowed": ("ThrottlingException", 400),
     "limited": ("ExecutionLimitExceeded", 400),
 }
+
+
+_get_response = Endpoint._get_response
+
+
+def _counted(endpoint: Any, request: Any, operation: Any, *others: Any) -> Any:
+    if REQUESTS.is_dir():
+        with (REQUESTS / str(os.getpid())).open("a", encoding="utf-8") as lines:
+            lines.write(f"{operation.service_model.service_name}.{operation.name}\n")
+    return _get_response(endpoint, request, operation, *others)
+
+
+Endpoint._get_response = _counted
 
 
 def lambda_handler(event: Any, context: Any) -> Any:

@@ -8,7 +8,9 @@ import json
 import os
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
@@ -69,6 +71,19 @@ class Faults:
         for path in self.folder.glob("*/*"):
             path.unlink(missing_ok=True)
 
+    def meter(self) -> None:
+        """Count the functions' requests to AWS from now on."""
+        folder = self.folder / "requests"
+        folder.mkdir(exist_ok=True)
+        for path in folder.iterdir():
+            path.unlink()
+
+    def requests(self) -> Counter[str]:
+        """The requests since `meter`, by service.Operation."""
+        return Counter(
+            line for path in (self.folder / "requests").iterdir() for line in path.read_text(encoding="utf-8").split()
+        )
+
 
 class Pipeline:
     """A deployed stack, as its users and operators see it."""
@@ -99,6 +114,16 @@ class Pipeline:
         """Put a source; returns its version, which is "null" in a bucket without versions."""
         answer = self.s3.put_object(Bucket=self.outputs["SourceBucketName"], Key=key, Body=body)
         return str(answer.get("VersionId", "null"))
+
+    @contextmanager
+    def unheard(self) -> Iterator[None]:
+        """What is uploaded in the block is there before anybody hears of it."""
+        bucket = self.outputs["SourceBucketName"]
+        told = self.s3.get_bucket_notification_configuration(Bucket=bucket)
+        told.pop("ResponseMetadata")
+        self.s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})
+        yield
+        self.s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=told)
 
     def delete(self, key: str, version: str | None = None) -> str:
         more = {"VersionId": version} if version else {}
