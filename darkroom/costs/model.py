@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def usage(workflow_type: str, outputs: int = OUTPUTS, intermediates: int = INTER
     took = seconds(workflow_type, outputs) / seconds(workflow_type)
     polls = 0.0
     if workflow_type == "STANDARD":
-        polls = looks(seconds(workflow_type)) - looks(seconds(workflow_type, outputs))
+        polls = _looks(workflow_type, OUTPUTS) - _looks(workflow_type, outputs)
         requests["dynamodb.GetItem"] -= polls
     factors = {"OptimizeImage": outputs / OUTPUTS, "Trigger": took}
     compute = {stage: amount * factors.get(stage, 1) for stage, amount in found.gb_seconds.items()}
@@ -88,9 +89,12 @@ def seconds(workflow_type: str, outputs: int = OUTPUTS) -> float:
     return float(found["seconds"][workflow_type] - encoding * (1 - outputs / OUTPUTS))
 
 
-def looks(seconds: float) -> int:
-    """How often the trigger looks at the record of a STANDARD run that takes so long."""
-    pauses = measured()["poll_seconds"]
+def _looks(workflow_type: str, outputs: int) -> int:
+    return looks(seconds(workflow_type, outputs), measured()["poll_seconds"])
+
+
+def looks(seconds: float, pauses: Sequence[float]) -> int:
+    """How often the trigger looks at the record of a STANDARD run that takes so long; the last pause comes again."""
     number, passed = 0, 0.0
     while passed < seconds:
         passed += pauses[min(number, len(pauses) - 1)]
