@@ -23,6 +23,7 @@ COMMANDS = {
     "upload": "upload",
     "watch": "watch",
     "jobs": "jobs",
+    "show": "show",
     "status": "intake",
     "redrive": "redrive",
     "pause": "intake",

@@ -9,11 +9,12 @@ from datetime import timedelta
 from darkroom import intake
 from darkroom.project import command
 from darkroom.stack import Stack
-from darkroom.terminal import counted
+from darkroom.terminal import counted, print_json
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     status = subparsers.add_parser("status", help="show if the intake runs, how many uploads wait, and dead letters")
+    status.add_argument("--json", action="store_true", help="print one JSON document")
     status.set_defaults(run=_status)
     subparsers.add_parser("pause", help="stop the intake: uploads wait in the queue").set_defaults(run=_pause)
     subparsers.add_parser("resume", help="start the intake again").set_defaults(run=_resume)
@@ -21,8 +22,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def _status(args: argparse.Namespace) -> int:
     stack = Stack.open(args.stack, aws=args.aws)
-    print(f"Intake is {'paused' if intake.is_paused(stack) else 'running'}: {_waiting(intake.queue(stack))}.")
-    print(f"Dead letters: {intake.queue(stack, 'UploadDeadLetterQueueUrl')['ApproximateNumberOfMessages']}.")
+    paused, queue = intake.is_paused(stack), intake.queue(stack)
+    letters = int(intake.queue(stack, "UploadDeadLetterQueueUrl")["ApproximateNumberOfMessages"])
+    if args.json:
+        waiting, in_flight = _counts(queue)
+        print_json({"paused": paused, "waiting": waiting, "in_flight": in_flight, "dead_letters": letters})
+        return 0
+    print(f"Intake is {'paused' if paused else 'running'}: {_waiting(queue)}.")
+    print(f"Dead letters: {letters}.")
     return 0
 
 
@@ -47,6 +54,11 @@ def _resume(args: argparse.Namespace) -> int:
     return 0
 
 
+def _counts(queue: Mapping[str, str]) -> tuple[int, int]:
+    """How many messages wait, and how many are in flight or between two attempts."""
+    return int(queue["ApproximateNumberOfMessages"]), int(queue["ApproximateNumberOfMessagesNotVisible"])
+
+
 def _waiting(queue: Mapping[str, str]) -> str:
-    visible, hidden = (int(queue[f"ApproximateNumberOfMessages{which}"]) for which in ("", "NotVisible"))
+    visible, hidden = _counts(queue)
     return f"{counted(visible, 'waits', 'wait')} in the queue, {hidden} in flight or between two attempts"
