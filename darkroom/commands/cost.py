@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from darkroom.costs.usage import Usage, bill
 from darkroom.local.template import load_template
 from darkroom.project import CommandError, typed_path
 from darkroom.stack import Stack
-from darkroom.terminal import table
+from darkroom.terminal import print_json, table
 
 HOURS = 24.0
 
@@ -44,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         used, metrics = local.read(place, since), local.metrics(place)
     monthly = fixed.of_template(load_template(), metrics, prices)
     if args.json:
-        print(json.dumps(document(place, since, used, monthly, prices)))
+        print_json(document(place, since, used, monthly, prices))
     else:
         show(place, since, used, monthly, prices)
     return 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,15 +31,15 @@ class Estimate:
 
 def estimate(
     images: int,
-    outputs: int = OUTPUTS,
-    intermediates: int = INTERMEDIATES,
+    outputs: float = OUTPUTS,
+    intermediates: float = INTERMEDIATES,
     region: str = REGION,
     workflow_type: str = "STANDARD",
     prices: Path = PRICES,
 ) -> Estimate:
     """What so many images will take: `outputs` files each, by way of `intermediates` (with filters 2, else 1).
 
-    Raises CommandError for a region without prices.
+    Both may be means over several recipes. Raises CommandError for a region without prices.
     """
     used = usage(workflow_type, outputs, intermediates).times(images)
     dollars = sum(bill(used, load(region, prices)).values())
@@ -47,8 +48,8 @@ def estimate(
 
 def per_million(
     workflow_type: str,
-    outputs: int = OUTPUTS,
-    intermediates: int = INTERMEDIATES,
+    outputs: float = OUTPUTS,
+    intermediates: float = INTERMEDIATES,
     region: str = REGION,
     prices: Path = PRICES,
 ) -> dict[str, float]:
@@ -56,7 +57,7 @@ def per_million(
     return bill(usage(workflow_type, outputs, intermediates).times(1e6), load(region, prices))
 
 
-def usage(workflow_type: str, outputs: int = OUTPUTS, intermediates: int = INTERMEDIATES) -> Usage:
+def usage(workflow_type: str, outputs: float = OUTPUTS, intermediates: float = INTERMEDIATES) -> Usage:
     """What one image uses, on a stack with a queue."""
     found = Usage(**measured()["usage"][workflow_type])
     requests = dict(found.requests)
@@ -66,12 +67,10 @@ def usage(workflow_type: str, outputs: int = OUTPUTS, intermediates: int = INTER
     took = seconds(workflow_type, outputs) / seconds(workflow_type)
     polls = 0.0
     if workflow_type == "STANDARD":
-        polls = looks(seconds(workflow_type)) - looks(seconds(workflow_type, outputs))
+        polls = _looks(workflow_type, OUTPUTS) - _looks(workflow_type, outputs)
         requests["dynamodb.GetItem"] -= polls
-    factors = {"OptimizeImage": outputs / OUTPUTS, "Trigger": took}
+    factors = {"OptimizeImage": outputs / OUTPUTS, "ApplyFilters": max(intermediates - 1, 0.0), "Trigger": took}
     compute = {stage: amount * factors.get(stage, 1) for stage, amount in found.gb_seconds.items()}
-    if intermediates < INTERMEDIATES:
-        del compute["ApplyFilters"]
     return replace(
         found,
         requests=requests,
@@ -81,16 +80,19 @@ def usage(workflow_type: str, outputs: int = OUTPUTS, intermediates: int = INTER
     )
 
 
-def seconds(workflow_type: str, outputs: int = OUTPUTS) -> float:
+def seconds(workflow_type: str, outputs: float = OUTPUTS) -> float:
     """The time of one image alone, warm, from its upload to the end of its run."""
     found = measured()
     encoding = found["seconds"]["OptimizeImage"]
     return float(found["seconds"][workflow_type] - encoding * (1 - outputs / OUTPUTS))
 
 
-def looks(seconds: float) -> int:
-    """How often the trigger looks at the record of a STANDARD run that takes so long."""
-    pauses = measured()["poll_seconds"]
+def _looks(workflow_type: str, outputs: float) -> int:
+    return looks(seconds(workflow_type, outputs), measured()["poll_seconds"])
+
+
+def looks(seconds: float, pauses: Sequence[float]) -> int:
+    """How often the trigger looks at the record of a STANDARD run that takes so long; the last pause comes again."""
     number, passed = 0, 0.0
     while passed < seconds:
         passed += pauses[min(number, len(pauses) - 1)]
