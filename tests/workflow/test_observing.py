@@ -307,17 +307,17 @@ def queries() -> list[str]:
     return re.findall(r"```\n(fields .+?)```", manual, re.DOTALL)
 
 
-FIELD = re.compile(r"(?:[A-Za-z@_]\w*|`[^`]+`)(?:\.(?:\w+|`[^`]+`))*(?! *\()")
+FIELD = re.compile(r"[A-Za-z@_][\w.]*+(?! *\()")
 LANGUAGE = {"fields", "filter", "sort", "limit", "stats", "by", "as", "and", "in", "like", "desc", "asc"}
 FILTERS: dict[str, Callable[[str, str], bool]] = {"=": str.__eq__, "like": str.__contains__}
 
 
 def flat(line: dict[str, Any]) -> dict[str, Any]:
-    """A line's fields as Logs Insights names them: Seconds.0, requests.`s3.PutObject`."""
+    """A line's fields as Logs Insights names them: Seconds.0, requests.s3.PutObject."""
     found: dict[str, Any] = {"@timestamp": "", "@message": json.dumps(line)}
     for name, value in line.items():
         parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-        found |= {f"{name}.`{part}`" if "." in str(part) else f"{name}.{part}": each for part, each in parts}
+        found |= {f"{name}.{part}": each for part, each in parts}
         found[name] = value
     return found
 
