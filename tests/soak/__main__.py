@@ -26,6 +26,7 @@ from pathlib import Path
 
 from bench.bars import Bar, at_least, at_most, report
 from darkroom.records import of_source
+from tests.soak import brake, growth, rates
 from tests.workflow.fault_points import POINTS
 from tests.workflow.pipeline import FINAL, Pipeline, deployed, notification, picture
 
@@ -50,6 +51,9 @@ def main() -> int:
         lambda: faults(args.faults, args.lasting, random.Random(args.seed)),
         lambda: outage(args.outage),
         lambda: hot_key(args.hot),
+        lambda: brake.main(stack, RECIPES),
+        lambda: rates.main(stack, RECIPES),
+        lambda: growth.main(stack, RECIPES),
     ):
         began = time.monotonic()
         bars += measure()
