@@ -120,6 +120,10 @@ def _with_real_sources(node: Any, stack: Stack) -> Any:
             key = _placed(stack, key)
             version, etag, size = _source(stack, unquote_plus(key))
             return node | {"object": {**item, "key": key, "versionId": version, "eTag": etag, "size": size}}
+        case {"Key": str(key), "Etag": str(), "Size": int()}:  # as a Distributed Map lists it
+            key = _placed(stack, key)
+            _, etag, size = _source(stack, key)
+            return node | {"Key": key, "Etag": f'"{etag}"', "Size": size}
         case {"body": str(body), **others}:  # an SQS message
             with contextlib.suppress(ValueError):  # not JSON: for the trigger to refuse
                 body = json.dumps(_with_real_sources(json.loads(body), stack))

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from bench.bars import Bar, at_least, at_most, report
 from darkroom.records import of_source
-from tests.soak import brake, growth, rates
+from tests.soak import backfill, brake, growth, rates
 from tests.workflow.fault_points import POINTS
 from tests.workflow.pipeline import FINAL, Pipeline, deployed, notification, picture
 
@@ -44,6 +44,7 @@ def main() -> int:
     parser.add_argument("--lasting", type=int, default=20, help="uploads that meet a fault that stays")
     parser.add_argument("--outage", type=int, default=50, help="uploads that meet an outage of all")
     parser.add_argument("--hot", type=int, default=90, help="seconds for which one key is overwritten every 2 s")
+    parser.add_argument("--backfill", type=int, default=1000, help="photos that are backfilled")
     args = parser.parse_args()
     bars: list[Bar] = []
     for measure in (
@@ -54,6 +55,7 @@ def main() -> int:
         lambda: brake.main(stack, RECIPES),
         lambda: rates.main(stack, RECIPES),
         lambda: growth.main(stack, RECIPES),
+        lambda: backfill.measure(args.backfill, random.Random(args.seed)),
     ):
         began = time.monotonic()
         bars += measure()

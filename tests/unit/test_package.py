@@ -46,5 +46,5 @@ def test_development_packages_are_not_there(package: Path) -> None:
     assert "No module named 'pytest'" in imported(package, "pytest").stderr
 
 
-def test_the_six_functions_are_found() -> None:
-    assert HANDLERS == ["filters", "notify", "optimize", "resize", "trigger", "validate"]
+def test_the_functions_are_found() -> None:
+    assert HANDLERS == ["backfill", "filters", "notify", "optimize", "resize", "trigger", "validate"]

@@ -36,7 +36,7 @@ def test_each_function_gets_the_names_of_the_resources_that_it_uses() -> None:
         for name, each in TEMPLATE["Resources"].items()
         if each["Type"] == "AWS::Serverless::Function"
     }
-    assert len(functions) == 6
+    assert len(functions) == 7
     wanted = {
         name: {variable for variable, value in variables.items() if names_a_resource(value)}
         for name, variables in functions.items()
