@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from darkroom.costs.designs import designs, dit_per_million
 from darkroom.costs.model import measured, per_million, usage
