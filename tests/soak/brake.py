@@ -26,11 +26,11 @@ def main(stack: Callable[..., Any], recipes: Path) -> list[Bar]:
 def measure(pipeline: Pipeline) -> list[Bar]:
     body = picture(size=(64, 48))
     versions = {f"raw/{number}.jpg": pipeline.upload(f"raw/{number}.jpg", body) for number in range(UPLOADS)}
-    _until(lambda: _looks(pipeline) >= 2 * (UPLOADS - LIMIT), 300)  # each that waits was looked at twice, on average
+    _until(lambda: _looks(pipeline) >= 2 * (UPLOADS - LIMIT), 600)  # each that waits was looked at twice, on average
     runs, waiting, done = len(pipeline.started()), pipeline.waiting("UploadQueueUrl"), _succeeded(pipeline, versions)
     print(f"  {done} done, {waiting} waiting after {_looks(pipeline)} looks at them", flush=True)
     pipeline.update(DailyImageLimit=str(10 * UPLOADS))
-    _until(lambda: _succeeded(pipeline, versions) == UPLOADS and not pipeline.waiting("UploadQueueUrl"), 300)
+    _until(lambda: _succeeded(pipeline, versions) == UPLOADS and not pipeline.waiting("UploadQueueUrl"), 600)
     return [
         Bar("brake.runs", runs, LIMIT),
         Bar("brake.done", done, LIMIT, at_least),

@@ -20,6 +20,7 @@ from bench.bars import Bar, at_least
 from darkroom.local import state
 from tests.workflow.pipeline import Pipeline, picture
 
+CHUNK = 50  # uploads; at most twice as many wait
 WARM = 16  # uploads before, so that the functions run
 STEPS = (100, 1000, 5000)  # uploads in all
 PARAMETERS = {"WorkflowType": "EXPRESS", "BatchSize": "4", "MaximumConcurrency": "2"}
@@ -59,22 +60,19 @@ def measure(pipeline: Pipeline, steps: tuple[int, ...] = STEPS) -> list[Bar]:
     done: list[Step] = []
     versions: dict[str, str] = {}
     _upload(pipeline, [f"raw/warm-{number}.jpg" for number in range(WARM)])
-    seen = _requests(pipeline)
     print("  uploads   s/image   on processors: functions + emulator   requests/image   in memory: emulator, functions")
     for before, until in zip((0, *steps), steps, strict=False):
-        begun, usage = time.monotonic(), _usage(pipeline)
+        moment, begun, usage = time.time(), time.monotonic(), _usage(pipeline)
         versions |= _upload(pipeline, [f"raw/{number}.jpg" for number in range(before, until)])
         seconds, now = time.monotonic() - begun, _usage(pipeline)
-        requests = _requests(pipeline)
         step = Step(
             until - before,
             seconds,
             now.emulator_seconds - usage.emulator_seconds,
             now.workers_seconds - usage.workers_seconds,
-            requests - seen,
+            _requests(pipeline, moment),
             now.emulator_bytes,
         )
-        seen = requests
         done.append(step)
         print(
             f"  {until:7}   {seconds / step.images:7.3f}   {step.workers_seconds / step.images:23.3f} + "
@@ -85,12 +83,12 @@ def measure(pipeline: Pipeline, steps: tuple[int, ...] = STEPS) -> list[Bar]:
     first, second, third = done
     print("  requests of one image:", json.dumps({name: third.each(name) for name in sorted(third.requests)}))
     finished = sum(record.get("status") == "SUCCEEDED" for record in pipeline.records(versions).values())
-    differ = [_spread([step.each(name) for step in (first, second, third)]) for name in seen]
+    differ = [_spread([step.each(name) for step in (first, second, third)]) for name in third.requests]
     both = third.emulator_seconds + third.workers_seconds
     return [
         Bar("growth.uploads", finished, steps[-1], at_least),
         Bar("growth.dead_letters", len(pipeline.dead_letters()), 0),
-        Bar("growth.requests_per_image", third.requests.total() / third.images if seen else None, 50),
+        Bar("growth.requests_per_image", third.requests.total() / third.images if third.requests else None, 50),
         # By how much the number of any kind of request per image differs between any two steps.
         Bar("growth.requests_differ", max(differ) if differ else None, 0.02),
         Bar("growth.seconds_later_to_sooner", _ratio(second, third, lambda step: step.seconds), 1.15),
@@ -101,25 +99,34 @@ def measure(pipeline: Pipeline, steps: tuple[int, ...] = STEPS) -> list[Bar]:
 
 
 def _upload(pipeline: Pipeline, keys: list[str]) -> dict[str, str]:
-    """Upload one picture after the other, and wait until the queue is empty. Returns their versions by key."""
-    body = picture(size=(64, 48))
-    versions = {key: pipeline.upload(key, body) for key in keys}
+    """Upload one picture after the other, as fast as they are done. Returns their versions by key.
+
+    The queue is never empty, and never long: the emulator walks through all its messages for each that it hands out.
+    """
+    body, versions = picture(size=(64, 48)), {}
+    for number, key in enumerate(keys):
+        versions[key] = pipeline.upload(key, body)
+        while number % CHUNK == CHUNK - 1 and pipeline.waiting("UploadQueueUrl") > CHUNK:
+            time.sleep(0.2)
     while pipeline.waiting("UploadQueueUrl"):
-        time.sleep(0.5)  # seldom: the emulator counts them one by one
+        time.sleep(0.2)
     return versions
 
 
-def _requests(pipeline: Pipeline) -> Counter[str]:
-    """All requests of the functions so far, by the lines that end their invocations."""
+def _requests(pipeline: Pipeline, since: float) -> Counter[str]:
+    """All requests of the functions since this moment, by the lines that end their invocations."""
     logs, functions = pipeline.stack.client("logs"), pipeline.stack.client("lambda")
     found: Counter[str] = Counter()
     for name in FUNCTIONS:
         configuration = functions.get_function_configuration(FunctionName=pipeline.outputs[f"{name}FunctionName"])
         group = configuration["LoggingConfig"]["LogGroup"]
-        for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group):
-            for event in page["events"]:
-                if '"requests"' in event["message"]:
-                    found.update(json.loads(event["message"])["requests"])
+        # The emulator gives 10,000 lines at most, and no next page.
+        lines = logs.filter_log_events(
+            logGroupName=group, startTime=int(1000 * since), filterPattern="requests", limit=10_000
+        )
+        for event in lines["events"]:
+            if '"requests"' in event["message"]:
+                found.update(json.loads(event["message"])["requests"])
     return found
 
 

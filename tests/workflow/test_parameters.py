@@ -53,6 +53,9 @@ def emulated() -> Iterator[Stack]:
         ),
         ({"RetainedOutputBucket": "my-website"}, "must be the name of an output bucket that an earlier stack left"),
         ({"RetainedJobsTable": "jobs"}, "must be the name of a table that an earlier stack left"),
+        ({"DailyImageLimit": "-1"}, "must be 0 for no limit, or a number of images"),
+        ({"DailyImageLimit": "many"}, "the parameter DailyImageLimit must be a whole number"),
+        ({"RecordDays": "0"}, "must be a number of days, from 1 to 3650"),
         ({"EnableCdn": "yes"}, "true"),
         (
             {
