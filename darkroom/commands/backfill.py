@@ -356,7 +356,7 @@ def _line(now: Progress, rate: float) -> str:
     left = now.waiting + now.in_flight
     text = (
         f"{printable(run.prefix)}: {run['listed']:,} looked at{'' if now.listing == 'RUNNING' else ' (all)'}, "
-        f"{run['sent']:,} asked for: {now.done:,} done, {now.waiting:,} waiting, {now.in_flight:,} in flight, "
+        f"{run['sent']:,} asked for{f' and {run.inherited:,} before' if run.inherited else ''}: {now.done:,} done, {now.waiting:,} waiting, {now.in_flight:,} in flight, "
         f"{now.failed:,} failed"
     )
     if not left or rate <= 0:
