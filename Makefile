@@ -62,6 +62,9 @@ simulate: $(PROJECT) ## Histories by the thousand on simulated services, in ten 
 bench: $(PROJECT) $(BENCH) ## This engine beside sharp, libvips and naive Pillow, in ten minutes
 	@PYTHONPATH=functions:. $(PYTHON) -m bench
 
+cost: $(PROJECT) $(EMULATOR) ## What a million photos cost, counted; rewrites the tables, in five minutes; ARGS="--dry-run"
+	@PYTHONPATH=functions:. $(PYTHON) -m bench.cost $(ARGS)
+
 picture: demo ## Make README's picture from the demo's contact sheet; needs Chromium
 	$(CHROMIUM) --headless --hide-scrollbars --window-size=1280,610 --screenshot=out/index.png out/index.html
 	$(PYTHON) -c 'from PIL import Image; Image.open("out/index.png").convert("RGB").save("docs/contact-sheet.jpg", quality=82)'
@@ -71,7 +74,7 @@ clean: ## End all local stacks, and remove what was installed and built (not out
 	  name=$${lock%/lock}; test ! -e "$$lock" || $(DARKROOM) --stack "$${name#.darkroom/}" down || true; done  # it fails without a working .venv
 	rm -rf .venv .darkroom .aws-sam .mypy_cache .ruff_cache .pytest_cache
 
-.PHONY: help install demo test check format up down invoke build deploy soak fuzz simulate bench picture clean
+.PHONY: help install demo test check format up down invoke build deploy soak fuzz simulate bench cost picture clean
 
 # ------------------------------------------------------------------------------------ used by the targets
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "upload": "upload",
     "watch": "watch",
     "jobs": "jobs",
+    "show": "show",
     "status": "intake",
     "redrive": "redrive",
     "backfill": "backfill",
@@ -33,6 +34,7 @@ COMMANDS = {
     "detach": "attach",
     "invoke": "invoke",
     "logs": "logs",
+    "cost": "cost",
     "doctor": "doctor",
     "teardown": "teardown",
 }

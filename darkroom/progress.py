@@ -6,10 +6,11 @@ import contextlib
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -19,21 +20,63 @@ from darkroom.uploads import Upload
 
 ROWS = 60
 ACTIVE_ROWS = 10
+EVERY_SECONDS = 5.0  # between two lines about work that takes long, where there is no terminal
 
 
-def show(changes: Iterable[Upload], total: int) -> None:
-    """Show uploads while they change: live on a terminal, else a line for each that ends."""
+def show(changes: Iterable[Upload], total: int, *, beside: bool = False) -> None:
+    """Show uploads while they change: live on a terminal, else a line for each that ends.
+
+    `beside`: on stderr, as stdout is for a document.
+    """
+    out = sys.stderr if beside else sys.stdout
     active: dict[str, Upload] = {}
     counts = Counter[str]()
-    view = Live(get_renderable=lambda: _view(active, counts, total), refresh_per_second=8, transient=True)
-    with view if sys.stdout.isatty() else contextlib.nullcontext():
+
+    def view() -> RenderableType:
+        return _view(active, counts, total)
+
+    live = Live(get_renderable=view, console=Console(file=out), refresh_per_second=8, transient=True)
+    with live if out.isatty() else contextlib.nullcontext():
         for upload in changes:
             active[upload.key] = upload
             if upload.over:
                 del active[upload.key]
                 counts[upload.status] += 1
-                if not sys.stdout.isatty():
-                    _line(upload, counts.total(), total)
+                if not out.isatty():
+                    print(_line(upload, counts.total(), total), file=out, flush=True)
+
+
+@contextlib.contextmanager
+def counting(what: str, total: int | None = None, *, every: float = EVERY_SECONDS) -> Iterator[Callable[[int], None]]:
+    """Show the progress of a `with` block, which calls what it is given with the number of things just done.
+
+    On a terminal: live; else a line every so many seconds. On stderr, so that stdout holds results only.
+    """
+    console = Console(stderr=True)
+    if console.is_terminal:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task(what, total=total)
+            yield lambda number: bar.advance(task, number)
+        return
+    started = told = time.monotonic()
+    done = 0
+
+    def tick(number: int) -> None:
+        nonlocal done, told
+        done += number
+        if (now := time.monotonic()) - told >= every:
+            told = now
+            print(_pace(what, done, total, now - started), file=sys.stderr, flush=True)
+
+    yield tick
+
+
+def _pace(what: str, done: int, total: int | None, seconds: float) -> str:
+    """How far a long work is, how fast it goes and, if its end is known, how long it will still take."""
+    rate = done / seconds
+    left = f", {(total - done) / rate:.0f} s left" if total and rate else ""
+    return f"{what}: {done:,}{f' of {total:,}' if total else ''}, {rate:.0f} a second{left}"
 
 
 def results(uploads: list[Upload]) -> RenderableType:
@@ -65,10 +108,9 @@ def results(uploads: list[Upload]) -> RenderableType:
     return Group(*parts)
 
 
-def _line(upload: Upload, number: int, total: int) -> None:
+def _line(upload: Upload, number: int, total: int) -> str:
     why = f": {upload.code}: {upload.reason}" if upload.status != "SUCCEEDED" and upload.reason else ""
-    text = f"{number}/{total} {upload.source} {upload.status} in {upload.seconds:.1f} s{why}"
-    print(printable(text), flush=True)
+    return printable(f"{number}/{total} {upload.source} {upload.status} in {upload.seconds:.1f} s{why}")
 
 
 def _view(active: dict[str, Upload], counts: Counter[str], total: int) -> RenderableType:

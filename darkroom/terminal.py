@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
@@ -26,6 +28,20 @@ def story(record: Record) -> str:
         where = f" in {failure['state']}" if failure["state"] else ""
         return f"last attempt failed{where}: {failure['code']}: {failure['reason']}"
     return ""
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document on a line of stdout, for scripts. A command that does prints nothing else there."""
+    print(json.dumps(document, default=_plain), flush=True)
+
+
+def _plain(value: Any) -> Any:
+    """A value that JSON has not: DynamoDB's numbers are Decimal."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
 def status_text(status: str) -> Text:

@@ -138,6 +138,7 @@ class Job(TypedDict):
     attempt: int  # within the round, from 1; 0 for a version whose set stood already
     max_attempts: int
     deadline: int  # epoch seconds after which OptimizeImage must not begin: the lease could end before it does
+    asked_at: NotRequired[str]  # moment of the upload, or of bringing it back; absent if a backfill found the source
     source: Source
     recipe: RecipeRef
 
@@ -258,7 +259,8 @@ class Record(TypedDict, total=False):
     round: int
     attempt: int
     execution_name: str  # of the attempt that owns the record: no other may close it
-    queued_at: str  # moment, as all that end in _at
+    asked_at: str  # moment, as all that end in _at: see Job
+    queued_at: str
     started_at: str
     updated_at: str
     finished_at: str

@@ -15,7 +15,7 @@ from darkroom.diagnosis.account import ACCOUNT
 from darkroom.diagnosis.findings import Finding, Patient, examine, note, ok, warning, wrong
 from darkroom.project import CommandError, command
 from darkroom.stack import Stack, first_failure, how_to_deploy, trouble
-from darkroom.terminal import counted, printable_lines
+from darkroom.terminal import counted, print_json, printable_lines
 
 STYLES = {"ok": "green", "note": "dim", "warning": "yellow", "wrong": "bold red"}
 
@@ -23,6 +23,7 @@ STYLES = {"ok": "green", "note": "dim", "warning": "yellow", "wrong": "bold red"
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("doctor", help="check everything that an upload depends on, also before deploying")
     parser.add_argument("--send", action="store_true", help="also send a made photo through the pipeline and remove it")
+    parser.add_argument("--json", action="store_true", help="print a JSON document a line: a finding")
     parser.set_defaults(run=run)
 
 
@@ -32,10 +33,15 @@ def run(args: argparse.Namespace) -> int:
     counts: Counter[str] = Counter()
     for finding in diagnosis(args.stack, aws=args.aws, send=args.send):
         counts[finding.level] += 1
+        if args.json:
+            print_json({"level": finding.level, "text": finding.text, "remedy": finding.remedy})
+            continue
         remedy = finding.remedy or (finding.drift and "as the last lines say")
         line = printable_lines(f"{finding.text}. Mend it: {remedy}" if remedy else finding.text)
         console.print(Text.assemble((f"{finding.level:<8} ", STYLES[finding.level]), line))
-    if counts["wrong"] or finding.level != "note":  # a last note says that there is no stack yet, and how to deploy
+    if not args.json and (
+        counts["wrong"] or finding.level != "note"
+    ):  # a last note says that there is no stack yet, and how to deploy
         console.print(_summary(counts))
     return 1 if counts["wrong"] else 0
 

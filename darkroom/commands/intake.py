@@ -9,11 +9,12 @@ from datetime import timedelta
 from darkroom import intake
 from darkroom.project import command
 from darkroom.stack import Stack
-from darkroom.terminal import counted
+from darkroom.terminal import counted, print_json
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     status = subparsers.add_parser("status", help="show if the intake runs, how many uploads wait, and dead letters")
+    status.add_argument("--json", action="store_true", help="print one JSON document")
     status.set_defaults(run=_status)
     subparsers.add_parser("pause", help="stop the intake: uploads wait in the queue").set_defaults(run=_pause)
     subparsers.add_parser("resume", help="start the intake again").set_defaults(run=_resume)
@@ -21,11 +22,19 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def _status(args: argparse.Namespace) -> int:
     stack = Stack.open(args.stack, aws=args.aws)
-    print(f"Intake is {'paused' if intake.is_paused(stack) else 'running'}: {_waiting(intake.queue(stack))}.")
-    if intake.BACKFILLS in stack.outputs:  # stacks from before it was a part of the template have none
-        backfills = intake.queue(stack, intake.BACKFILLS)
+    paused, queue = intake.is_paused(stack), intake.queue(stack)
+    letters = int(intake.queue(stack, "UploadDeadLetterQueueUrl")["ApproximateNumberOfMessages"])
+    # Stacks from before there was a backfill have no queue for it.
+    backfills = intake.queue(stack, intake.BACKFILLS) if intake.BACKFILLS in stack.outputs else None
+    if args.json:
+        facts = {"paused": paused, **_counts(queue), "dead_letters": letters}
+        more = {"paused": intake.is_paused(stack, intake.BACKFILLS), **_counts(backfills)} if backfills else None
+        print_json(facts | {"backfill": more})
+        return 0
+    print(f"Intake is {'paused' if paused else 'running'}: {_waiting(queue)}.")
+    if backfills:
         print(f"Backfill is {_backfill_state(stack, backfills)}.")
-    print(f"Dead letters: {intake.queue(stack, 'UploadDeadLetterQueueUrl')['ApproximateNumberOfMessages']}.")
+    print(f"Dead letters: {letters}.")
     return 0
 
 
@@ -64,6 +73,11 @@ def _backfill_state(stack: Stack, queue: Mapping[str, str]) -> str:
     if intake.waiting(queue) == (0, 0):
         return "idle"
     return f"{'stopped' if intake.is_paused(stack, intake.BACKFILLS) else 'under way'}: {_waiting(queue)}"
+
+
+def _counts(queue: Mapping[str, str]) -> dict[str, int]:
+    visible, hidden = intake.waiting(queue)
+    return {"waiting": visible, "in_flight": hidden}
 
 
 def _waiting(queue: Mapping[str, str]) -> str:

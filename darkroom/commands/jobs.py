@@ -9,7 +9,7 @@ from rich.text import Text
 
 from darkroom.records import INDEXED, OPEN, of_source, source_key, with_status
 from darkroom.stack import Stack
-from darkroom.terminal import ago, printable, status_text, story, table
+from darkroom.terminal import ago, print_json, printable, status_text, story, table
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -17,6 +17,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("key", nargs="?", metavar="KEY", help="a source: shows the job of each version")
     parser.add_argument("--status", choices=INDEXED, help="only jobs with this status (SUCCEEDED ones: by KEY)")
     parser.add_argument("--limit", type=int, default=50, help="how many of the newest jobs per status (default 50)")
+    parser.add_argument("--json", action="store_true", help="print one JSON document: a list of records")
     parser.set_defaults(run=run)
 
 
@@ -31,6 +32,9 @@ def run(args: argparse.Namespace) -> int:
         statuses = [args.status] if args.status else (*OPEN, "REJECTED", "FAILED")
         records = [record for status in statuses for record in with_status(stack, status, args.limit)]
         nothing = f"No job is {args.status}." if args.status else "No job is open, rejected or failed."
+    if args.json:
+        print_json(records)
+        return 0
     if not records:
         print(nothing)
         return 0

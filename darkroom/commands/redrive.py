@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,10 +23,11 @@ from rich.console import Console
 from rich.text import Text
 
 from darkroom import intake, records
+from darkroom.progress import counting
 from darkroom.project import CommandError, command
 from darkroom.records import OPEN, source_key, version_of
 from darkroom.stack import Stack
-from darkroom.terminal import ago, counted, printable, status_text, table
+from darkroom.terminal import ago, counted, print_json, printable, status_text, table
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -112,6 +113,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--dry-run", action="store_true", help="show what would be brought back, and change nothing")
     hours = f"a QUEUED or PROCESSING job is stuck after HOURS without a change (default {STUCK_HOURS:g})"
     parser.add_argument("--stuck", type=float, default=STUCK_HOURS, metavar="HOURS", help=hours)
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(run=run)
 
 
@@ -126,18 +128,23 @@ def run(args: argparse.Namespace) -> int:
     with dead_letters(stack) as letters:
         unreadable = [letter for letter in letters if letter.notices is None]
         if args.unreadable:
-            _show_unreadable(unreadable)
             if args.delete and not args.dry_run:
                 _delete(stack, unreadable)
-                if unreadable:
-                    print("They were deleted.")
+            if args.json:
+                print_json([_plain(letter) for letter in unreadable])
+            else:
+                _show_unreadable(unreadable)
             return 0
         if args.key:
             messages, obsolete = plan_one(stack, letters, source_key(stack, args.key), force=args.force), 0
         else:
             messages, obsolete = plan(stack, letters, code=args.code, stuck_hours=args.stuck)
         if not args.dry_run:
-            _parallel(lambda message: _send(stack, message), messages)
+            _parallel(lambda message: _send(stack, message), messages, "Sending")
+    code = 1 if any(message.error for message in messages) else 0
+    if args.json:
+        print_json(_document(messages, obsolete, unreadable, dry_run=args.dry_run))
+        return code
     _report(messages, dry_run=args.dry_run)
     if any(message.origin == GONE for message in messages):
         verb = "would be" if args.dry_run else "is"
@@ -149,7 +156,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"  {program} redrive --unreadable")
     if messages and not args.dry_run and _is_paused(stack):
         print(f"Intake is paused: the messages wait until `{program} resume`.")
-    return 1 if any(message.error for message in messages) else 0
+    return code
 
 
 def plan(stack: Stack, letters: Iterable[Letter], *, code: str | None, stuck_hours: float) -> tuple[list[Message], int]:
@@ -190,7 +197,9 @@ def plan_one(stack: Stack, letters: Iterable[Letter], key: str, *, force: bool) 
 def _returned(stack: Stack, letters: list[Letter], code: str | None) -> list[Message]:
     """The messages that take readable dead letters back. Copies of one event are sent once."""
     keys = sorted({name for letter in letters for name in letter.keys})
-    newest = dict(zip(keys, _parallel(lambda name: records.newest(stack, name), keys), strict=True))
+    newest = dict(
+        zip(keys, _parallel(lambda name: records.newest(stack, name), keys, "Looking at sources"), strict=True)
+    )
     messages: dict[object, Message] = {}
     for letter in letters:
         jobs = [record for name in sorted(letter.keys) if (record := newest[name])]
@@ -205,14 +214,14 @@ def _returned(stack: Stack, letters: list[Letter], code: str | None) -> list[Mes
 def _jobs(stack: Stack, code: str | None, stuck_hours: float) -> tuple[list[tuple[str, Record]], int]:
     """Jobs to bring back, as their records are now (the index may lag), and the number of FAILED jobs left alone."""
     listed = records.listed(stack, "FAILED")[::-1]
-    newest = _parallel(lambda entry: records.newest(stack, entry[0]), listed)
+    newest = _parallel(lambda entry: records.newest(stack, entry[0]), listed, "Looking at FAILED jobs")
     current = [record for (_, item), record in zip(listed, newest, strict=True) if record and record["item"] == item]
     failed = [(FAILED, record) for record in current if _failed(record, code)]
     if code:
         return failed, 0
     cutoff = (datetime.now(UTC) - timedelta(hours=stuck_hours)).isoformat(timespec="milliseconds")
     open_keys = [entry for status in OPEN for entry in records.listed(stack, status, before=cutoff)[::-1]]
-    open_jobs = _parallel(lambda entry: records.read(stack, entry), open_keys)
+    open_jobs = _parallel(lambda entry: records.read(stack, entry), open_keys, "Looking at open jobs")
     stuck = [(STUCK, record) for record in open_jobs if record.get("status") in OPEN and record["updated_at"] < cutoff]
     return [*failed, *stuck], len(listed) - len(current)
 
@@ -225,9 +234,14 @@ def _version(record: Record) -> Version:
     return record["source_key"], version_of(record)
 
 
-def _parallel(call: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(call, items))
+def _parallel(call: Callable[[Item], Result], items: Sequence[Item], what: str) -> list[Result]:
+    """The results of all calls, in order. `what` is being done, for the progress."""
+    results = []
+    with ThreadPoolExecutor(THREADS) as pool, counting(what, len(items)) as tick:
+        for result in pool.map(call, items):
+            results.append(result)
+            tick(1)
+    return results
 
 
 @contextmanager
@@ -240,19 +254,21 @@ def dead_letters(stack: Stack) -> Iterator[list[Letter]]:
     url = stack.outputs["UploadDeadLetterQueueUrl"]
     letters: dict[str, Letter] = {}
     try:
-        while True:
-            answer = sqs.receive_message(
-                QueueUrl=url,
-                MaxNumberOfMessages=10,
-                VisibilityTimeout=HOLD_SECONDS,
-                WaitTimeSeconds=POLL_SECONDS,
-                MessageSystemAttributeNames=["SentTimestamp"],
-                MessageAttributeNames=["reason"],
-            )
-            batch = {message["MessageId"]: _letter(message, stack) for message in answer.get("Messages", [])}
-            if batch.keys() <= letters.keys():
-                break
-            letters |= batch
+        with counting("Reading dead letters") as tick:
+            while True:
+                answer = sqs.receive_message(
+                    QueueUrl=url,
+                    MaxNumberOfMessages=10,
+                    VisibilityTimeout=HOLD_SECONDS,
+                    WaitTimeSeconds=POLL_SECONDS,
+                    MessageSystemAttributeNames=["SentTimestamp"],
+                    MessageAttributeNames=["reason"],
+                )
+                batch = {message["MessageId"]: _letter(message, stack) for message in answer.get("Messages", [])}
+                if batch.keys() <= letters.keys():
+                    break
+                letters |= batch
+                tick(len(batch))
         yield list(letters.values())
     finally:
         receipts = [letter.receipt for letter in letters.values() if not letter.deleted]
@@ -369,6 +385,35 @@ def _report(messages: list[Message], *, dry_run: bool) -> None:
         print(f"Not sent, or not removed from the dead-letter queue: {len(errors)}. The first: {printable(errors[0])}")
 
 
+def _document(messages: list[Message], obsolete: int, unreadable: list[Letter], *, dry_run: bool) -> dict[str, Any]:
+    """What was, or would be, brought back, for scripts."""
+    return {
+        "dry_run": dry_run,
+        "messages": [
+            {
+                "source_keys": sorted(
+                    {key for letter in message.letters for key in letter.keys}
+                    or {record["source_key"] for record in message.jobs}
+                ),
+                "found_by": message.origin,
+                "statuses": [record.get("status") for record in message.jobs],
+                "codes": [_code(record) for record in message.jobs],
+                "dead_letters": len(message.letters),
+                "error": message.error or None,
+            }
+            for message in messages
+        ],
+        "left_alone": obsolete,
+        "unreadable": len(unreadable),
+    }
+
+
+def _plain(letter: Letter) -> dict[str, Any]:
+    """An unreadable dead letter, for scripts."""
+    names = ("id", "sent_at", "reason", "body", "deleted")
+    return {name: getattr(letter, name) for name in names}
+
+
 def _code(record: Record) -> str:
     """The code that a job ended with, or that of an open job's last failure."""
     if record.get("status") == "SUCCEEDED":
@@ -382,3 +427,5 @@ def _show_unreadable(letters: list[Letter]) -> None:
         print(f"{letter.id}, sent {letter.sent_at:%Y-%m-%d %H:%M:%S} UTC: {printable(letter.reason)}")
         print(f"  {printable(letter.body[:BODY_LIMIT])}")
     print(f"{counted(len(letters), 'unreadable dead letter', 'unreadable dead letters')}.")
+    if any(letter.deleted for letter in letters):
+        print("They were deleted.")

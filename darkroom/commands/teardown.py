@@ -12,16 +12,17 @@ import argparse
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from darkroom import records
 from darkroom.local import state
+from darkroom.progress import counting
 from darkroom.project import CommandError, command
 from darkroom.stack import OWN_OUTPUTS, Stack, first_failure, is_gone, outputs_of, parameters_of
-from darkroom.terminal import counted, printable, size
+from darkroom.terminal import counted, print_json, printable, size
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -85,15 +86,21 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--delete-data", action="store_true", help="delete the stack, its buckets and its table")
     parser.add_argument("--yes", action="store_true", help="do not ask for the stack's name")
     parser.add_argument("--id", metavar="UUID", help="which of several deleted stacks of that name: the end of its id")
+    parser.add_argument("--json", action="store_true", help="print one JSON document: what would be deleted")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Show what is there; with --delete-data, delete it once the stack's name has been typed."""
+    if args.json and args.delete_data:
+        raise CommandError("--json only lists: leave out --delete-data")
     place = Stack.place(args.stack, aws=args.aws)
     account = place.client("sts").get_caller_identity()["Account"]
     found = [_with_data(place, each, account) for each in _stacks(place, args.id)]
     left = [each for each in found if each.is_live or each.names]
+    if args.json:
+        print_json([_document(each) for each in left])
+        return 0
     if not left:
         print(f"Nothing is left of the stack {args.stack!r}.")
         return 0
@@ -161,14 +168,29 @@ def _with_data(place: Stack, remains: Remains, account: str) -> Remains:
 
 def _measured(s3: S3Client, name: str, account: str) -> Bucket:
     bucket = Bucket(name)
-    for page in s3.get_paginator("list_object_versions").paginate(Bucket=name, ExpectedBucketOwner=account):
-        versions = page.get("Versions", [])
-        bucket.objects += sum(each["IsLatest"] for each in versions)
-        bucket.versions += len(versions) + len(page.get("DeleteMarkers", []))
-        bucket.size += sum(each["Size"] for each in versions)
+    pages = s3.get_paginator("list_object_versions").paginate(Bucket=name, ExpectedBucketOwner=account)
+    with counting(f"Counting versions in {name}") as tick:
+        for page in pages:
+            versions, markers = page.get("Versions", []), page.get("DeleteMarkers", [])
+            bucket.objects += sum(each["IsLatest"] for each in versions)
+            bucket.versions += len(versions) + len(markers)
+            bucket.size += sum(each["Size"] for each in versions)
+            tick(len(versions) + len(markers))
     uploads = s3.get_paginator("list_multipart_uploads").paginate(Bucket=name, ExpectedBucketOwner=account)
     bucket.uploads = sum(len(page.get("Uploads", [])) for page in uploads)
     return bucket
+
+
+def _document(remains: Remains) -> dict[str, Any]:
+    """What a stack has left, for scripts."""
+    return {
+        "stack_id": remains.stack_id,
+        "status": remains.status,
+        "buckets": [asdict(bucket) for bucket in remains.buckets],
+        "table": remains.table or None,
+        "records": remains.records,
+        "stays": remains.adopted,
+    }
 
 
 def _show(name: str, remains: Remains) -> None:
@@ -230,7 +252,8 @@ def _delete(place: Stack, remains: Remains, account: str) -> None:
         print(f"Deleting the stack {place.name!r} ...", flush=True)
         _delete_stack(place, remains.stack_id)
     for bucket in remains.buckets:
-        _delete_bucket(place.client("s3"), bucket.name, account)
+        with counting(f"Deleting from {bucket.name}", bucket.versions) as tick:
+            _delete_bucket(place.client("s3"), bucket.name, account, tick)
         print(f"Deleted the bucket {bucket.name}.", flush=True)
     if remains.table:
         dynamodb = place.client("dynamodb")
@@ -257,11 +280,11 @@ def _delete_stack(place: Stack, stack_id: str) -> None:
         state.write(place.name, {"endpoint": place.endpoint, "region": place.region})
 
 
-def _delete_bucket(s3: S3Client, name: str, account: str) -> None:
+def _delete_bucket(s3: S3Client, name: str, account: str, tick: Callable[[int], None]) -> None:
     """Empty a bucket and delete it. Raises CommandError if S3 keeps an object (a lock, a policy)."""
     for attempt in range(TRIES):
         with _unless_gone():
-            _empty(s3, name, account)
+            _empty(s3, name, account, tick)
         try:
             s3.delete_bucket(Bucket=name, ExpectedBucketOwner=account)
         except ClientError as error:
@@ -274,15 +297,12 @@ def _delete_bucket(s3: S3Client, name: str, account: str) -> None:
             return
 
 
-def _empty(s3: S3Client, name: str, account: str) -> None:
+def _empty(s3: S3Client, name: str, account: str, tick: Callable[[int], None]) -> None:
     """Delete all versions and delete markers of a bucket, and abort its unfinished uploads."""
-    gone = 0
     for page in s3.get_paginator("list_object_versions").paginate(Bucket=name, ExpectedBucketOwner=account):
         found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
         _delete_versions(s3, name, account, [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in found])
-        before, gone = gone, gone + len(found)
-        if gone // 10_000 > before // 10_000:
-            print(f"  {gone:,} deleted from {name}", flush=True)
+        tick(len(found))
     _abort_uploads(s3, name, account)
 
 

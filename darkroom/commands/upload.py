@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
-from darkroom.progress import results, show
+from darkroom.progress import counting, results, show
 from darkroom.project import CommandError, typed_path
 from darkroom.records import source_prefix
 from darkroom.stack import Stack
-from darkroom.terminal import printable, size
+from darkroom.terminal import print_json, printable, size
 from darkroom.uploads import TRANSFERS, Upload, find_files, skipped_text, upload_and_follow, upload_file, uploads_from
 
 
@@ -25,6 +27,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     folder = "a folder below the stack's SourcePrefix to put them in, such as products"
     parser.add_argument("--prefix", default="", metavar="FOLDER", help=folder)
     parser.add_argument("--watch", action="store_true", help="wait for the jobs to end and show their results")
+    parser.add_argument("--json", action="store_true", help="print one JSON document: what became of each file")
     parser.set_defaults(run=run)
 
 
@@ -33,16 +36,34 @@ def run(args: argparse.Namespace) -> int:
     stack = Stack.open(args.stack, aws=args.aws)
     uploads = planned(args.paths, source_prefix(stack), args.prefix)
     if args.watch:
-        show(upload_and_follow(stack, uploads), len(uploads))
-        Console().print(results(uploads))
+        show(upload_and_follow(stack, uploads), len(uploads), beside=args.json)
+        if not args.json:
+            Console().print(results(uploads))
     else:
-        with ThreadPoolExecutor(TRANSFERS) as pool:
-            for upload, _ in zip(uploads, pool.map(partial(upload_file, stack), uploads), strict=True):
-                target = f"s3://{stack.outputs['SourceBucketName']}/{upload.key}"
-                sent = f"{upload.path} ({size(upload.size)}) -> {target}"
+        for upload in _sent(stack, uploads):
+            target = f"s3://{stack.outputs['SourceBucketName']}/{upload.key}"
+            sent = f"{upload.path} ({size(upload.size)}) -> {target}"
+            if not args.json:
                 print(printable(f"{upload.source}: {upload.reason}" if upload.over else sent), flush=True)
+    if args.json:
+        print_json([document(upload) for upload in uploads])
     good = {"SUCCEEDED", "REJECTED", "UPLOADED"}
     return 0 if all(upload.status in good for upload in uploads) else 1
+
+
+def _sent(stack: Stack, uploads: list[Upload]) -> Iterator[Upload]:
+    """Upload files, and yield each in its turn."""
+    with ThreadPoolExecutor(TRANSFERS) as pool, counting("Uploading", len(uploads)) as tick:
+        for upload, _ in zip(uploads, pool.map(partial(upload_file, stack), uploads), strict=True):
+            tick(1)
+            yield upload
+
+
+def document(upload: Upload) -> dict[str, Any]:
+    """An upload for scripts."""
+    names = ("source", "key", "version_id", "status", "code", "reason", "size", "seconds")
+    facts = {name: getattr(upload, name) for name in names}
+    return facts | {"result": upload.record.get("result") if upload.record else None}
 
 
 def planned(paths: Iterable[Path], root: str, folder: str = "") -> list[Upload]:
@@ -56,7 +77,7 @@ def planned(paths: Iterable[Path], root: str, folder: str = "") -> list[Upload]:
         if path.is_dir():
             files, skipped = find_files(path)
             if skipped:
-                print(f"Skipped {skipped_text(skipped)} in {printable(str(path))}")
+                print(f"Skipped {skipped_text(skipped)} in {printable(str(path))}", file=sys.stderr)
             uploads += uploads_from(path, files, prefix)
         elif path.is_file():
             uploads += uploads_from(path.parent, [path], prefix)

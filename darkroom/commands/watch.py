@@ -13,7 +13,7 @@ from rich.text import Text
 
 from darkroom.records import FINAL, INDEXED, OPEN, RecordKey, fetch, of_source, source_key, with_status
 from darkroom.stack import Stack
-from darkroom.terminal import printable, status_text, story
+from darkroom.terminal import print_json, printable, status_text, story
 
 if TYPE_CHECKING:
     from contracts import Record
@@ -25,6 +25,7 @@ NEWEST = 100
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = subparsers.add_parser("watch", help="print each change of a job as it happens")
     parser.add_argument("keys", nargs="*", metavar="KEY", help="sources to watch until their jobs end (default: all)")
+    parser.add_argument("--json", action="store_true", help="print a JSON document a line: the record as it is then")
     parser.set_defaults(run=run)
 
 
@@ -35,7 +36,10 @@ def run(args: argparse.Namespace) -> int:
     keys = [source_key(stack, key) for key in args.keys]
     failed = False
     for record in changes_of(stack, keys) if keys else changes(stack):
-        console.print(line(record))
+        if args.json:
+            print_json(record)
+        else:
+            console.print(line(record))
         failed = failed or record["status"] == "FAILED"
     return 1 if failed else 0
 

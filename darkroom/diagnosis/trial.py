@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from darkroom import intake, samples
 from darkroom.diagnosis.findings import Check, Finding, Patient, ok, warning, wrong
+from darkroom.progress import counting
 from darkroom.project import CommandError
 from darkroom.records import FINAL, newest, source_prefix
 from darkroom.uploads import fetch_set
@@ -40,7 +41,7 @@ def trial(patient: Patient) -> Iterator[Finding]:
     finally:
         s3.delete_object(Bucket=bucket, Key=key, **({"VersionId": version} if version else {}))
     folder = f"processed/{key.removeprefix(source_prefix(patient.stack))}/"
-    if _within(PATIENCE_SECONDS, lambda: not _objects(patient, folder)):
+    if _within(PATIENCE_SECONDS, "its set to go", lambda: not _objects(patient, folder)):
         yield ok("trial: the photo was removed, and its set went with it")
     else:
         logs = patient.type("logs TriggerFunction")
@@ -49,7 +50,7 @@ def trial(patient: Patient) -> Iterator[Finding]:
 
 def _verdict(patient: Patient, key: str, started: float) -> Finding:
     """What became of the photo: once its job has ended, its first attempt has failed, or patience has."""
-    record = _within(PATIENCE_SECONDS, lambda: _told(newest(patient.stack, key)))
+    record = _within(PATIENCE_SECONDS, "its job", lambda: _told(newest(patient.stack, key)))
     logs = patient.type("logs")
     if record is None:
         seen = newest(patient.stack, key)
@@ -102,13 +103,19 @@ def _is_paused(patient: Patient) -> bool:
         return True
 
 
-def _within(seconds: float, look: Callable[[], T]) -> T | None:
+def _within(seconds: float, what: str, look: Callable[[], T]) -> T | None:
     """What `look` returns, once that is true; None if that takes longer than `seconds`."""
     deadline = time.monotonic() + seconds
-    while not (found := look()):
-        if time.monotonic() > deadline:
-            return None
-        time.sleep(POLL_SECONDS)
+    with counting(f"trial: waiting for {what}, in seconds", int(seconds)) as tick:
+        waited = 0.0
+        while not (found := look()):
+            if time.monotonic() > deadline:
+                return None
+            time.sleep(POLL_SECONDS)
+            waited += POLL_SECONDS
+            if waited >= 1:
+                tick(1)
+                waited -= 1
     return found
 
 

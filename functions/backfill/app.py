@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote_plus
 
-import boto3
 from aws_lambda_powertools import Logger
 from botocore.config import Config
 
 from backfill import figures
-from pipeline import keys, outputs, recipes
+from pipeline import keys, metrics, outputs, recipes
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -33,7 +32,7 @@ THREADS = 16  # an answer of S3 takes longer than the work on it
 ARCHIVED = {"GLACIER", "DEEP_ARCHIVE"}  # storage classes that cannot be read
 
 RECIPES = recipes.load()
-sqs: SQSClient = boto3.client(
+sqs: SQSClient = metrics.client(
     "sqs", config=Config(max_pool_connections=THREADS, retries={"mode": "standard", "total_max_attempts": 3})
 )
 logger = Logger()
@@ -51,6 +50,7 @@ class Look:
     intermediates: int = 0
 
 
+@metrics.stage("Backfill")
 @logger.inject_lambda_context(clear_state=True)
 def lambda_handler(event: BatchEvent | Item, _context: LambdaContext) -> Found | dict[str, Any]:
     """Ask for the sets of a batch that do not stand, or only count them. Returns what was found; empty once stopped."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
-from pipeline import jobs, manifest, outcomes, outputs
+from pipeline import jobs, manifest, metrics, outcomes, outputs
 
 if TYPE_CHECKING:
     from contracts import Closed, Failure, Job, NotifyEvent, Outcome
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 logger = Logger()
 
 
+@metrics.stage("Notify")
 @logger.inject_lambda_context(clear_state=True)
 def lambda_handler(event: NotifyEvent, _context: object) -> Closed:
     """Publish the outcome of the job's attempt and close its record. Raises NotOwnerError if it is another's now."""
@@ -26,7 +27,8 @@ def lambda_handler(event: NotifyEvent, _context: object) -> Closed:
         facts = record.get("last_failure", record) if record["status"] == "QUEUED" else record
         return {"status": record["status"], "code": facts.get("code"), "reason": facts.get("reason")}
     closed = _close(job, outcome)
-    logger.info("attempt closed", **closed)
+    if closed["status"] == "QUEUED":  # how a job ends is a line of its own
+        logger.warning("attempt failed", **closed, source_key=job["source"]["key"])
     return closed
 
 

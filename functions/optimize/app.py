@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from aws_lambda_powertools import Logger
 
 from engine import encoding, placeholder
-from pipeline import clock, jobs, manifest, outputs, recipes, storage
+from pipeline import clock, jobs, manifest, metrics, outputs, recipes, storage
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -25,6 +25,7 @@ MB_PER_PROCESSOR = 1769
 logger = Logger()
 
 
+@metrics.stage("OptimizeImage")
 @logger.inject_lambda_context(clear_state=True)
 def lambda_handler(event: OptimizeEvent, context: LambdaContext) -> Result:
     """Finish the job's set from the intermediates of both branches.
@@ -42,9 +43,7 @@ def lambda_handler(event: OptimizeEvent, context: LambdaContext) -> Result:
         finished = _finish(event, images, threads)
     outputs.write(finished, instead_of=standing.etag)
     storage.delete(outputs.BUCKET, work)
-    result = manifest.result(finished)
-    logger.info("set finished", **result)
-    return result
+    return manifest.result(finished)
 
 
 def _finish(event: OptimizeEvent, images: encoding.Unpacked, threads: int) -> Manifest:

@@ -8,7 +8,12 @@ from datetime import UTC, datetime
 
 def now() -> str:
     """The current moment, as 2026-01-31T12:00:00.000Z."""
-    return moment(datetime.fromtimestamp(time.time(), UTC))
+    return of_epoch(time.time())
+
+
+def of_epoch(seconds: float) -> str:
+    """A time in seconds since 1970, as a moment."""
+    return moment(datetime.fromtimestamp(seconds, UTC))
 
 
 def moment(when: datetime) -> str:

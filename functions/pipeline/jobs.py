@@ -12,11 +12,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
-import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
 
-from pipeline import clock, keys
+from pipeline import clock, keys, metrics
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -32,7 +31,7 @@ KEEP_SECONDS = 90 * 86400
 
 # Short timeouts: LEASE_SECONDS assumes that these calls end soon.
 _config = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
-dynamodb: DynamoDBClient = boto3.client("dynamodb", config=_config)
+dynamodb: DynamoDBClient = metrics.client("dynamodb", config=_config)
 _serializer, _deserializer = TypeSerializer(), TypeDeserializer()
 
 
@@ -60,7 +59,7 @@ def of(record: Record, max_attempts: int) -> Job:
     """The job of a record's last attempt, to tell how that ended."""
     source = cast("Source", {**record["source"]})
     source["size"] = int(source["size"])  # DynamoDB's numbers are Decimal
-    return {
+    job: Job = {
         "job_id": record["job_id"],
         "execution_name": record["execution_name"],
         "round": int(record["round"]),
@@ -70,6 +69,7 @@ def of(record: Record, max_attempts: int) -> Job:
         "source": source,
         "recipe": record["recipe"],
     }
+    return {**job, "asked_at": record["asked_at"]} if "asked_at" in record else job
 
 
 def check_owner(job: Job) -> None:

@@ -7,10 +7,9 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.config import Config
 
-from pipeline import jobs
+from pipeline import jobs, metrics
 
 if TYPE_CHECKING:
     from types_boto3_sns import SNSClient
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 STACK = os.environ["STACK_NAME"]
 SUCCESS_TOPIC = os.environ["SUCCESS_TOPIC_ARN"]
 ERROR_TOPIC = os.environ["ERROR_TOPIC_ARN"]
-sns: SNSClient = boto3.client("sns", config=Config(retries={"mode": "standard", "total_max_attempts": 3}))
+sns: SNSClient = metrics.client("sns", config=Config(retries={"mode": "standard", "total_max_attempts": 3}))
 
 SUBJECT_LIMIT = 100
 # SNS takes 256 KiB in all; JSON inside JSON escapes its quotes, and the e-mail's text needs room too.
@@ -72,7 +71,7 @@ def _publish(job: Job, topic_arn: str, status: str, text: str, facts: dict[str, 
     message = {
         "schema_version": jobs.SCHEMA_VERSION,
         "status": status,
-        **{name: value for name, value in job.items() if name not in ("max_attempts", "deadline")},
+        **{name: value for name, value in job.items() if name not in ("max_attempts", "deadline", "asked_at")},
         **facts,
     }
     attributes = {"status": status, "recipe": job["recipe"]["name"]}

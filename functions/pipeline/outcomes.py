@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pipeline import clock, jobs, manifest, messages
+from pipeline import clock, jobs, manifest, messages, metrics
 
 if TYPE_CHECKING:
     from contracts import Decision, Failure, Job, Judge, Manifest, Record, Refusal, Status
@@ -26,6 +26,7 @@ def succeed(job: Job, finished: Manifest) -> Status:
     result = manifest.result(finished)
     messages.succeeded(job, result, finished)
     jobs.close(job, "SUCCEEDED", result=result, recipe=finished["recipe"])
+    metrics.ended(job, "SUCCEEDED", finished=finished)
     return "SUCCEEDED"
 
 
@@ -64,6 +65,7 @@ def tell(job: Job, decision: Decision) -> Status:
     else:
         messages.failed(job, decision["last_failure"])
     jobs.close(job, **decision)
+    metrics.ended(job, decision["status"], code=decision["code"], reason=decision["reason"])
     return decision["status"]
 
 

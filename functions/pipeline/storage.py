@@ -9,18 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from pipeline import clock
+from pipeline import clock, metrics
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
     from contracts import Source
 
-s3: S3Client = boto3.client("s3", config=Config(retries={"mode": "standard", "total_max_attempts": 3}))
+s3: S3Client = metrics.client("s3", config=Config(retries={"mode": "standard", "total_max_attempts": 3}))
 
 # Error codes for a key or a version that does not exist, or that is a delete marker (405).
 ABSENT = {"404", "NoSuchKey", "NoSuchVersion", "405", "MethodNotAllowed"}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from aws_lambda_powertools import Logger
 
 from engine import decoding, encoding, filters, resizing
-from pipeline import keys, outputs, storage
+from pipeline import keys, metrics, outputs, storage
 
 if TYPE_CHECKING:
     from contracts import BranchEvent, Intermediate
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 logger = Logger()
 
 
+@metrics.stage("ResizeImage")
 @logger.inject_lambda_context(clear_state=True)
 def lambda_handler(event: BranchEvent, _context: object) -> Intermediate:
     """Write the sized images of a job under work/."""

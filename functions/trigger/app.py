@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from pipeline import messages, outputs
+from pipeline import messages, metrics, outputs
 from trigger import heartbeat, notices
 from trigger.reconcile import reconcile
 from trigger.verdicts import DONE, Later, Park, Verdict, backoff
@@ -39,6 +39,7 @@ class NotReconciledError(Exception):
     """A bare S3 event could not be reconciled: there is no queue to keep its message."""
 
 
+@metrics.stage("Trigger")
 @logger.inject_lambda_context(clear_state=True)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Reconcile an SQS batch of S3 notifications, or a bare S3 event. Returns the messages that must come again."""

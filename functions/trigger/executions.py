@@ -7,11 +7,10 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from pipeline import jobs
+from pipeline import jobs, metrics
 
 if TYPE_CHECKING:
     from types_boto3_stepfunctions import SFNClient
@@ -29,7 +28,7 @@ DESCRIBE_EVERY = 8
 # StartSyncExecution answers when the run has ended. A repeated call would start a second run.
 _once = Config(connect_timeout=5, read_timeout=WAIT_SECONDS, retries={"mode": "standard", "total_max_attempts": 1})
 _retried = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
-sfn: SFNClient = boto3.client("stepfunctions", config=_once if EXPRESS else _retried)
+sfn: SFNClient = metrics.client("stepfunctions", config=_once if EXPRESS else _retried)
 
 
 class CutOffError(Exception):

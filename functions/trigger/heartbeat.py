@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import boto3
 from aws_lambda_powertools import Logger
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+
+from pipeline import metrics
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -33,7 +34,7 @@ VISIBILITY_LIMIT = 43_200
 FAULTS = (ClientError, BotoCoreError)
 # Short timeouts: a beat that hangs is a beat that fails.
 _config = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
-sqs: SQSClient = boto3.client("sqs", config=_config)
+sqs: SQSClient = metrics.client("sqs", config=_config)
 logger = Logger()
 
 

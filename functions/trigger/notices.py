@@ -41,6 +41,7 @@ class Notice:
     version_id: str | None
     sequencer: str | None
     sent_at: float  # epoch seconds, of the message: one sent after a job FAILED opens a new round
+    asked_at: float | None  # epoch seconds, of the event; None: nobody waits for it. Nothing is decided by it
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Message:
     receipt: str = ""
     receives: int = 1
     sent_at: float = field(default_factory=time.time)  # epoch seconds, see _sent_at
+    brought_back: bool = False  # from the dead-letter queue
     queue: str = ""  # the name of the queue that it came from, which must hear what becomes of it
 
 
@@ -67,6 +69,7 @@ def messages(event: dict[str, Any]) -> list[Message]:
             receipt=record["receiptHandle"],
             receives=int(record["attributes"]["ApproximateReceiveCount"]),
             sent_at=_sent_at(record),
+            brought_back="failed_at" in record.get("messageAttributes", {}),
             queue=record.get("eventSourceARN", "").rpartition(":")[2],
         )
         for record in records
@@ -110,6 +113,15 @@ def _moment(record: dict[str, Any], name: str, parse: Callable[[str], float]) ->
     return moment if math.isfinite(moment) else None
 
 
+def _asked_at(message: Message, event_time: object) -> float:
+    """When the event happened, in epoch seconds. One that was brought back was asked for anew by its message."""
+    try:
+        happened = clock.epoch(str(event_time))
+    except (ValueError, OverflowError):
+        return message.sent_at
+    return message.sent_at if message.brought_back else min(happened, message.sent_at)
+
+
 def _of_s3(record: dict[str, Any], message: Message, bucket: str) -> Notice:
     """The notice in a record of an S3 notification, or of a message of `bin/darkroom redrive`."""
     about = record["s3"]
@@ -122,6 +134,7 @@ def _of_s3(record: dict[str, Any], message: Message, bucket: str) -> Notice:
         version_id=about["object"].get("versionId"),
         sequencer=about["object"].get("sequencer"),
         sent_at=message.sent_at,
+        asked_at=None if cause == "Backfill" else _asked_at(message, record.get("eventTime")),
     )
 
 
@@ -138,6 +151,7 @@ def _of_eventbridge(event: dict[str, Any], message: Message, bucket: str) -> Not
         version_id=detail["object"].get("version-id"),
         sequencer=detail["object"].get("sequencer"),
         sent_at=message.sent_at,
+        asked_at=_asked_at(message, event.get("time")),
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from aws_lambda_powertools import Logger
 
-from pipeline import clock, jobs, keys, manifest, outcomes, outputs, recipes, storage
+from pipeline import clock, jobs, keys, manifest, metrics, outcomes, outputs, recipes, storage
 from trigger import executions, lease
 from trigger.verdicts import (
     DONE,
@@ -116,7 +116,7 @@ def _bring_in_line(look: Look, source: Source) -> Verdict | Refused:
     standing = outputs.standing(source["key"])
     if _stands(look, source, recipe, standing):
         _renew_urls(source["key"], standing)
-        _adopt(source, recipe, record, standing)
+        _adopt(look, source, recipe, record, standing)
         look.held.finished()
         return DONE
     if isinstance(step, GiveUp):
@@ -149,8 +149,8 @@ def _run(look: Look, job: Job, record: Record | None, standing: outputs.Standing
     job["deadline"] = held.running(source["version_id"], job["execution_name"])
     jobs.begin(job, record)
     held.kept = True  # until we know that the run has ended it may write, whatever happens here
-    facts: dict[str, Any] = {"job_id": job["job_id"], "execution_name": job["execution_name"]}
-    logger.info("attempt started", **facts)
+    facts: dict[str, Any] = {name: job[name] for name in ("job_id", "execution_name")} | {"source_key": held.key}
+    metrics.started(job)
     try:
         record = executions.run(job)
     except executions.UnknownError as unknown:
@@ -278,13 +278,13 @@ def _clear(held: lease.Lease, made: Collection[str]) -> dict[str, int]:
     return files
 
 
-def _adopt(source: Source, recipe: Recipe, record: Record | None, standing: outputs.Standing) -> None:
+def _adopt(look: Look, source: Source, recipe: Recipe, record: Record | None, standing: outputs.Standing) -> None:
     """Record that the version's set stands, if the record does not say so."""
     if record and record["status"] == "SUCCEEDED" and record["recipe"]["hash"] == recipe["hash"]:
         return
-    job = _job(source, recipe, Start(int(record.get("round", 0) if record else 0) + 1, 0), [])
+    job = _job(source, recipe, Start(int(record.get("round", 0) if record else 0) + 1, 0), look.notices)
     jobs.adopt(job, record, manifest.result(cast("Manifest", standing.manifest)))
-    logger.info("same bytes: the set stands already", job_id=job["job_id"])
+    metrics.ended(job, "SUCCEEDED", adopted=True)
 
 
 def _without_a_version(look: Look) -> None:
@@ -390,7 +390,9 @@ def _job(source: Source, recipe: Recipe, start: Start, notices: list[Notice]) ->
     sequencers = {notice.version_id: notice.sequencer for notice in notices if notice.sequencer}
     if sequencer := sequencers.get(source["version_id"]):
         source = {**source, "sequencer": sequencer}
-    return {
+    about = [notice for notice in notices if notice.version_id == source["version_id"]] or notices
+    asked_at = max((notice.asked_at for notice in about if notice.asked_at), default=None)
+    job: Job = {
         "job_id": job_id,
         "execution_name": keys.execution(job_id, start.round, start.attempt),
         "round": start.round,
@@ -400,3 +402,4 @@ def _job(source: Source, recipe: Recipe, start: Start, notices: list[Notice]) ->
         "source": source,
         "recipe": {"name": recipe["name"], "hash": recipe["hash"]},
     }
+    return {**job, "asked_at": clock.of_epoch(asked_at)} if asked_at else job

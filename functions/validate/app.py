@@ -9,7 +9,7 @@ from aws_lambda_powertools import Logger
 from engine import sandbox
 from engine.limits import check_bytes, check_renditions
 from engine.rejection import Rejection
-from pipeline import manifest, recipes, storage
+from pipeline import manifest, metrics, recipes, storage
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -24,6 +24,7 @@ RESERVED_MIB = 160
 logger = Logger()
 
 
+@metrics.stage("ValidateImage")
 @logger.inject_lambda_context(clear_state=True)
 def lambda_handler(event: JobEvent, context: LambdaContext) -> Accepted | Rejected:
     """Accept the job's source or refuse it. A refusal is data; exceptions mean that something broke."""
@@ -46,5 +47,4 @@ def lambda_handler(event: JobEvent, context: LambdaContext) -> Accepted | Reject
         logger.info("refused", **refusal)
         judge: Judge = {"recipe": recipe["hash"], "memory": memory}
         return {"valid": False, "status": "REJECTED", "rejection": refusal, "judge": judge}
-    logger.info("accepted", image=image)
     return {"valid": True, "image": image, "recipe": recipe}

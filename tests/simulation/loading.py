@@ -78,7 +78,7 @@ def load(express: bool, edits: tuple[Edit, ...] = ()) -> Code:
         finder = _Finder(edits)
         sys.meta_path.insert(0, finder)
         try:
-            sys.modules["aws_lambda_powertools"] = shims.powertools()
+            sys.modules.update(shims.powertools())
             importlib.import_module("pipeline.recipes").load = CurrentRecipes
             for function in SETTINGS.functions.values():
                 importlib.import_module(function.handler.rpartition(".")[0])

@@ -13,6 +13,8 @@ from concurrent import futures as real_futures
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+from aws_lambda_powertools.metrics import MetricUnit
+
 from tests.simulation.scheduler import Signal, Thread, current
 
 
@@ -132,6 +134,7 @@ def install(module: ModuleType) -> None:
         for real, stand_in in REPLACED:
             if value is real:
                 setattr(module, name, stand_in)
+    vars(module)["print"] = lambda *_, **__: None  # lines of metrics
 
 
 class Logger:
@@ -158,8 +161,22 @@ class Logger:
         self._log(message, error=repr(error), **facts)
 
 
-def powertools() -> ModuleType:
-    """A module in place of aws_lambda_powertools."""
-    module = ModuleType("aws_lambda_powertools")
+class Metrics:
+    """Powertools' EphemeralMetrics, which count nothing here."""
+
+    def __init__(self, **_: Any) -> None: ...
+
+    def add_dimension(self, *_: object) -> None: ...
+
+    def add_metric(self, *_: object) -> None: ...
+
+    def serialize_metric_set(self) -> dict[str, Any]:
+        return {"_aws": {"CloudWatchMetrics": []}}
+
+
+def powertools() -> dict[str, ModuleType]:
+    """The modules in place of aws_lambda_powertools, by name."""
+    module, metrics = ModuleType("aws_lambda_powertools"), ModuleType("aws_lambda_powertools.metrics")
     vars(module)["Logger"] = Logger
-    return module
+    vars(metrics).update(EphemeralMetrics=Metrics, MetricUnit=MetricUnit)
+    return {each.__name__: each for each in (module, metrics)}

@@ -271,9 +271,11 @@ def uploads_that_wait_long_ring_an_alarm(template: Template) -> bool:
 
 
 def alarms_ring_at_once(template: Template) -> bool:
-    """In the first period that has something, and not for want of data."""
+    """In the first period that has something, and not for want of data. A figure of many jobs needs some minutes."""
     return all(
-        each["EvaluationPeriods"] == 1 and each["Period"] <= 300 and each["TreatMissingData"] == "notBreaching"
+        each["EvaluationPeriods"] == 1
+        and each["TreatMissingData"] == "notBreaching"
+        and (each["Period"] <= 900 or (each["Statistic"], each["Threshold"]) == ("Sum", 1))
         for each in of_type(template, "CloudWatch::Alarm").values()
     )
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.template import clients
 
-OURS = 'boto3.client("s3", config=Config(retries={"mode": "standard", "total_max_attempts": 3}))'
+OURS = 'metrics.client("s3", config=Config(retries={"mode": "standard", "total_max_attempts": 3}))'
 
 
 def test_every_client_of_the_functions_is_counted() -> None:
@@ -25,7 +25,7 @@ def test_the_most_patient_of_two_configurations_counts() -> None:
     text = """
 one = Config(retries={"mode": "standard", "total_max_attempts": 1})
 many = Config(retries={"mode": "standard", "total_max_attempts": 7})
-client = boto3.client("s3", config=one if EXPRESS else many)
+client = metrics.client("s3", config=one if EXPRESS else many)
 """
     assert [client.tries for client in clients.in_source(text)] == [7]
 
@@ -33,13 +33,14 @@ client = boto3.client("s3", config=one if EXPRESS else many)
 @pytest.mark.parametrize(
     "weakened",
     [
-        'boto3.client("s3")',
-        'boto3.client("s3", config=elsewhere)',
+        'metrics.client("s3")',
+        'metrics.client("s3", config=elsewhere)',
+        OURS.replace("metrics", "boto3"),
         'boto3.resource("s3")',
         'boto3.Session().client("s3")',
         OURS.replace("standard", "legacy"),
         OURS.replace("total_max_attempts", "max_attempts"),
-        'boto3.client("s3", config=Config())',
+        'metrics.client("s3", config=Config())',
     ],
 )
 def test_a_client_that_cannot_be_counted_is_noticed(weakened: str) -> None:

@@ -485,7 +485,7 @@ def on_aws(monkeypatch: pytest.MonkeyPatch, **services: Service) -> None:
 
 
 def report(capsys: pytest.CaptureFixture[str], name: str = "darkroom") -> tuple[int, list[str]]:
-    code = doctor.run(argparse.Namespace(stack=name, aws=True, send=False))
+    code = doctor.run(argparse.Namespace(stack=name, aws=True, send=False, json=False))
     return code, capsys.readouterr().out.splitlines()
 
 

@@ -57,7 +57,7 @@ def stack_with(monkeypatch: pytest.MonkeyPatch, *states: str) -> tuple[Stack, La
     return stack, function
 
 
-ARGS = argparse.Namespace(stack="darkroom", aws=True)
+ARGS = argparse.Namespace(stack="darkroom", aws=True, json=False)
 
 
 @pytest.mark.parametrize(("state", "word"), [("Enabled", "running"), ("Disabling", "paused"), ("Disabled", "paused")])

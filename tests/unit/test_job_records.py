@@ -25,6 +25,7 @@ def job(attempt: int = 1, **changes: Any) -> dict[str, Any]:
         "attempt": attempt,
         "max_attempts": 3,
         "deadline": int(time.time()) + 60,
+        "asked_at": "2026-01-31T12:00:00.000Z",
         "source": SOURCE,
         "recipe": {"name": "default", "hash": "0123456789abcdef"},
         **changes,

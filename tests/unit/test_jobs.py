@@ -33,7 +33,7 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePipeline]:
 
 
 def shown(capsys: pytest.CaptureFixture[str], key: str | None = None, status: str | None = None) -> str:
-    args = argparse.Namespace(stack="darkroom", aws=False, key=key, status=status, limit=50)
+    args = argparse.Namespace(stack="darkroom", aws=False, key=key, status=status, limit=50, json=False)
     assert jobs.run(args) == 0
     return capsys.readouterr().out
 
@@ -63,7 +63,10 @@ def test_no_more_is_read_than_is_shown(play: FakePipeline, monkeypatch: pytest.M
         next(watch.changes(play.stack, poll=0.01))
         assert {limit for _, limit in asked} == {1, watch.NEWEST}
     else:
-        assert jobs.run(argparse.Namespace(stack="darkroom", aws=False, key=None, status="REJECTED", limit=20)) == 0
+        assert (
+            jobs.run(argparse.Namespace(stack="darkroom", aws=False, key=None, status="REJECTED", limit=20, json=False))
+            == 0
+        )
         assert asked == [("by_status", 20)]
 
 

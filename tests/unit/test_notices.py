@@ -10,7 +10,7 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from pipeline import keys
+from pipeline import clock, keys
 from tests.unit import hostile_keys, triggering
 from trigger import notices
 
@@ -245,3 +245,42 @@ def test_no_attribute_makes_a_message_younger_than_now() -> None:
     }
     (read,) = notices.messages({"Records": [sent]})
     assert read.sent_at < time.time() + 100
+
+
+# -------------------------------------------------------- since when a set is wanted
+
+
+def queued(body: dict[str, Any], **attributes: str) -> notices.Message:
+    """A message that the queue took 40 s after the event, at 12:00:40."""
+    record = triggering.message(sent_at=clock.epoch("2026-01-31T12:00:40.000Z")) | {"body": json.dumps(body)}
+    record["messageAttributes"] = {name: {"stringValue": value} for name, value in attributes.items()}
+    return notices.messages({"Records": [record]})[0]
+
+
+def asked_at(message: notices.Message) -> str:
+    (notice,) = notices.read(message, "darkroom-source")
+    assert notice.asked_at is not None
+    return clock.of_epoch(notice.asked_at)
+
+
+def test_a_set_is_asked_for_when_the_event_happened() -> None:
+    body = notification("raw/a.jpg")
+    assert asked_at(queued(body)) == "2026-01-31T12:00:40.000Z"
+    body["Records"][0]["eventTime"] = "2026-01-31T12:00:00.250Z"
+    assert asked_at(queued(body)) == "2026-01-31T12:00:00.250Z"
+    assert asked_at(queued(triggering.eventbridge(body["Records"][0]))) == "2026-01-31T12:00:00.000Z"
+
+
+def test_what_is_brought_back_is_asked_for_anew() -> None:
+    body = notification("raw/a.jpg")
+    body["Records"][0]["eventTime"] = "2026-01-30T12:00:00.000Z"
+    assert asked_at(queued(body, failed_at="2026-01-30T12:10:00.000Z")) == "2026-01-31T12:00:40.000Z"
+
+
+@pytest.mark.parametrize(
+    "moment", ["", "soon", 7, None, "0001-01-01T00:00:00", "9999-12-31T23:59:59", [], "2027-01-01"]
+)
+def test_a_moment_that_cannot_be_is_none(moment: Any) -> None:
+    body = notification("raw/a.jpg")
+    body["Records"][0]["eventTime"] = moment
+    assert asked_at(queued(body)) == "2026-01-31T12:00:40.000Z"

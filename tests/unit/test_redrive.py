@@ -116,7 +116,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
 
 def command(**options: Any) -> int:
     defaults = {"stack": "darkroom", "aws": False, "key": None, "code": None, "stuck": 1.0}
-    switches = dict.fromkeys(("unreadable", "delete", "force", "dry_run"), False)
+    switches = dict.fromkeys(("unreadable", "delete", "force", "dry_run", "json"), False)
     return redrive.run(argparse.Namespace(**(defaults | switches | options)))
 
 

@@ -91,7 +91,9 @@ def on(monkeypatch: pytest.MonkeyPatch, cloudformation: CloudFormation) -> Cloud
 
 
 def run(uuid: str | None = None, *, delete: bool = True) -> int:
-    return teardown.run(argparse.Namespace(stack="darkroom", aws=True, delete_data=delete, yes=True, id=uuid))
+    return teardown.run(
+        argparse.Namespace(stack="darkroom", aws=True, delete_data=delete, yes=True, id=uuid, json=False)
+    )
 
 
 def left(cloud: Cloud) -> set[str]:
@@ -260,8 +262,8 @@ def test_what_a_function_wrote_meanwhile_is_deleted_too(cloud: Cloud, monkeypatc
     real, bucket = teardown._empty, f"darkroom-output-{UUID}"
     late = iter([b"1"])
 
-    def then_written(s3: Any, name: str, account: str) -> None:
-        real(s3, name, account)
+    def then_written(s3: Any, name: str, *rest: Any) -> None:
+        real(s3, name, *rest)
         for body in late if name == bucket else ():
             s3.put_object(Bucket=bucket, Key="processed/late", Body=body)
 

@@ -48,7 +48,7 @@ def decided(
     **source: Any,
 ) -> Any:
     """What is decided now, after a message that was sent `sent` seconds from now."""
-    notice = Notice("raw/a.jpg", False, asked, "v1", None, NOW + sent)
+    notice = Notice("raw/a.jpg", False, asked, "v1", None, NOW + sent, NOW + sent)
     return decide(found, {**SOURCE, **source}, JUDGE, Look(None, [notice], NOW + 60, versions or ["v1"]), NOW)
 
 

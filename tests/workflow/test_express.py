@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 
 import pytest
 
+from darkroom.costs import local
 from tests.workflow.pipeline import Pipeline, notification, picture, tidied
 
 
@@ -82,3 +84,25 @@ def test_an_overwrite_while_running(pipeline: Pipeline) -> None:
     assert pipeline.finished(key, second)["status"] == "SUCCEEDED"
     pipeline.drained()
     assert pipeline.manifest(key)["source"]["version_id"] == second
+
+
+def test_the_bill_counts_what_an_image_used(pipeline: Pipeline) -> None:
+    since = time.time()
+    pipeline.finished("raw/priced.jpg", pipeline.upload("raw/priced.jpg", picture()))
+    pipeline.drained()
+    used = local.read(pipeline.stack, since)
+    assert (used.images, used.workflow_type, used.transitions) == (1, "EXPRESS", 0)
+    assert (used.requests["lambda.Invoke"], used.requests["s3.PutObject"], used.requests["s3.HeadObject"]) == (6, 16, 1)
+    assert used.requests["s3.GetObject"] <= 9
+    assert (used.requests["sqs.ReceiveMessage"], used.requests["sqs.SendMessage"], used.requests["sns.Publish"]) == (
+        1,
+        1,
+        1,
+    )
+    assert (used.dynamodb_writes, used.dynamodb_reads) == (7, 4)
+    assert used.express_gb_seconds >= 0.1 * 64 / 1024
+    assert used.log_bytes > 1000
+    assert all(amount > 0 for amount in used.gb_seconds.values())
+    assert used.unpriced == []
+    assert local.read(pipeline.stack, time.time() + 60).images == 0
+    assert local.metrics(pipeline.stack) > 5

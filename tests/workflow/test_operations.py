@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 
@@ -169,3 +171,20 @@ def test_uploads_wait_while_intake_is_paused(pipeline: Pipeline, capsys: pytest.
     record = pipeline.finished(key, version)
     pipeline.drained()
     assert (record["status"], record["round"], len(pipeline.messages_about(key))) == ("SUCCEEDED", 1, 1)
+
+
+def test_the_cost_of_a_standard_run(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+    began = datetime.now(UTC)
+    pipeline.finished("raw/priced.jpg", pipeline.upload("raw/priced.jpg", picture()))
+    pipeline.drained()
+    since = ["--since", began.isoformat()]
+    assert darkroom(pipeline, "cost", *since, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["region"], told["used"]["images"], told["used"]["transitions"]) == ("us-east-1", 1, 7)
+    assert told["used"]["requests"]["stepfunctions.StartExecution"] == 1
+    assert told["dollars"]["Step Functions"] == pytest.approx(7 * 25e-6)
+    assert told["dollars_per_image"] == pytest.approx(sum(told["dollars"].values()))
+    assert darkroom(pipeline, "cost", *since) == 0
+    assert "1 image, STANDARD, arm64" in capsys.readouterr().out
+    assert darkroom(pipeline, "cost", "--region", "mars-north-1") != 0
+    assert "no prices of mars-north-1" in capsys.readouterr().err
