@@ -45,13 +45,17 @@ PER_IMAGE = 2  # functions at once for an image in flight: ResizeFunction and Fi
 
 @dataclass(frozen=True)
 class Backfill:
-    """A run: a count, or a backfill. `most`: photos that it may ask for, 0 without a bound."""
+    """A run: a count, or a backfill. `most`: photos that it may ask for, 0 without a bound.
+
+    `inherited`: messages that an earlier one has left in the queue.
+    """
 
     name: str
     prefix: str
     sends: bool
     most: int
     started_at: str  # moment
+    inherited: int = 0
     stopped: bool = False
     figures: Mapping[str, int] = field(default_factory=dict)
 
@@ -82,7 +86,7 @@ class Progress:
     @property
     def done(self) -> int:
         """Of the photos that were asked for; about, as SQS counts."""
-        return max(0, self.run["sent"] - self.waiting - self.in_flight)
+        return max(0, self.run.inherited + self.run["sent"] - self.waiting - self.in_flight)
 
     @property
     def is_over(self) -> bool:
@@ -93,8 +97,10 @@ def start(stack: Stack, prefix: str, *, sends: bool, most: int = 0) -> Backfill:
     """Start a run over the sources whose keys begin with `prefix`. Raises CommandError if another has just begun."""
     moment = datetime.now(UTC)
     name = f"{moment:%Y-%m-%dT%H-%M-%S}-{secrets.token_hex(3)}"
-    run = Backfill(name, prefix, sends, most, moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"))
-    facts = {"prefix": prefix, "sends": sends, "most": most, "started_at": run.started_at}
+    began = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    inherited = sum(intake.waiting(intake.queue(stack, intake.BACKFILLS))) if sends else 0
+    run = Backfill(name, prefix, sends, most, began, inherited)
+    facts = {"prefix": prefix, "sends": sends, "most": most, "started_at": began, "inherited": inherited}
     before = _latest(stack)
     records.put_backfill(stack, name, facts)
     if sends and not records.claim_backfill(stack, name, before):
@@ -115,6 +121,7 @@ def read(stack: Stack, name: str) -> Backfill:
         bool(item.get("sends")),
         int(item.get("most", 0)),
         str(item.get("started_at", "")),
+        int(item.get("inherited", 0)),
         bool(item.get("stopped")),
         {figure: int(item.get(figure, 0)) for figure in FIGURES},
     )

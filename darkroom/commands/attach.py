@@ -70,7 +70,7 @@ def attach(stack: Stack, program: str, *, yes: bool) -> None:
         raise
     notifications.confirm(stack, bucket, before.switched(on=True))
     print(f"The bucket {bucket} is attached. S3 may take five minutes to send the first event.")
-    print(f"Photos that are there already are left alone until their next event, or `{program} redrive KEY`.")
+    print(f"Photos that are there already are left alone until their next event, or `{program} backfill`.")
 
 
 def detach(stack: Stack, *, yes: bool, force: bool = False) -> None:

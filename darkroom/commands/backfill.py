@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import math
 import sys
 import time
@@ -19,7 +18,7 @@ from darkroom.backfills import Backfill, Expected, Progress
 from darkroom.costs import prices
 from darkroom.project import CommandError, command
 from darkroom.stack import Stack
-from darkroom.terminal import printable, size
+from darkroom.terminal import print_json, printable, size
 
 LOOKS_SECONDS = {True: 0.5, False: 3.0}  # between two looks: at a local stack, at AWS
 LINE_SECONDS = 10.0  # between two lines, where there is no terminal
@@ -114,7 +113,7 @@ class _Command:
         found = self.count(prefix)
         expected = self.expect(found)
         if self.args.json:
-            print(json.dumps(self.document(found, expected), indent=2))
+            print_json(self.document(found, expected))
         else:
             self.show(found, expected)
         return 0
@@ -130,7 +129,7 @@ class _Command:
             self.show(found, expected)
         if not expected.images:
             if self.args.json:
-                print(json.dumps(self.document(found, expected), indent=2))
+                print_json(self.document(found, expected))
             return None
         self.check_time(expected)
         self.warn_of_concurrency()
@@ -165,11 +164,11 @@ class _Command:
         if run is None or (backfills.under_way(self.stack) is None and intake.is_idle(self.stack, intake.BACKFILLS)):
             self.say("No backfill is under way.")
             if self.args.json:
-                print(json.dumps({"run": None, "waiting": 0}, indent=2))
+                print_json({"run": None, "waiting": 0})
             return 0
         waiting = self.end(run)
         if self.args.json:
-            print(json.dumps({**backfills.summary(backfills.read(self.stack, run.name)), "waiting": waiting}, indent=2))
+            print_json({**backfills.summary(backfills.read(self.stack, run.name)), "waiting": waiting})
         return 0
 
     def end(self, run: Backfill) -> int:
@@ -274,7 +273,7 @@ class _Command:
         run, missed = last.run, backfills.not_compared(self.stack, last.run)
         if self.args.json:
             facts = {"listing": last.listing, "stopped": run.stopped, "waiting": last.waiting, "failed": last.failed}
-            print(json.dumps({**backfills.summary(run), **facts, "not_compared": missed}, indent=2))
+            print_json({**backfills.summary(run), **facts, "not_compared": missed})
         elif not run.stopped:
             print(
                 f"Looked at {number_of(run['listed'], 'object')}: {run['standing']:,} stood already, "
@@ -352,12 +351,12 @@ class _Command:
 
 
 def _line(now: Progress, rate: float) -> str:
-    run = now.run
-    left = now.waiting + now.in_flight
+    run, left = now.run, now.waiting + now.in_flight
+    inherited = f" and {run.inherited:,} before" if run.inherited else ""
     text = (
         f"{printable(run.prefix)}: {run['listed']:,} looked at{'' if now.listing == 'RUNNING' else ' (all)'}, "
-        f"{run['sent']:,} asked for: {now.done:,} done, {now.waiting:,} waiting, {now.in_flight:,} in flight, "
-        f"{now.failed:,} failed"
+        f"{run['sent']:,} asked for{inherited}: {now.done:,} done, {now.waiting:,} waiting, "
+        f"{now.in_flight:,} in flight, {now.failed:,} failed"
     )
     if not left or rate <= 0:
         return text

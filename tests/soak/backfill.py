@@ -16,6 +16,7 @@ from tests.workflow.backfilling import Command, report, runs, stop_listing, succ
 from tests.workflow.pipeline import Pipeline, deployed, picture
 
 RECIPES = Path(__file__).with_name("recipes.json")
+LEASE = {"LEASE_SECONDS": "40", "WAIT_SECONDS": "30"}  # a run that was lost is waited for so long
 KILLS = 5
 METERED = 60  # photos
 FRESH, PAUSE_SECONDS = 8, 4.0  # uploads, and seconds between two of them
@@ -32,7 +33,7 @@ def measure(count: int, chance: random.Random) -> list[Bar]:
 @contextmanager
 def _stack() -> Iterator[Pipeline]:
     with tempfile.TemporaryDirectory() as folder:
-        yield from deployed(Path(folder), recipes=RECIPES, BackfillConcurrency="4")
+        yield from deployed(Path(folder), LEASE, RECIPES, BackfillConcurrency="4")
 
 
 def _put(pipeline: Pipeline, folder: str, count: int) -> dict[str, str]:
