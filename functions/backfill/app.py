@@ -33,7 +33,7 @@ ARCHIVED = {"GLACIER", "DEEP_ARCHIVE"}  # storage classes that cannot be read
 
 RECIPES = recipes.load()
 sqs: SQSClient = metrics.client(
-    "sqs", Config(max_pool_connections=THREADS, retries={"mode": "standard", "total_max_attempts": 3})
+    "sqs", config=Config(max_pool_connections=THREADS, retries={"mode": "standard", "total_max_attempts": 3})
 )
 logger = Logger()
 outputs.check_apart(SOURCE_BUCKET)
