@@ -121,7 +121,9 @@ def main() -> int:
     naive = naive_cpu(body)
     kept = model.MEASURED.read_bytes() if model.MEASURED.exists() else b""
     model.MEASURED.write_text(
-        json.dumps(document(found, functions, naive, args.images), indent=2) + "\n", encoding="utf-8"
+        json.dumps(document(found, functions, naive, args.images, args.photo.name if args.photo else PHOTO), indent=2)
+        + "\n",
+        encoding="utf-8",
     )
     model.measured.cache_clear()
     try:
@@ -334,11 +336,11 @@ def _naive_run(folder: Path) -> float:
 # --------------------------------------------------------------------------- telling
 
 
-def document(found: dict[str, Measured], functions: Functions, naive: float, images: int) -> dict[str, Any]:
+def document(found: dict[str, Measured], functions: Functions, naive: float, images: int, photo: str) -> dict[str, Any]:
     """measured.json."""
     return {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "photo": PHOTO,
+        "photo": photo,
         "processor": platform.machine(),
         "images": images,
         "memory": functions.memory,
@@ -374,7 +376,9 @@ def show(found: dict[str, Measured], counted: dict[str, Counted], functions: Fun
     """Print the figures, the prices and the other designs."""
     prices = load()
     dollars = {kind: model.per_million(kind) for kind in found}
-    table = Table("Dollars per million images", *found, title=f"{prices.region}, {prices.as_of}, {PHOTO}")
+    table = Table(
+        "Dollars per million images", *found, title=f"{prices.region}, {prices.as_of}, {model.measured()['photo']}"
+    )
     for line in LINES:
         table.add_row(line, *(f"{dollars[kind][line]:.2f}" for kind in found))
     table.add_row("Sum", *(f"{sum(dollars[kind].values()):.2f}" for kind in found), style="bold")
