@@ -182,7 +182,7 @@ def lost_runs_stay_below_the_crash_bound(template: Template) -> bool:
 
 
 def what_the_limit_holds_back_stays_in_the_queue(template: Template) -> bool:
-    """SQS hides a message for 12 hours at most. The trigger sends it anew when it is 2 days old: then 4 looks are left."""
+    """SQS hides a message for 12 hours at most. The trigger sends it anew when it is 2 days old."""
     longest = max(
         map(float, properties(template, "TriggerFunction")["Environment"]["Variables"]["BRAKE_SECONDS"].split(","))
     )
