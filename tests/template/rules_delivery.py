@@ -183,6 +183,15 @@ def lost_runs_stay_below_the_crash_bound(template: Template) -> bool:
     )
 
 
+def what_the_limit_holds_back_stays_in_the_queue(template: Template) -> bool:
+    """SQS hides a message for 12 hours at most. The trigger sends it anew when it is 2 days old."""
+    longest = max(
+        map(float, properties(template, "TriggerFunction")["Environment"]["Variables"]["BRAKE_SECONDS"].split(","))
+    )
+    retention = properties(template, "UploadQueue")["MessageRetentionPeriod"]
+    return longest <= 11 * 3600 and 2 * 86400 + 4 * longest <= retention - 86400
+
+
 def waiting_is_no_loop(template: Template) -> bool:
     """The trigger sends a message that waits to its own queue: Lambda would stop that after 16 times."""
     return properties(template, "TriggerFunction").get("RecursiveLoop") == "Allow"
@@ -467,6 +476,13 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
             put("BackfillQueue.Properties.RedrivePolicy.maxReceiveCount", 18),
             put("Parameters.MaxAttempts.MaxValue", 6),
             put(f"{VARIABLES}.LEASE_SECONDS", "1000"),
+        ],
+    ),
+    (
+        what_the_limit_holds_back_stays_in_the_queue,
+        [
+            put(f"{VARIABLES}.BRAKE_SECONDS", "900,50000"),
+            put("UploadQueue.Properties.MessageRetentionPeriod", 3 * 86400),
         ],
     ),
     (waiting_is_no_loop, [drop("TriggerFunction.Properties.RecursiveLoop")]),

@@ -222,7 +222,7 @@ def test_an_sqs_batch_and_a_bare_event_become_messages() -> None:
         "body": body,
         "attributes": {"ApproximateReceiveCount": "2", "SentTimestamp": "1500"},
     }
-    assert notices.messages({"Records": [record]}) == [notices.Message(body, "m1", "r1", 2, 1.5)]
+    assert notices.messages({"Records": [record]}) == [notices.Message(body, "m1", "r1", 2, 1.5, 1.5)]
     bare = notices.messages(notification("raw/a.jpg"))
     assert (len(bare), bare[0].receipt) == (1, "")
     assert notices.read(bare[0], "darkroom-source")[0].key == "raw/a.jpg"
