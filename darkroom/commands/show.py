@@ -160,9 +160,9 @@ def _print(seen: dict[str, Any]) -> None:
             files.add_row(Text(entry["url"]), f"{entry['width']} x {entry['height']}", size(entry["bytes"]))
         console.print()
         console.print(files)
-        print(f"Listed in {seen['manifest_key']}, of {ago(seen['created_at'])}.")
+        print(printable(f"Listed in {seen['manifest_key']}, of {ago(seen['created_at'])}."))
     if seen["next"]:
-        print(f"What to do: {seen['next']}.")
+        print(printable(f"What to do: {seen['next']}."))
 
 
 def _timeline(stages: list[dict[str, Any]]) -> Any:

@@ -14,6 +14,8 @@ from darkroom.diagnosis.policies import allows
 from darkroom.stack import is_gone
 
 # Topic → what AlertEmail gets mails about, and the filter of its subscription.
+# Alarms about jobs that somebody has to look at, or that wait: the pipeline itself may be well.
+OF_JOBS = {"DeadLetterAlarm", "MoreDeadLettersAlarm", "FailureAlarm", "SlowAlarm", "BrakeAlarm"}
 MAILED = {"ErrorTopic": ("FAILED jobs", '{"status": ["FAILED"]}'), "AlarmTopic": ("alarms", "")}
 
 
@@ -166,10 +168,7 @@ def alarms(patient: Patient) -> Iterator[Finding]:
         elif found[name]["StateValue"] == "ALARM":
             quiet = False
             text = f"alarms: {logical} is on since {found[name]['StateUpdatedTimestamp']:%Y-%m-%d %H:%M} UTC"
-            # Dead letters are jobs that somebody has to look at; the pipeline itself may be well.
-            yield Finding(
-                "warning" if logical == "DeadLetterAlarm" else "wrong", text, "see docs/OPERATIONS.md, Alarms"
-            )
+            yield Finding("warning" if logical in OF_JOBS else "wrong", text, "see docs/OPERATIONS.md, Alarms")
     if quiet:
         yield ok(f"alarms: {len(names)}, all quiet")
 

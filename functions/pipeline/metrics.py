@@ -148,4 +148,6 @@ def _print(line: Any, facts: Mapping[str, Any], *more: Any) -> None:
     for other in more:
         other["_aws"]["CloudWatchMetrics"] = line["_aws"]["CloudWatchMetrics"] + other["_aws"]["CloudWatchMetrics"]
         line = {**line, **other}
-    print(json.dumps({**facts, **line}, separators=(",", ":"), ensure_ascii=False))
+    print(
+        json.dumps({**facts, **line}, separators=(",", ":"))
+    )  # in ASCII: a key cannot forge a line, or steer a terminal

@@ -92,7 +92,7 @@ def _metered(pipeline: Pipeline) -> list[Bar]:
     ours = {name for name in expected | made if not name.startswith("lambda.")}  # who calls a function is no function
     for name in sorted(ours):
         print(f"  {name:<32} expected {expected.get(name, 0):>6}  made {made[name]:>6}", flush=True)
-    # Step Functions lists, Lambda receives and deletes, SNS encrypts. And the heart beats each second here, not each 20 s.
+    # Step Functions lists, Lambda receives and deletes, SNS encrypts. The heart beats each second here, not each 20.
     ours -= {"s3.ListObjectsV2", "sqs.ReceiveMessage", "sqs.DeleteMessage", "sqs.DeleteMessageBatch"}
     ours -= {"kms.Decrypt", "kms.GenerateDataKey", "sqs.ChangeMessageVisibility"}
     wanted, metered = (sum(each.get(name, 0) for name in ours) for each in (expected, made))

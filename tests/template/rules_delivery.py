@@ -270,6 +270,55 @@ def uploads_that_wait_long_ring_an_alarm(template: Template) -> bool:
     )
 
 
+def _watches(template: Template, name: str, metric: str, figure: str, limit: tuple[str, float], of: Any) -> bool:
+    """Whether an alarm compares this figure of a metric with this limit; `of`: its dimension's value."""
+    alarm = properties(template, name)
+    over = {"over": "GreaterThanThreshold", "from": "GreaterThanOrEqualToThreshold"}[limit[0]]
+    return (
+        (f"{alarm['Namespace']}/{alarm['MetricName']}", alarm.get("Statistic") or alarm.get("ExtendedStatistic"))
+        == (metric, figure)
+        and (alarm["ComparisonOperator"], alarm["Threshold"]) == (over, limit[1])
+        and [each["Value"] for each in alarm["Dimensions"]] == [of]
+    )
+
+
+def each_further_dead_letter_rings(template: Template) -> bool:
+    """In the next minute it is quiet again."""
+    queue = {"Fn::GetAtt": ["UploadDeadLetterQueue", "QueueName"]}
+    sent = _watches(template, "MoreDeadLettersAlarm", "AWS/SQS/NumberOfMessagesSent", "Sum", ("from", 1), queue)
+    return sent and properties(template, "MoreDeadLettersAlarm")["Period"] == 60
+
+
+def functions_that_are_not_started_ring(template: Template) -> bool:
+    """The first of all, and the first of a run: with either, the account's concurrency is at its end."""
+    alarms = {"ThrottleAlarm": "ValidateFunction", "TriggerThrottleAlarm": "TriggerFunction"}
+    return all(
+        _watches(template, name, "AWS/Lambda/Throttles", "Sum", ("from", 1), {"Ref": function})
+        for name, function in alarms.items()
+    )
+
+
+def what_the_functions_count_rings(template: Template) -> bool:
+    """Failures by rate, slow uploads, and the brake, which rings once for all looks at what waits (4 h apart)."""
+    stack = {"Ref": "AWS::StackName"}
+    return (
+        _watches(template, "FailureAlarm", "Darkroom/Failed", "Average", ("over", 0.05), stack)
+        and _watches(template, "SlowAlarm", "Darkroom/EndToEnd", "p95", ("over", 600), stack)
+        and _watches(template, "BrakeAlarm", "Darkroom/OverDailyLimit", "Sum", ("from", 1), stack)
+        and properties(template, "BrakeAlarm")["Period"] > 4 * 3600
+    )
+
+
+def alarms_use_one_metric(template: Template) -> bool:
+    """No metric math: an emulator would refuse the whole template."""
+    return all("Metrics" not in each for each in of_type(template, "CloudWatch::Alarm").values())
+
+
+def the_dashboard_has_a_name_of_its_own_in_each_region(template: Template) -> bool:
+    """Dashboards are an account's."""
+    return properties(template, "Dashboard")["DashboardName"] == {"Fn::Sub": "${AWS::StackName}-${AWS::Region}"}
+
+
 def alarms_ring_at_once(template: Template) -> bool:
     """In the first period that has something, and not for want of data. A figure of many jobs needs some minutes."""
     return all(
@@ -473,6 +522,37 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
             put("WaitingAlarm.Properties.Threshold", 604800),
             put("WaitingAlarm.Properties.Dimensions.0.Value.Fn::GetAtt.0", "UploadDeadLetterQueue"),
         ],
+    ),
+    (
+        each_further_dead_letter_rings,
+        [
+            put("MoreDeadLettersAlarm.Properties.MetricName", "ApproximateNumberOfMessagesVisible"),
+            put("MoreDeadLettersAlarm.Properties.Period", 86400),
+            put("MoreDeadLettersAlarm.Properties.Dimensions.0.Value.Fn::GetAtt.0", "UploadQueue"),
+        ],
+    ),
+    (
+        functions_that_are_not_started_ring,
+        [
+            put("ThrottleAlarm.Properties.MetricName", "Errors"),
+            put("TriggerThrottleAlarm.Properties.Dimensions.0.Value.Ref", "NotifyFunction"),
+        ],
+    ),
+    (
+        what_the_functions_count_rings,
+        [
+            put("FailureAlarm.Properties.Statistic", "Sum"),
+            put("FailureAlarm.Properties.Threshold", 0.5),
+            put("SlowAlarm.Properties.ExtendedStatistic", "p50"),
+            put("SlowAlarm.Properties.MetricName", "Seconds"),
+            put("BrakeAlarm.Properties.Period", 300),
+            put("BrakeAlarm.Properties.Dimensions.0.Value.Ref", "AWS::Region"),
+        ],
+    ),
+    (alarms_use_one_metric, [put("SlowAlarm.Properties.Metrics", [{"Id": "m1", "Expression": "SUM(m2)"}])]),
+    (
+        the_dashboard_has_a_name_of_its_own_in_each_region,
+        [put("Dashboard.Properties.DashboardName", {"Ref": "AWS::StackName"})],
     ),
     (
         alarms_ring_at_once,

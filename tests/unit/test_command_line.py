@@ -168,3 +168,28 @@ def test_every_module_of_commands_is_a_command() -> None:
     modules = {path.stem for path in (ROOT / "darkroom" / "commands").glob("*.py")}
     assert modules - {"__init__"} == set(cli.COMMANDS.values())
     assert os.access(PROGRAM, os.X_OK)
+
+
+# ------------------------------------------------------------------------ exit codes
+
+
+@pytest.mark.parametrize(
+    ("typed", "code"),
+    [
+        (["nonsense"], 2),
+        (["show"], 2),
+        (["jobs", "--status", "SUCCEEDED"], 2),  # the index does not list these
+        (["redrive", "--force"], 1),  # a sentence says what to type
+        (["teardown", "--json", "--delete-data"], 1),
+        (["--stack", "no-such-stack", "show", "a.jpg"], 1),
+    ],
+)
+def test_exit_codes_are_as_the_manual_says(typed: list[str], code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        got = cli.main(typed)
+    except SystemExit as error:  # argparse's own
+        got = error.code  # type: ignore[assignment]
+    assert got == code
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err

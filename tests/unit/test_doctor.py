@@ -345,7 +345,9 @@ def test_the_key_of_the_topics(state: str, level: str) -> None:
     assert ("cancel-key-deletion" in finding.remedy) == (state == "PendingDeletion")
 
 
-@pytest.mark.parametrize(("alarm", "level"), [("TriggerAlarm", "wrong"), ("DeadLetterAlarm", "warning")])
+@pytest.mark.parametrize(
+    ("alarm", "level"), [("TriggerAlarm", "wrong"), ("DeadLetterAlarm", "warning"), ("BrakeAlarm", "warning")]
+)
 def test_an_alarm_about_dead_letters_does_not_say_that_the_pipeline_is_ill(alarm: str, level: str) -> None:
     resources = [{"LogicalResourceId": alarm, "PhysicalResourceId": "a"}]
     found = {"AlarmName": "a", "StateValue": "ALARM", "StateUpdatedTimestamp": datetime(2026, 1, 2, tzinfo=UTC)}

@@ -82,7 +82,9 @@ FORGED = '\n{"level":"ERROR","message":"forged"}\r\n\x1b[31mred\u2028\x85\0\u202
 
 
 @pytest.mark.parametrize("forgery", [FORGED, FORGED * 40])
-def test_uploaders_cannot_forge_lines_of_the_log(forgery: str, body: Body, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uploaders_cannot_forge_lines_of_the_log(
+    forgery: str, body: Body, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     log = io.StringIO()
     document = recipes.load()
     document["recipes"]["default"]["keep_copyright"] = True
@@ -92,6 +94,9 @@ def test_uploaders_cannot_forge_lines_of_the_log(forgery: str, body: Body, monke
         Body.__init__(body, content)
         validate({"key": f"raw/{forgery[:200]}", "size": len(content)})
     entries = log.getvalue().split("\n")[:-1]
-    assert [json.loads(entry)["message"] for entry in entries] == ["accepted", "refused", "refused"]
-    assert log.getvalue().replace("\n", "").isprintable()
-    assert len(log.getvalue()) < 10_000
+    assert [json.loads(entry)["message"] for entry in entries] == ["refused", "refused"]
+    stages = capsys.readouterr().out.split("\n")[:-1]
+    assert [json.loads(stage)["stage"] for stage in stages] == 3 * ["ValidateImage"]
+    for lines in (log.getvalue(), "\n".join(stages)):
+        assert lines.replace("\n", "").isprintable()
+        assert len(lines) < 10_000
