@@ -286,12 +286,6 @@ MUTANTS = [
         ' or job["round"] > 1',
         "",
     ),
-    _mutant(
-        "the trigger answers to the wrong queue",
-        "trigger.heartbeat",
-        "return _URLS.get(message.queue, UPLOADS)",
-        "return UPLOADS",
-    ),
     _mutant("waiting spends receives", "trigger.app", "if verdict.waits and", "if False and"),
     _mutant(
         "all older versions are tried in turn",

@@ -50,7 +50,8 @@ def _killed(pipeline: Pipeline, count: int, chance: random.Random) -> list[Bar]:
     moments = sorted(chance.sample(range(count // 50, count - count // 20), KILLS))
     command = Command(pipeline, "old/", "--yes")
     for number, moment in enumerate(moments):
-        pipeline.until(lambda moment=moment: succeeded(pipeline, versions) >= moment, 600)  # type: ignore[misc]
+        while succeeded(pipeline, versions) < moment:
+            time.sleep(1)
         command.kill()
         for function, operation in (("trigger", "StartExecution"), ("trigger", "PutItem"), ("backfill", "SendMessage")):
             if chance.random() < 0.7:
