@@ -191,7 +191,7 @@ def expect(stack: Stack, counted: Backfill, images: int, triggers: int) -> Expec
         stack.parameters.get("WorkflowType", "STANDARD"),
     )
     requests = dict(each.requests)
-    look = _look(counted, images)
+    look = _look(counted)
     for name, number in look.items():
         requests[name] = requests.get(name, 0.0) + number
     at_once = triggers * int(stack.parameters.get("BatchSize", "2"))
@@ -223,15 +223,14 @@ def functions_at_once(stack: Stack, triggers: int) -> int:
     return all_triggers * (1 + batch * PER_IMAGE) + CHILDREN
 
 
-def _look(counted: Backfill, images: int) -> dict[str, float]:
-    """The requests of a look at all objects that asks for so many photos."""
+def _look(counted: Backfill) -> dict[str, float]:
+    """The requests of a look at all objects, but for the message about each photo: it is one of an image's requests."""
     batches = max(counted["batches"], 1)
     return {
         "lambda.Invoke": batches,
         "dynamodb.UpdateItem": batches,
         "s3.GetObject": counted["listed"] - counted["no_source"],
         "s3.ListObjectsV2": math.ceil(counted["listed"] / LISTED_PER_REQUEST),
-        "sqs.SendMessage": images,
     }
 
 
@@ -245,7 +244,6 @@ def _look_dollars(counted: Backfill, look: Mapping[str, float], region: str, sta
         "dynamodb_writes_million": look["dynamodb.UpdateItem"],
         "s3_get_million": look["s3.GetObject"],
         "s3_put_list_million": look["s3.ListObjectsV2"],
-        "sqs_requests_million": look["sqs.SendMessage"],
     }
     compute = table[f"lambda_gb_second_{stack.parameters.get('Architecture', 'arm64')}"]
     return sum(table[name] * number / 1e6 for name, number in millions.items()) + (
