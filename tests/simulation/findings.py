@@ -283,7 +283,7 @@ FINDINGS = {
     ),
     # The message of the one marker was read while the other hid the source, and the other way round.
     "two deletes, of which one is taken back": Finding(
-        history((1, "put", GOOD), (60, "delete", ""), (60.5, "delete", ""), (61.5, "undelete", ""), delays=1)
+        history((1, "put", GOOD), (60, "delete", ""), (60.5, "delete", ""), (61.5, "undelete", ""), delays=2)
     ),
     # A version was erased between the marker of an old deletion and that of its expiry: they lay on each other then.
     "an expired original is erased for good above an old deletion": Finding(
