@@ -65,6 +65,7 @@ def measure(pipeline: Pipeline, steps: tuple[int, ...] = STEPS) -> list[Bar]:
         moment, begun, usage = time.time(), time.monotonic(), _usage(pipeline)
         versions |= _upload(pipeline, [f"raw/{number}.jpg" for number in range(before, until)])
         seconds, now = time.monotonic() - begun, _usage(pipeline)
+        time.sleep(3)  # the last lines are on their way to the log
         step = Step(
             until - before,
             seconds,
