@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from darkroom import cli
+from darkroom import cli, intake
 from darkroom.commands.doctor import diagnosis
 from darkroom.diagnosis import trial
 from darkroom.diagnosis.account import ACCOUNT
@@ -365,8 +365,7 @@ def test_a_role_without_a_right_is_shown_by_a_photo(existing: Stack) -> None:
 
 def test_what_was_deleted_is_named(existing: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     functions = existing.client("lambda")
-    (mapping,) = functions.list_event_source_mappings()["EventSourceMappings"]
-    functions.delete_event_source_mapping(UUID=mapping["UUID"])
+    functions.delete_event_source_mapping(UUID=intake.mapping_of(existing)["UUID"])
     functions.delete_function(FunctionName=existing.outputs["ResizeFunctionName"])
     existing.client("stepfunctions").delete_state_machine(stateMachineArn=existing.outputs["StateMachineArn"])
     existing.client("dynamodb").delete_table(TableName=existing.outputs["JobsTableName"])

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from darkroom import intake
 from darkroom.local import deploy, state
 from darkroom.local.template import Template
 from darkroom.project import ROOT, CommandError
@@ -90,7 +91,7 @@ def test_an_update_keeps_the_stack_and_its_data(stack: Stack) -> None:
     bucket = stack.outputs["OutputBucketName"]
     stack.client("s3").put_object(Bucket=bucket, Key="kept", Body=b"")
     updated = deploy.up(NAME, parameters={"MaximumConcurrency": "3"})
-    (mapping,) = stack.client("lambda").list_event_source_mappings()["EventSourceMappings"]
+    mapping = intake.mapping_of(updated)
     assert updated.endpoint == stack.endpoint
     assert mapping["ScalingConfig"] == {"MaximumConcurrency": 3}
     assert stack.client("s3").head_object(Bucket=bucket, Key="kept")["ContentLength"] == 0

@@ -34,6 +34,9 @@ def emulated() -> Iterator[Stack]:
 @pytest.mark.parametrize(
     ("parameters", "sentence"),
     [
+        ({"BackfillConcurrency": "1"}, "BackfillConcurrency"),
+        ({"BackfillConcurrency": "-2"}, "BackfillConcurrency"),
+        ({"BackfillConcurrency": "1001"}, "BackfillConcurrency"),
         ({"ExistingSourceBucket": "arn:aws:s3:::photos"}, "must be the name of a bucket (photos-of-mine), not its ARN"),
         ({"ExistingSourceBucket": "s3://photos"}, "must be the name of a bucket"),
         ({"ExistingSourceBucket": LEFT}, "not one of Darkroom's output buckets"),

@@ -20,8 +20,8 @@ from botocore.exceptions import ClientError
 from darkroom.local import deploy, state
 from darkroom.stack import Stack
 
-FUNCTIONS = ("Trigger", "Validate", "Resize", "Filter", "Optimize", "Notify")
-ROLES = (*FUNCTIONS, "ImagePipeline")
+FUNCTIONS = ("Trigger", "Validate", "Resize", "Filter", "Optimize", "Notify", "Backfill")
+ROLES = (*FUNCTIONS, "ImagePipeline", "BackfillMap")
 DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthorizationErrorException"}
 
 
@@ -81,8 +81,9 @@ def actors() -> Iterator[Actors]:
                 administrator = {"AWS": {"Fn::Sub": "arn:aws:iam::${AWS::AccountId}:root"}}
                 trust["Statement"].append({"Effect": "Allow", "Principal": administrator, "Action": "sts:AssumeRole"})
                 resource["Properties"]["AssumeRolePolicyDocument"] = trust
-        # The messages that the tests send must stay in the queue.
-        template["Resources"]["TriggerFunction"]["Properties"]["Events"]["Uploads"]["Properties"]["Enabled"] = False
+        # The messages that the tests send must stay in the queues.
+        for event in template["Resources"]["TriggerFunction"]["Properties"]["Events"].values():
+            event["Properties"]["Enabled"] = False
 
     name = f"test-{os.getpid()}-roles"
     try:
@@ -127,6 +128,10 @@ def acts() -> dict[str, tuple[str, Act]]:
         "look at a source": (READERS, on_object("source", "raw/tom.jpg", "head_object")),
         "read what is not under raw/": ("", on_object("source", "private/tom.jpg", "get_object")),
         "list sources": (READERS, on_bucket("source", "list_objects_v2")),
+        "list sources by their prefix": (
+            f"{READERS} BackfillMap",
+            on_bucket("source", "list_objects_v2", Prefix="raw/cats/"),
+        ),
         "list old versions": (READERS, on_bucket("source", "list_object_versions")),
         "write a source": ("", on_object("source", "raw/new.jpg", "put_object", Body=b"")),
         "overwrite a source": ("", on_object("source", "raw/tom.jpg", "put_object", Body=b"")),
@@ -145,21 +150,31 @@ def acts() -> dict[str, tuple[str, Act]]:
         ),
         "remove an output": ("Trigger", on_object("output", "processed/x/large.avif", "delete_object")),
         "read a manifest": (
-            "Trigger Optimize Notify",
+            "Trigger Optimize Notify Backfill",
             on_object("output", "processed/tom.jpg/manifest.json", "get_object"),
         ),
         "read an output": ("", on_object("output", "processed/tom.jpg/large.avif", "get_object")),
         "read elsewhere": ("", on_object("output", "other", "get_object")),
         "write elsewhere": ("", on_object("output", "index.html", "put_object", Body=b"")),
-        "list outputs": ("Trigger Optimize Notify", on_bucket("output", "list_objects_v2")),
+        "leave a listing's results": (
+            "Resize Filter BackfillMap",
+            on_object("output", "work/backfill/x.json", "put_object", Body=b""),
+        ),
+        "list outputs": ("Trigger Optimize Notify Backfill", on_bucket("output", "list_objects_v2")),
         "take an upload's message": ("Trigger", on_queue("UploadQueue", "receive_message")),
         "send a message anew": ("Trigger", on_queue("UploadQueue", "send_message", MessageBody="{}")),
+        "take a backfill's message": ("Trigger", on_queue("BackfillQueue", "receive_message")),
+        "ask for a set": ("Trigger Backfill", on_queue("BackfillQueue", "send_message", MessageBody="{}")),
         "empty the queue": ("", on_queue("UploadQueue", "purge_queue")),
         "park a message": ("Trigger", on_queue("UploadDeadLetterQueue", "send_message", MessageBody="{}")),
         "take a dead letter": ("", on_queue("UploadDeadLetterQueue", "receive_message")),
         "start a run": (
             "Trigger",
             lambda at, as_: as_("stepfunctions").start_execution(stateMachineArn=at.outputs["StateMachineArn"]),
+        ),
+        "start a listing": (
+            "BackfillMap",
+            lambda at, as_: as_("stepfunctions").start_execution(stateMachineArn=at.outputs["BackfillStateMachineArn"]),
         ),
         "look at a run": (
             "Trigger",
@@ -171,7 +186,7 @@ def acts() -> dict[str, tuple[str, Act]]:
         "subscribe": ("", on_topic("ErrorTopic", "subscribe", Protocol="sqs", Endpoint="arn:aws:sqs:us-east-1:0:x")),
         "read a record": ("Trigger Optimize Notify", on_table("get_item", Key=KEY)),
         "change a record": (
-            "Trigger Notify",
+            "Trigger Notify Backfill",  # on AWS, Backfill may change its figures only: dynamodb:LeadingKeys
             on_table(
                 "update_item", Key=KEY, UpdateExpression="SET a = :a", ExpressionAttributeValues={":a": {"S": "x"}}
             ),
@@ -181,6 +196,7 @@ def acts() -> dict[str, tuple[str, Act]]:
         "read all records": ("", on_table("scan")),
         "remove the table": ("", on_table("delete_table")),
         "run a step": ("ImagePipeline", on_function("ValidateFunction", "invoke", Payload=b"{}")),
+        "compare sources": ("BackfillMap", on_function("BackfillFunction", "invoke", Payload=b"{}")),
         "run the trigger": ("", on_function("TriggerFunction", "invoke", Payload=b"{}")),
         "change a function": ("", on_function("ValidateFunction", "update_function_configuration", Timeout=3)),
         "encrypt a message": (
