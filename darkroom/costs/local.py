@@ -73,7 +73,7 @@ def read(stack: Stack, since: float) -> Usage:
         workflow_type="EXPRESS" if express else "STANDARD",
         architecture=stack.parameters.get("Architecture", "arm64"),
         requests=dict(requests),
-        gb_seconds={stage: sum(log.durations) * log.memory / MB_PER_GB for stage, log in logs.items()},
+        gb_seconds={stage: sum(log.durations) * log.memory / MB_PER_GB for stage, log in logs.items() if log.durations},
         transitions=0.0 if express else transitions(ran, failed),
         express_gb_seconds=EXPRESS_GB * sum(run_seconds(stack, since)) if express else 0.0,
         dynamodb_writes=_write_units(requests, records),

@@ -53,7 +53,7 @@ def status(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> str:
     """What `darkroom status` says of the limit."""
     capsys.readouterr()
     assert cli.main(["--stack", pipeline.stack.name, "status"]) == 0
-    return next(line for line in capsys.readouterr().out.splitlines() if "images today" in line).partition(":")[0]
+    return next(line for line in capsys.readouterr().out.splitlines() if "images today" in line).partition(".")[0]
 
 
 def test_a_function_that_lambda_refuses_for_longer_than_its_retries_is_tried_again(pipeline: Pipeline) -> None:

@@ -407,7 +407,9 @@ def test_show_says_that_there_is_nothing(seen: Seen, capsys: pytest.CaptureFixtu
 
 def test_what_a_script_reads_is_json_and_nothing_else(seen: Seen, capsys: pytest.CaptureFixture[str]) -> None:
     status = json.loads(darkroom(seen, capsys, "status", "--json")[1])
-    assert status == {"paused": False, "waiting": 0, "in_flight": 0, "dead_letters": 1}
+    idle = {"state": "idle", "waiting": 0, "in_flight": 0}
+    limit = {"images_today": None, "daily_image_limit": None}
+    assert status == {"paused": False, "waiting": 0, "in_flight": 0, "dead_letters": 1, "backfill": idle} | limit
     jobs = json.loads(darkroom(seen, capsys, "jobs", "--json")[1])
     assert {(job["source_key"], job["status"], job["attempt"]) for job in jobs} == {
         (seen.failed, "FAILED", 1),

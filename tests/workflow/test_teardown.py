@@ -120,10 +120,10 @@ def test_what_a_deleted_stack_left_is_found_and_an_interruption_does_no_harm(
 
     real = teardown._empty
 
-    def cut_off(s3: Any, name: str, account: str) -> None:
+    def cut_off(s3: Any, name: str, account: str, *more: Any) -> None:
         if name == stack.outputs["OutputBucketName"]:
             raise KeyboardInterrupt
-        real(s3, name, account)
+        real(s3, name, account, *more)
 
     with monkeypatch.context() as patch:
         patch.setattr(teardown, "_empty", cut_off)
