@@ -23,7 +23,8 @@ SKEW = 5.0  # seconds by which two clocks may differ, at the most
 # the queue's own visibility longer.
 SERVED, SERVED_DISTURBED = 120.0, SETTINGS.visibility
 LARGEST_ITEM, LONGEST_LIST = 4096, 20
-# A day has so many seconds, and what is started in the first of them may have been counted on the day before.
+# A day has so many seconds. What is started in the first of them may have been counted on the day before; and in the
+# last of them on the day after, by a clock that goes ahead.
 DAY, LATE = 86400.0, 300.0
 BY_HAND = {"deface", "edit", "force"}
 
@@ -201,7 +202,7 @@ def _limited(world: World) -> Iterator[Problem]:
             if int(item["images"]["N"]) > history.limit:
                 yield Problem("limit", f"{item['images']['N']} attempts on {day}, not {history.limit}")
     moments = [moment for _, moment in world.starts if moment < EPOCH + history.end()]
-    for day, starts in Counter(moment // DAY for moment in moments if moment % DAY > LATE).items():
+    for day, starts in Counter(moment // DAY for moment in moments if LATE < moment % DAY < DAY - SKEW).items():
         if starts > history.limit:
             yield Problem("limit", f"{starts} executions on day {day:.0f}, not {history.limit}")
     if len(moments) > counted:
