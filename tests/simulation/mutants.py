@@ -253,7 +253,7 @@ MUTANTS = [
     _mutant(
         "an expired original takes its set along",
         "trigger.reconcile",
-        "stays = not any(_is_removal(notice, marker, held.key) for notice in removals)",
+        "stays = not any(_is_removal(notice, marker, standing.manifest) for notice in removals)",
         "stays = not removals",
     ),
     _mutant(
@@ -310,7 +310,7 @@ MUTANTS = [
     _mutant(
         "an erased version whose bytes had a set already counts as expired",
         "trigger.reconcile",
-        'clock.epoch(record["finished_at"]) + lease.SKEW_SECONDS > marker.made_at',
+        "clock.epoch(finished_at) + lease.SKEW_SECONDS > marker.made_at",
         "False",
     ),
     _mutant(

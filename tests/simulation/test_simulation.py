@@ -46,6 +46,14 @@ def test_a_mutant_is_found(mutant: mutants.Mutant) -> None:
     assert mutants.find(mutant, histories=200)
 
 
+@pytest.mark.parametrize("mutant", mutants.MUTANTS, ids=lambda mutant: mutant.fault)
+def test_a_mutant_fits_the_code(mutant: mutants.Mutant) -> None:
+    """Else nothing would look for it."""
+    for module in {edit.module for edit in mutant.edits}:
+        path = loading.MACHINE if module == "statemachine" else loading.FUNCTIONS / f"{module.replace('.', '/')}.py"
+        loading.edited(path.read_text("utf-8"), [edit for edit in mutant.edits if edit.module == module])
+
+
 def test_a_long_cause_stays_within_what_step_functions_takes() -> None:
     """32,768 characters: https://docs.aws.amazon.com/step-functions/latest/apireference/API_TaskFailedEventDetails.html"""
     states = loading.load(False)["statemachine"].definition["States"]
