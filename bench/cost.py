@@ -35,6 +35,7 @@ from bench.process import PYTHON, ROOT, run
 from bench.race import DEFAULT, ENGINES
 from bench.settings import PEERS
 from darkroom import intake, samples
+from darkroom.commands import payloads
 from darkroom.costs import local, model, tables
 from darkroom.costs.designs import VCPU_MB, designs
 from darkroom.costs.prices import load
@@ -48,6 +49,7 @@ PHOTO = "a generated JPEG of 4000 x 3000 pixels and 3.0 MB"
 BATCH_SIZE = 2
 # The recipe that the model's estimate is checked on: products/ has 2 sizes in 3 formats, and no filter.
 OTHER, OTHER_OUTPUTS, OTHER_INTERMEDIATES, OTHER_IMAGES = "products/", 6, 1, 4
+BRANCHES = {"ResizeImage": "ResizeFunction", "ApplyFilters": "FilterFunction"}
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -159,6 +161,8 @@ def count(kind: str, body: bytes, alone: int, images: int) -> Counted:
                     cpu[stage].append(took - before.get(stage, 0.0))
             logs = local.functions(stack, since)
             runs = local.run_seconds(stack, since)
+            if cpu:
+                cpu |= {stage: branch_cpu(stack, stage, alone) for stage in BRANCHES}
             console.print(f"{kind}: {images} images in the queue …")
             queued, batch = queue(stack, [f"queue/{number}.jpg" for number in range(images)], body)
             console.print(f"{kind}: {OTHER_IMAGES} images by another recipe …")
@@ -168,6 +172,19 @@ def count(kind: str, body: bytes, alone: int, images: int) -> Counted:
     own = {stage: log.durations for stage, log in logs.items() if log.durations}
     memory = {stage: logs[stage].memory for stage in own}
     return Counted(queued, other, other_batch, batch, waits, runs, own, dict(cpu), memory)
+
+
+def branch_cpu(stack: Stack, stage: str, times: int) -> list[float]:
+    """CPU seconds of a branch that is called alone: beside the other one, each would slow the other down here."""
+    function = BRANCHES[stage]
+    (event,) = payloads.payloads(stack, function, ["alone/0.jpg"], 1)
+    taken = []
+    for _ in range(times):
+        before = cpu_by_stage(stack.name)[stage]
+        stack.client("lambda").invoke(FunctionName=stack.outputs[f"{function}Name"], Payload=json.dumps(event))
+        taken.append(cpu_by_stage(stack.name)[stage] - before)
+    payloads.clear(stack)
+    return taken
 
 
 def pooled(counted: dict[str, Counted]) -> Functions:
@@ -250,7 +267,7 @@ def ended(stack: Stack, versions: dict[str, str]) -> float:
                 time.sleep(0.05)
             time.sleep(0.3)  # the last lines of the log
             return done
-        time.sleep(0.05)
+        time.sleep(0.5)  # seldom: looks take time from the functions, which share this computer's processors
     raise TimeoutError(
         f"the images did not end within ten minutes: {Counter(r.get('status') for r in records.values())}"
     )

@@ -49,7 +49,7 @@ def test_a_peer_that_was_not_measured_has_no_value() -> None:
 
 
 def test_peers_encode_each_size_at_our_speed() -> None:
-    assert settings.EFFORTS == {"thumbnail": 3, "small": 3, "medium": 3, "large": 2}
+    assert settings.EFFORTS == {"thumbnail": 3, "small": 3, "medium": 2, "large": 2}
 
 
 @pytest.mark.parametrize(
