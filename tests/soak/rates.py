@@ -16,7 +16,7 @@ import random
 import statistics
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 from bench.bars import Bar, at_least
 from tests.simulation import loading
-from tests.simulation.settings import SETTINGS
+from tests.simulation.settings import SETTINGS, UPLOADS
 from tests.workflow.pipeline import Pipeline, picture
 
 FIRST_BATCHES, BATCHES_PER_SECOND, MOST_BATCHES = 5, 300 / 60, 1000
@@ -83,14 +83,8 @@ class Rules(NamedTuple):
 
 def noticed(seconds: float) -> float:
     """When the trigger of a STANDARD run learns that it ended after so many seconds: at its next look."""
-    looks: Any = loading.load(False)["trigger.executions"].POLL_SECONDS
-    paces: Sequence[float] = looks if isinstance(looks, tuple) else (looks,)
-    passed = 0.0
-    for pace in paces:
-        passed += pace
-        if passed >= seconds:
-            return passed
-    return passed + math.ceil((seconds - passed) / paces[-1]) * paces[-1]
+    pace: float = loading.load(False)["trigger.executions"].POLL_SECONDS
+    return math.ceil(seconds / pace) * pace
 
 
 def play(arrivals: Iterable[float], rules: Rules) -> Figures:
@@ -191,7 +185,7 @@ def needed(rate: float, run_seconds: float, batch_size: int) -> int:
 def table() -> str:
     """The lines of docs/SCALE.md."""
     lines = [f"| {' | '.join(HEADINGS)} |", "| --- " * len(HEADINGS) + "|"]
-    default = (SETTINGS.batch_size, SETTINGS.concurrency)
+    default = (SETTINGS.batch_size, SETTINGS.concurrency[UPLOADS])
     for rate in (0.5, 10, 100, 1000):
         for run_seconds in RUN_SECONDS:
             lines.append(_line(rate, run_seconds, *default))
