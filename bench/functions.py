@@ -15,12 +15,13 @@ FUNCTIONS = ["trigger", "validate", "resize", "filters", "optimize", "notify"]
 COLD_STARTS = 7
 _VARIABLES = (
     "SOURCE_BUCKET OUTPUT_BUCKET JOBS_TABLE STATE_MACHINE_ARN WORKFLOW_TYPE ERROR_TOPIC_ARN SUCCESS_TOPIC_ARN "
-    "UPLOAD_QUEUE_URL DEAD_LETTER_QUEUE_URL PUBLIC_BASE_URL STACK_NAME"
+    "UPLOAD_QUEUE_URL BACKFILL_QUEUE_URL DEAD_LETTER_QUEUE_URL PUBLIC_BASE_URL STACK_NAME"
 )
 ENVIRONMENT = {
     **dict.fromkeys(_VARIABLES.split(), "x"),
     "SOURCE_BUCKET": "another",  # than the output bucket: the trigger starts with no other
     **dict.fromkeys(["MAX_ATTEMPTS", "WAIT_SECONDS", "LEASE_SECONDS", "SETTLE_SECONDS", "HEARTBEAT_SECONDS"], "1"),
+    **dict.fromkeys(["RECORD_DAYS", "DAILY_IMAGE_LIMIT", "BRAKE_SECONDS"], "1"),
     "VALIDATE_MEMORY_MB": "1",
     "BACKOFF_SECONDS": "1,1,1",
     "AWS_DEFAULT_REGION": "us-east-1",
