@@ -18,15 +18,22 @@ class SourceVersion(TypedDict):
     version_id: str  # "null" in a bucket that was never versioned
 
 
+# What the uploader gave with an object, as x-amz-meta-focus and x-amz-meta-alt: nothing of it has been checked.
+class Given(TypedDict, total=False):
+    focus: str
+    alt: str
+
+
 # A source version as S3 describes it.
 class Source(SourceVersion):
     etag: str  # without quotes
     size: int  # bytes
     modified: str  # moment, in whole seconds; for the record, as the next one: nothing is decided by it
     sequencer: NotRequired[str]  # of the S3 event
+    given: NotRequired[Given]
 
 
-# What a recipe with keep_copyright keeps of a source's EXIF.
+# The rights that a source's EXIF states.
 class Rights(TypedDict, total=False):
     artist: str
     copyright: str
@@ -49,6 +56,7 @@ class Size(TypedDict):
     width: NotRequired[int]  # pixels
     height: NotRequired[int]  # pixels
     fit: Literal["inside", "cover", "contain"]
+    gravity: Literal["auto", "center", "focus"]  # of `cover`
     background: NotRequired[str]  # of `contain`: "#rrggbb" or "transparent"
 
 
@@ -77,11 +85,24 @@ class Watermark(TypedDict):
     margin: float  # part of the rendition's shorter side
 
 
-# The encoders' own scales.
+# A score that the encoder's quality is chosen for, picture by picture.
+class Target(TypedDict):
+    target: float  # SSIMULACRA2
+    floor: int  # on the encoder's own scale
+
+
+# The encoders' own scales, or targets.
 class Quality(TypedDict):
-    avif: int  # 1 to 100
-    webp: int  # 1 to 100
-    jpeg: int  # 1 to 95
+    avif: int | Target  # 1 to 100
+    webp: int | Target  # 1 to 100
+    jpeg: int | Target  # 1 to 95
+
+
+# The most bytes of a file; None: no bound.
+class MaxBytes(TypedDict):
+    avif: int | None
+    webp: int | None
+    jpeg: int | None
 
 
 # The time that the encoders spend on saving bytes.
@@ -100,6 +121,8 @@ class Limits(TypedDict):
     memory: int | None  # MiB for decoding; None: what the function has
     seconds: int  # of CPU, for the first decode
     frames: int
+    film_pixels: int  # width times height times frames, of an animation that is kept
+    film_seconds: int  # of playing, likewise
     scans: int  # of a progressive JPEG
     chunks: int  # parts of the file's structure
 
@@ -116,11 +139,15 @@ class Recipe(RecipeRef):
     formats: list[Format]
     filtered: dict[str, FilteredRendition]
     quality: Quality
+    max_bytes: MaxBytes
+    never_larger: Literal["source", "smaller", "no"]
+    gamut: Literal["srgb", "p3"]
+    animation: Literal["first", "keep"]
     effort: Effort
     background: str  # "#rrggbb", behind transparency where a format has none
     watermark: Watermark | None
     picture_sizes: str  # the sizes attribute in the manifest's <picture>
-    keep_copyright: bool
+    keep: list[Literal["rights", "ai", "alt"]]
     limits: Limits
 
 

@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from engine.pillow import Image
 from engine.resizing import flatten
@@ -119,7 +119,7 @@ def encode_all(
 
 
 def _options(image: Image.Image, format_: Format, recipe: Recipe) -> dict[str, Any]:
-    quality, effort = recipe["quality"], recipe["effort"]
+    quality, effort = cast("dict[str, int]", recipe["quality"]), recipe["effort"]
     if format_ == "avif":
         speed = avif_speed(image.width * image.height) if effort["avif"] is None else 10 - effort["avif"]
         # One thread per encoder: encode_all runs several, and the bytes must not depend on the machine.

@@ -64,7 +64,7 @@ def _answer(write: int, data: bytes, name: SourceFormat, recipe: Recipe, limits:
         answer: dict[str, Any]
         try:
             facts = decoding.inspect(data, limits, recipe["sizes"])
-            if recipe["keep_copyright"]:
+            if "rights" in recipe["keep"]:
                 facts["rights"] = rights.read(decoding.open_image(data, name))
             answer = {"facts": facts}
         except Rejection as rejection:

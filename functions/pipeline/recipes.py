@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from contracts import Format, Recipe, Recipes
 
 # Part of every recipe's hash: raise it when the same recipe would make other pixels or other bytes.
-ENGINE_VERSION = 4
+ENGINE_VERSION = 5
 
 FUNCTIONS = Path(__file__).parent.parent
 SCHEMA = FUNCTIONS / "recipes.schema.json"

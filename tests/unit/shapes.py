@@ -18,6 +18,7 @@ class Shape(NamedTuple):
     values: frozenset[Any] | None = None  # of an enumeration; of a map: the names that it may have
     items: Shape | None = None  # of an array or a map
     fields: tuple[tuple[str, Shape, bool], ...] = ()  # of an object: name, shape, True if required
+    choices: tuple[Shape, ...] = ()  # of a union
 
 
 def of_hint(hint: Any) -> Shape:
@@ -35,8 +36,8 @@ def of_hint(hint: Any) -> Shape:
         return Shape("array", items=of_hint(arguments[0]))
     if origin is dict:
         return Shape("map", values=of_hint(arguments[0]).values, items=of_hint(arguments[1]))
-    if origin in (Union, types.UnionType) and len(arguments) == 2 and arguments[1] is type(None):
-        return of_hint(arguments[0])._replace(null=True)
+    if origin in (Union, types.UnionType):
+        return _union([of_hint(each) for each in arguments if each is not type(None)], type(None) in arguments)
     raise TypeError(f"{hint} has no shape in JSON")
 
 
@@ -49,7 +50,9 @@ def of_schema(schema: Schema, node: Schema | None = None) -> Shape:
     null = "null" in kinds
     if "enum" in node:
         return Shape(SCALARS[type(node["enum"][0])], null, frozenset(node["enum"]))
-    (kind,) = set(kinds) - {"null"}
+    kind, *others = [kind for kind in kinds if kind != "null"]
+    if others:
+        return _union([of_schema(schema, node | {"type": each}) for each in (kind, *others)], null)
     if kind == "array":
         return Shape(kind, null, items=of_schema(schema, node["items"]))
     if kind != "object":
@@ -64,6 +67,12 @@ def of_schema(schema: Schema, node: Schema | None = None) -> Shape:
     return Shape("object" if closed else "open object", null, fields=fields)
 
 
+def _union(choices: list[Shape], null: bool) -> Shape:
+    if len(choices) == 1:
+        return choices[0]._replace(null=null)
+    return Shape("union", null, choices=tuple(sorted(choices, key=lambda shape: shape.kind)))
+
+
 def differences(contract: Shape, schema: Shape, at: str) -> Iterator[str]:
     """Each way in which the two differ. A schema may enumerate what the contract leaves a plain str or int."""
     if (contract.kind, contract.null) != (schema.kind, schema.null):
@@ -71,6 +80,11 @@ def differences(contract: Shape, schema: Shape, at: str) -> Iterator[str]:
         return
     if contract.values is not None and contract.values != schema.values:
         yield f"{at}: one of {sorted(contract.values)} in the contract, of {sorted(schema.values or [])} in the schema"
+    if [each.kind for each in contract.choices] != [each.kind for each in schema.choices]:
+        yield f"{at}: other kinds in the contract than in the schema"
+        return
+    for our, their in zip(contract.choices, schema.choices, strict=True):
+        yield from differences(our, their, at)
     ours, theirs = ({name: rest for name, *rest in shape.fields} for shape in (contract, schema))
     yield from (f"{at}.{name}: in the contract only" for name in ours.keys() - theirs.keys())
     yield from (f"{at}.{name}: in the schema only" for name in theirs.keys() - ours.keys())

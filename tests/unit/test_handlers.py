@@ -107,7 +107,7 @@ def test_a_recipe_may_keep_artist_and_copyright(cloud: Any, monkeypatch: pytest.
     Image.new("RGB", (64, 48)).save(body, "JPEG", exif=exif)
     for keep in (False, True):
         app = importlib.import_module("validate.app")
-        monkeypatch.setitem(app.RECIPES["recipes"]["default"], "keep_copyright", keep)
+        monkeypatch.setitem(app.RECIPES["recipes"]["default"], "keep", ["rights"] if keep else [])
         result = process(begun(job(cloud, body.getvalue())))
         manifest = json.loads(cloud.output(result["manifest_key"]))
         assert manifest["source"].get("rights") == ({"copyright": "Zoe & Co"} if keep else None)

@@ -87,7 +87,7 @@ def test_uploaders_cannot_forge_lines_of_the_log(
 ) -> None:
     log = io.StringIO()
     document = recipes.load()
-    document["recipes"]["default"]["keep_copyright"] = True
+    document["recipes"]["default"]["keep"] = ["rights"]
     monkeypatch.setattr(app, "RECIPES", document)
     monkeypatch.setattr(app.logger.registered_handler, "stream", log)
     for content in (in_jpeg(copyright_exif(forgery)), forgery.encode(), b"%PDF" + forgery.encode()):
