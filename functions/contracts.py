@@ -18,7 +18,8 @@ class SourceVersion(TypedDict):
     version_id: str  # "null" in a bucket that was never versioned
 
 
-# What the uploader gave with an object, as x-amz-meta-focus and x-amz-meta-alt: nothing of it has been checked.
+# What the uploader gave with an object, as x-amz-meta-focus and x-amz-meta-alt: decoded, and not checked. Both are text
+# of at most 2,048 characters without control characters; a field is absent if its header is.
 class Given(TypedDict, total=False):
     focus: str
     alt: str
@@ -325,6 +326,7 @@ class ManifestSource(ImageFacts):
     version_id: str
     etag: str
     size: int  # bytes
+    given: NotRequired[Given]
 
 
 # processed/<path>/manifest.json: the set of one source.

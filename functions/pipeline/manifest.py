@@ -68,7 +68,8 @@ def build(
     """The manifest of a finished set. `renditions` may come in any order."""
     order = {output: position for position, output in enumerate(recipes.outputs(recipe))}
     entries = sorted(renditions, key=lambda entry: order[entry["name"], entry["format"]])
-    source = {name: value for name, value in job["source"].items() if name in ("key", "version_id", "etag", "size")}
+    named = ("key", "version_id", "etag", "size", "given")
+    source = {name: value for name, value in job["source"].items() if name in named}
     document = {
         "schema_version": SCHEMA_VERSION,
         "job_id": job["job_id"],
