@@ -34,10 +34,18 @@ class Source(SourceVersion):
     given: NotRequired[Given]
 
 
-# The rights that a source's EXIF states.
+# The rights that a source's XMP, IPTC or EXIF states: on one line each.
 class Rights(TypedDict, total=False):
-    artist: str
+    creator: list[str]
+    credit: str  # whom to name
     copyright: str
+    licence: str  # URL
+    licensor: str  # URL: where to get a licence
+
+
+# A signed C2PA manifest in a source. It signs these bytes and no others: no rendition carries it.
+class C2pa(TypedDict):
+    bytes: int
 
 
 # What ValidateImage learned about an image.
@@ -50,6 +58,9 @@ class ImageFacts(TypedDict):
     has_alpha: bool
     mode: str  # Pillow's name for the kind of pixels
     rights: NotRequired[Rights]
+    digital_source_type: NotRequired[str]  # how the picture was made: a URI of IPTC's, as a rule
+    alt: NotRequired[str]  # alternative text: given with the upload, or the file's own
+    c2pa: NotRequired[C2pa]
 
 
 # The box of a rendition. `inside` needs one side, the other fits need both.

@@ -87,7 +87,7 @@ class Unpacked:
 
 
 def encode_all(
-    images: Unpacked, outputs: list[tuple[str, str]], recipe: Mapping[str, Any], rights: Any = None, threads: int = 1
+    images: Unpacked, outputs: list[tuple[str, str]], recipe: Mapping[str, Any], xmp: Any = None, threads: int = 1
 ) -> Iterator[tuple[str, str, bytes]]:
     for name, format_ in outputs:
         _work("encode")
