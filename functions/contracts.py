@@ -8,6 +8,7 @@ from typing import Literal, NotRequired, Required, TypedDict
 
 Format = Literal["avif", "webp", "jpeg", "png"]  # of a rendition
 SourceFormat = Literal["jpeg", "png", "webp", "gif", "avif", "heic", "tiff"]
+Gamut = Literal["srgb", "p3"]  # p3: Display P3
 Status = Literal["QUEUED", "PROCESSING", "SUCCEEDED", "REJECTED", "FAILED", "SUPERSEDED", "DELETED"]  # of a job
 
 
@@ -153,7 +154,7 @@ class Recipe(RecipeRef):
     quality: Quality
     max_bytes: MaxBytes
     never_larger: Literal["source", "smaller", "no"]
-    gamut: Literal["srgb", "p3"]
+    gamut: Gamut
     animation: Literal["first", "keep"]
     effort: Effort
     background: str  # "#rrggbb", behind transparency where a format has none
@@ -323,6 +324,7 @@ class Rendition(TypedDict):
     height: int  # pixels
     bytes: int
     sha256: str  # 64 hex digits
+    gamut: NotRequired[Gamut]  # absent for sRGB
 
 
 # What a page shows until the image has loaded.

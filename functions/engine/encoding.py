@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from PIL import PngImagePlugin
 
+from engine import gamut
 from engine.pillow import Image
 from engine.resizing import flatten
 
 if TYPE_CHECKING:
-    from contracts import Format, Recipe
+    from contracts import Format, Gamut, Recipe
 
 # Rough time per pixel, for the order of work.
 _COST = {"avif": 10, "png": 4, "webp": 4, "jpeg": 1}
@@ -28,7 +29,7 @@ def pack(images: Mapping[str, Image.Image]) -> bytes:
     """Images by name as one file, for `Unpacked`: an uncompressed TIFF, which is far faster than any codec."""
     first, *rest = images.values()
     output = BytesIO()
-    names = {_IMAGE_DESCRIPTION: " ".join(images)}
+    names = {_IMAGE_DESCRIPTION: " ".join(f"{name}@{gamut.of(image)}" for name, image in images.items())}
     first.save(output, "TIFF", save_all=True, append_images=rest, compression=None, tiffinfo=names)
     return output.getvalue()
 
@@ -36,20 +37,23 @@ def pack(images: Mapping[str, Image.Image]) -> bytes:
 class Unpacked:
     """The images of one `pack` or several, by name. Each lookup reads a fresh copy, which the caller may modify.
 
-    `sizes` (width, height in pixels) by name; `pictures`: what is equal for two names if their pixels are.
+    `sizes` (width, height in pixels) and `gamuts` by name; `pictures`: what is equal for two names if their pixels are.
     """
 
     def __init__(self, *files: Path) -> None:
         self.sizes: dict[str, tuple[int, int]] = {}
+        self.gamuts: dict[str, Gamut] = {}
         self._pages: dict[str, tuple[Path, int]] = {}
-        kinds: dict[str, tuple[str, tuple[int, int]]] = {}
+        kinds: dict[str, tuple[str, str, tuple[int, int]]] = {}
         for file in files:
             with Image.open(file, formats=["TIFF"]) as pages:
-                for number, name in enumerate(pages.tag_v2[_IMAGE_DESCRIPTION].split(" ")):  # type: ignore[attr-defined]
+                for number, named in enumerate(pages.tag_v2[_IMAGE_DESCRIPTION].split(" ")):  # type: ignore[attr-defined]
+                    name, _, kept = named.partition("@")
+                    self.gamuts[name] = cast("Gamut", kept)
                     pages.seek(number)
                     self.sizes[name] = pages.size
                     self._pages[name] = (file, number)
-                    kinds[name] = (pages.mode, pages.size)
+                    kinds[name] = (pages.mode, self.gamuts[name], pages.size)
         common = Counter(kinds.values())
         # Only pictures of one mode and one size can be the same: the others' pixels are not read for this.
         digests = {name: self._digest(name) if common[kind] > 1 else name for name, kind in kinds.items()}
@@ -59,7 +63,9 @@ class Unpacked:
         file, number = self._pages[name]
         with Image.open(file, formats=["TIFF"]) as pages:
             pages.seek(number)
-            return pages.copy()  # a plain image: encoders would write all pages of this one
+            image = pages.copy()  # a plain image: encoders would write all pages of this one
+            image.info = dict(gamut.P3 if self.gamuts[name] == "p3" else {})
+            return image
 
     def _digest(self, name: str) -> str:
         return hashlib.sha256(self[name].tobytes()).hexdigest()
@@ -68,13 +74,17 @@ class Unpacked:
 def encode(image: Image.Image, format_: Format, recipe: Recipe, xmp: bytes | None = None) -> bytes:
     """The image (mode L, RGB or RGBA) in a format, with the recipe's quality, effort and background.
 
-    The only metadata of the result is the packet `xmp`. Clears `image.info`. Do not share the image between threads:
-    Pillow stores a save's options in it.
+    The only metadata of the result are the packet `xmp`, and the profile of one in Display P3. Clears `image.info` of
+    all but its gamut. Do not share the image between threads: Pillow stores a save's options in it.
     """
-    image.info = {}  # encoders write comments and profiles that they find there, unasked
+    image.info = gamut.kept(image)  # encoders write comments and profiles that they find there, unasked
     if format_ == "jpeg":
         image = flatten(image, recipe["background"])
     options = _options(image, format_, recipe)
+    if gamut.of(image) == "p3":
+        from engine import cicp  # lazily: few renditions need it
+
+        options["icc_profile"] = cicp.display_p3()
     if xmp:
         options |= _carrying(xmp, format_)
     output = BytesIO()

@@ -98,7 +98,8 @@ def _finish(event: OptimizeEvent, images: encoding.Unpacked, threads: int, begin
     # Closing the generator cancels the encodes that are still queued if a write fails.
     with closing(encoding.encode_all(images, wanted, recipe, xmp, threads)) as encoded:
         for name, format_, data in encoded:
-            entry = manifest.rendition(job["source"]["key"], name, format_, images.sizes[name], data)
+            size, gamut = images.sizes[name], images.gamuts[name]
+            entry = manifest.rendition(job["source"]["key"], name, format_, size, data, gamut)
             begin(outputs.put, job, entry["key"], data, entry["content_type"], {"v": manifest.version(entry)})
             entries.append(entry)
     return manifest.build(

@@ -13,7 +13,7 @@ from engine.rejection import reject
 from pipeline import keys, recipes
 
 if TYPE_CHECKING:
-    from contracts import Format, ImageFacts, Job, Manifest, Placeholder, Recipe, Rendition, Result
+    from contracts import Format, Gamut, ImageFacts, Job, Manifest, Placeholder, Recipe, Rendition, Result
 
 SCHEMA_VERSION = 2
 CONTENT_TYPES = {"avif": "image/avif", "webp": "image/webp", "jpeg": "image/jpeg", "png": "image/png"}
@@ -36,9 +36,11 @@ def check_key(source_key: str, recipe: Recipe) -> None:
         raise reject("UNSUPPORTED_KEY", problem=problem)
 
 
-def rendition(source_key: str, name: str, format_: Format, size: tuple[int, int], data: bytes) -> Rendition:
+def rendition(
+    source_key: str, name: str, format_: Format, size: tuple[int, int], data: bytes, gamut: Gamut = "srgb"
+) -> Rendition:
     """The entry for one encoded output of `size` (width, height in pixels)."""
-    return {
+    entry: Rendition = {
         "name": name,
         "key": keys.output(source_key, name, format_),
         "format": format_,
@@ -48,6 +50,7 @@ def rendition(source_key: str, name: str, format_: Format, size: tuple[int, int]
         "bytes": len(data),
         "sha256": hashlib.sha256(data).hexdigest(),
     }
+    return entry if gamut == "srgb" else {**entry, "gamut": gamut}
 
 
 def version(entry: Rendition) -> str:
