@@ -54,7 +54,7 @@ def inspect(data: bytes, recipe: Mapping[str, Any], limits: Mapping[str, Any], m
     return {**facts, "mode": "RGB"}
 
 
-def decode(data: bytes, sizes: Mapping[str, Any]) -> Picture:
+def decode(data: bytes, sizes: Mapping[str, Any], wanted: str) -> Picture:
     _work("decode")
     source = current().event["job"]["source"]  # type: ignore[attr-defined]
     return Picture(source=origin({**source, "etag": etag(data)}), size=(300, 200))
@@ -81,13 +81,14 @@ class Unpacked:
             for name, (source, size) in json.loads(file.read_bytes()).items():
                 self._images[name] = Picture(source=source, size=tuple(size))
         self.sizes = {name: image.size for name, image in self._images.items()}
+        self.gamuts = dict.fromkeys(self._images, "srgb")
 
     def __getitem__(self, name: str) -> Picture:
         return self._images[name]
 
 
 def encode_all(
-    images: Unpacked, outputs: list[tuple[str, str]], recipe: Mapping[str, Any], rights: Any = None, threads: int = 1
+    images: Unpacked, outputs: list[tuple[str, str]], recipe: Mapping[str, Any], xmp: Any = None, threads: int = 1
 ) -> Iterator[tuple[str, str, bytes]]:
     for name, format_ in outputs:
         _work("encode")
