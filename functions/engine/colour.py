@@ -45,7 +45,7 @@ def _of_signal(image: Image.Image, signal: Signal, wanted: Gamut) -> Image.Image
     if signal.transfer not in (cicp.PQ, cicp.HLG):
         profile = cicp.profile(signal.primaries, signal.transfer)
         return _colored(image, profile, wanted) if profile else image
-    coded, mapped = cicp.tone_mapping(*signal[:3])
+    coded, mapped = cicp.tone_mapping(*signal[:4])
     colored = image if image.mode == "RGBA" else image.convert("RGB")
     transform = _transform(_opened(coded), _opened(mapped), colored.mode)
     # Two steps, as one table for both would blur the edge where sRGB ends.

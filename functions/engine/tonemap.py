@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from engine import icc
 
@@ -78,14 +78,20 @@ def eetf(peak: float) -> Callable[[float], float]:
     return shown if peak > WHITE else lambda light: min(light, WHITE)
 
 
-def table(colours: icc.Chromaticities, hlg: bool, peak: float | None) -> icc.Table:
-    """Coded colours to colours of the same primaries under sRGB's curve, tone-mapped."""
-    nodes = _hlg(colours) if hlg else _pq(min(_BRIGHTEST, max(WHITE, peak or DEFAULT_PEAK)))
+def table(colours: icc.Chromaticities, hlg: bool, peak: float | None, cut: bool = False) -> icc.Table:
+    """Coded colours to colours of the same primaries under sRGB's curve, tone-mapped.
+
+    `peak`: of PQ, in cd/m2, if known. `cut`: see `signalling.Signal`.
+    """
+    values = [step / (_SIDE - 1) for step in range(_SIDE)]
+    if cut:
+        values = [(256 * 255 * value + 127.5) / 65535 for value in values]
+    nodes = _hlg(values, colours) if hlg else _pq(values, min(_BRIGHTEST, max(WHITE, peak or DEFAULT_PEAK)))
     return icc.Table(_SIDE, b"".join(nodes))
 
 
-def _pq(peak: float) -> Iterator[bytes]:
-    light = [pq_to_light(step / (_SIDE - 1)) for step in range(_SIDE)]
+def _pq(values: Iterable[float], peak: float) -> Iterator[bytes]:
+    light = [pq_to_light(value) for value in values]
     shown = eetf(peak)
     # By the largest of the three: what it is multiplied with.
     gains = [shown(most) / most if most else 0.0 for most in light]
@@ -99,8 +105,8 @@ def _pq(peak: float) -> Iterator[bytes]:
                 yield row[red] + row[green] + row[blue]
 
 
-def _hlg(colours: icc.Chromaticities) -> Iterator[bytes]:
-    scene = [hlg_to_scene(step / (_SIDE - 1)) for step in range(_SIDE)]
+def _hlg(values: Iterable[float], colours: icc.Chromaticities) -> Iterator[bytes]:
+    scene = [hlg_to_scene(value) for value in values]
     shown = eetf(_HLG_PEAK)
     of_red, of_green, of_blue = icc.to_d50(colours)[1]  # what each adds to luminance
     for red in scene:
