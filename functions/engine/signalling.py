@@ -6,7 +6,6 @@ Strangers' bytes: every loop is bounded, pixels are never passed over, and what 
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -88,7 +87,7 @@ _ABOUT_COLOUR = frozenset((b"cICP", b"cLLI", b"mDCV", b"sRGB", b"gAMA", b"cHRM")
 
 
 def _chunks(data: bytes) -> dict[bytes, bytes]:
-    """The sound chunks about colour in their place, before the palette and the pixels. The first of a kind counts."""
+    """The chunks about colour in their place, before the palette and the pixels. The first of a kind counts."""
     found: dict[bytes, bytes] = {}
     position = 8
     for _ in range(_MOST_CHUNKS):
@@ -96,9 +95,7 @@ def _chunks(data: bytes) -> dict[bytes, bytes]:
         if kind in (b"PLTE", b"IDAT", b"IEND"):
             break
         if kind in _ABOUT_COLOUR and kind not in found and length <= 32:
-            body = data[position + 8 : position + 8 + length]
-            if zlib.crc32(body, zlib.crc32(kind)) == int.from_bytes(data[position + 8 + length :][:4], "big"):
-                found[kind] = body
+            found[kind] = data[position + 8 : position + 8 + length]
         position += 12 + length
     return found
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from PIL import Image
 
+from tests.hostile import colour
 from tests.hostile.files import grid, srgb_profile, tower, valid
 from tests.unit.pictures import data, disc, quarters
 
@@ -71,7 +72,7 @@ def sources() -> dict[str, bytes]:
     }
     for compression in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "zstd"):
         made[f"{compression}.tif"] = data(quarters(), "TIFF", compression=compression)
-    return made
+    return made | colour.sources()
 
 
 def undated(content: bytes) -> bytes:
