@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import blurhash  # type: ignore[import-untyped]
 from PIL import Image
 
-from engine import thumbhash
+from engine import gamut, thumbhash
 from engine.resizing import flatten
 
 if TYPE_CHECKING:
