@@ -25,15 +25,9 @@ ENDINGS = {"JPEG": "jpg", "TIFF": "tif"}
 
 def files() -> dict[str, tuple[Maker, str]]:
     """Name → maker, and how the file must end."""
-<<<<<<< HEAD
-    from tests.hostile import kept  # lazily: it is made of what is here
+    from tests.hostile import colour, kept  # here, as they are built of what this module has
 
-    groups = (bombs, floods, scans, metadata, polyglots, cut, wrong_names, modes, odd, kept.files)
-=======
-    from tests.hostile import colour  # here, as it is built of what this module has
-
-    groups = (bombs, floods, scans, metadata, polyglots, cut, wrong_names, modes, odd, colour.files)
->>>>>>> colour
+    groups = (bombs, floods, scans, metadata, polyglots, cut, wrong_names, modes, odd, kept.files, colour.files)
     return {name: (make, end) for name, make, end in chain.from_iterable(group() for group in groups)}
 
 
