@@ -13,7 +13,7 @@ from bench.race import DEFAULT, JOB, run_function
 
 FUNCTIONS = ["trigger", "validate", "resize", "filters", "optimize", "notify"]
 # A process's CPU time drifts by half within minutes, with what its neighbours do to the caches. Of a program to itself,
-# the median ratio of so many pairs has a standard deviation of 0.02 on a busy machine, that of two medians of 7 of 0.05.
+# the median ratio of so many pairs has a standard deviation of 0.02 on a busy machine, that of two medians of 7 0.05.
 COLD_STARTS = 15
 _VARIABLES = (
     "SOURCE_BUCKET OUTPUT_BUCKET JOBS_TABLE STATE_MACHINE_ARN WORKFLOW_TYPE ERROR_TOPIC_ARN SUCCESS_TOPIC_ARN "
