@@ -330,6 +330,8 @@ class Rendition(TypedDict):
 # What a page shows until the image has loaded.
 class Placeholder(TypedDict):
     blurhash: str
+    thumbhash: str  # Base64
+    css: str  # a value for `background`: gradients
     color: str  # the dominant one, "#rrggbb"
 
 

@@ -6,7 +6,6 @@ Strangers' bytes: every loop is bounded, pixels are never passed over, and what 
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,12 +19,14 @@ class Signal(NamedTuple):
     """Code points of ITU-T H.273 (CICP). 2 is "unspecified".
 
     `peak`: luminance of the brightest thing shown, in cd/m2; None if the file does not say. `narrow`: whether black is
-    coded as 16 and white as 235 (the decoders of AVIF and HEIC undo that, and the matrix).
+    coded as 16 and white as 235 (the decoders of AVIF and HEIC undo that, and the matrix). `cut`: whether the decoder
+    has cut 16 bits off to 8, not rounded them: each level then stands for what is half a level brighter.
     """
 
     primaries: int
     transfer: int
     peak: float | None = None
+    cut: bool = False
     narrow: bool = False
 
 
@@ -65,7 +66,8 @@ def _of_png(data: bytes, profile: bytes | None) -> Colours:
         # After MaxCLL, the luminance of the screen on which the picture was made.
         peak = struct.unpack_from(">I", chunks.get(b"cLLI", bytes(4)))[0] * _UNIT
         peak = peak or struct.unpack_from(">I", chunks.get(b"mDCV", bytes(24)), 16)[0] * _UNIT
-        return Signal(coded[0], coded[1], peak or None, not coded[3])
+        gray, deep = data[25] == 0, data[24] == 16
+        return Signal(coded[0], coded[1], peak or None, cut=deep and not gray, narrow=not coded[3])
     if profile or b"sRGB" in chunks:
         return profile
     gamma, points = None, None
@@ -85,7 +87,7 @@ _ABOUT_COLOUR = frozenset((b"cICP", b"cLLI", b"mDCV", b"sRGB", b"gAMA", b"cHRM")
 
 
 def _chunks(data: bytes) -> dict[bytes, bytes]:
-    """The sound chunks about colour in their place, before the palette and the pixels. The first of a kind counts."""
+    """The chunks about colour in their place, before the palette and the pixels. The first of a kind counts."""
     found: dict[bytes, bytes] = {}
     position = 8
     for _ in range(_MOST_CHUNKS):
@@ -93,9 +95,7 @@ def _chunks(data: bytes) -> dict[bytes, bytes]:
         if kind in (b"PLTE", b"IDAT", b"IEND"):
             break
         if kind in _ABOUT_COLOUR and kind not in found and length <= 32:
-            body = data[position + 8 : position + 8 + length]
-            if zlib.crc32(body, zlib.crc32(kind)) == int.from_bytes(data[position + 8 + length :][:4], "big"):
-                found[kind] = body
+            found[kind] = data[position + 8 : position + 8 + length]
         position += 12 + length
     return found
 

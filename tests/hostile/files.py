@@ -25,7 +25,15 @@ ENDINGS = {"JPEG": "jpg", "TIFF": "tif"}
 
 def files() -> dict[str, tuple[Maker, str]]:
     """Name → maker, and how the file must end."""
-    groups = (bombs, floods, scans, metadata, polyglots, cut, wrong_names, modes, odd)
+<<<<<<< HEAD
+    from tests.hostile import kept  # lazily: it is made of what is here
+
+    groups = (bombs, floods, scans, metadata, polyglots, cut, wrong_names, modes, odd, kept.files)
+=======
+    from tests.hostile import colour  # here, as it is built of what this module has
+
+    groups = (bombs, floods, scans, metadata, polyglots, cut, wrong_names, modes, odd, colour.files)
+>>>>>>> colour
     return {name: (make, end) for name, make, end in chain.from_iterable(group() for group in groups)}
 
 

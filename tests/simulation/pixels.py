@@ -112,5 +112,12 @@ MODULES: dict[str, dict[str, Any]] = {
         "with_watermark": lambda images, recipe: images,
     },
     "engine.encoding": {"pack": pack, "Unpacked": Unpacked, "encode_all": encode_all},
-    "engine.placeholder": {"placeholder": lambda image, background: {"blurhash": "", "color": background}},
+    "engine.placeholder": {
+        "placeholder": lambda image, background: {
+            "blurhash": "",
+            "thumbhash": "",
+            "css": background,
+            "color": background,
+        }
+    },
 }
