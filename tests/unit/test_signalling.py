@@ -134,6 +134,7 @@ MASTER = box(b"mdcv", struct.pack(">8HII", *[0] * 8, 40_000_000, 1))
         (items([MASTER, colr(9, 16), BRIGHT], [1, 2, 3]), Signal(9, 16, 900.0)),
         (items([box(b"colr", b"prof", b"x"), colr(12, 13)], [1, 2]), P3),
         (items([colr(9, 16), colr(12, 13)], [2], wide=True), P3),
+        (items([box(b"free")] * 299 + [colr(12, 13)], [0x8000 + 300], wide=True), P3),
         (items([colr(9, 16), colr(12, 13)], [2], version=1), P3),
         (items([colr(9, 16), colr(12, 13)], [2], version=1, wide=True), P3),
         (items([colr(12, 13)], [], tiles=[1]), P3),
