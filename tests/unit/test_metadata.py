@@ -104,8 +104,25 @@ def test_the_uploads_text_goes_before_the_files(given: str | None, alt: str) -> 
 # --------------------------------------------------------------------------- C2PA
 
 STORE = bytes.fromhex("6332706100110010800000AA00389B71")  # the kind of JUMBF box that holds manifests
-JUMBF = struct.pack(">I4sI4s", 2000, b"jumb", 38, b"jumd") + STORE + b"\3c2pa\0" + bytes(1962)
-BOX = bytes.fromhex("D8FEC3D61B0E483C92975828877EC481") + b"\0\0\0\0manifest\0" + bytes(8) + JUMBF
+MANIFEST = bytes.fromhex("63326D6100110010800000AA00389B71")  # and of one manifest
+DIGITAL = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+
+
+def jumbf(*manifests: list[str]) -> bytes:
+    """A box of 2,000 bytes with manifests, each having actions that say how the picture was made."""
+    body = b"".join(
+        struct.pack(">I4sI4s", 0, b"jumb", 0, b"jumd") + MANIFEST + b"".join(map(_action, kinds)) for kinds in manifests
+    )
+    return (struct.pack(">I4sI4s", 2000, b"jumb", 38, b"jumd") + STORE + b"\3c2pa\0" + body).ljust(2000, b"\0")
+
+
+def _action(kind: str) -> bytes:
+    uri = f"{DIGITAL}{kind}".encode()
+    return b"\xa2factionlc2pa.created\x71digitalSourceType\x78" + bytes((len(uri),)) + uri + b"\x64when\0"
+
+
+JUMBF = jumbf()
+BOX = bytes.fromhex("D8FEC3D61B0E483C92975828877EC481") + b"\0\0\0\0manifest\0" + bytes(8)
 
 
 def segments_of(box: bytes, number: int = 1, size: int = 900) -> list[bytes]:
@@ -117,27 +134,27 @@ def segments_of(box: bytes, number: int = 1, size: int = 900) -> list[bytes]:
     return [described.segment(0xEB, head + piece) for head, piece in zip(heads, pieces, strict=True)]
 
 
-def signed(name: str) -> bytes:
+def signed(name: str, box: bytes = JUMBF) -> bytes:
     if name == "jpeg":
-        other = JUMBF.replace(STORE, bytes(16))
-        return described.with_segments(*segments_of(other, 2), *segments_of(JUMBF))
+        other = box.replace(STORE, bytes(16))
+        return described.with_segments(*segments_of(other, 2), *segments_of(box))
     if name == "png":
-        return described.with_chunks(chunk(b"caBX", JUMBF))
+        return described.with_chunks(chunk(b"caBX", box))
     if name == "webp":
-        return described.with_riff((b"C2PA", JUMBF))
+        return described.with_riff((b"C2PA", box))
     if name == "gif":
-        blocks = b"".join(bytes((len(part),)) + part for part in (JUMBF[at : at + 250] for at in range(0, 2000, 250)))
+        blocks = b"".join(bytes((len(part),)) + part for part in (box[at : at + 250] for at in range(0, 2000, 250)))
         return described.with_blocks(b"!\xff\x0bC2PA_GIF\1\0\0" + blocks + b"\0")
     if name == "tiff":
-        return described.tiff({0xCD41: (7, 2000, JUMBF)})
+        return described.tiff({0xCD41: (7, 2000, box)})
     whole = described.heic() if name == "heic" else data(quarters(), "AVIF")
-    return whole + struct.pack(">I4s", 8 + len(BOX), b"uuid") + BOX
+    return whole + struct.pack(">I4s", 8 + len(BOX) + len(box), b"uuid") + BOX + box
 
 
 @pytest.mark.parametrize("keep", [[], ALL])
 @pytest.mark.parametrize("name", described.FORMATS)
 def test_a_c2pa_manifest_is_noticed(name: str, keep: list[str]) -> None:
-    size = {"jpeg": 2016, "avif": len(BOX), "heic": len(BOX)}.get(name, 2000)
+    size = 2000 + (len(BOX) - 16 if name in ("avif", "heic") else 0)
     assert read(signed(name), name, keep) == {"c2pa": {"bytes": size}}
     decoding.inspect(signed(name), RECIPE["limits"] | {"formats": list(described.FORMATS)})
 
@@ -153,3 +170,36 @@ def test_a_c2pa_manifest_is_noticed(name: str, keep: list[str]) -> None:
 )
 def test_what_is_no_c2pa_manifest_is_not_called_one(name: str, content: bytes) -> None:
     assert read(content, name, ALL) == {}
+
+
+@pytest.mark.parametrize("name", described.FORMATS)
+def test_the_mark_of_ai_outlives_the_manifest(name: str) -> None:
+    # As long as this, the address is spread over two of the segments of a JPEG.
+    content = signed(name, jumbf(["digitalCapture"] * 7, ["trainedAlgorithmicMedia", "humanEdits"]))
+    assert read(content, name, ["ai"])["digital_source_type"] == f"{DIGITAL}trainedAlgorithmicMedia"
+    assert "digital_source_type" not in read(content, name, ["rights", "alt"])
+
+
+@pytest.mark.parametrize(
+    ("manifests", "kind"),
+    [
+        ([], None),
+        ([[]], None),
+        ([["digitalCapture"]], "digitalCapture"),
+        ([["trainedAlgorithmicMedia"], []], None),  # of an ingredient
+        ([["trainedAlgorithmicMedia"], ["digitalCapture", "humanEdits"]], "humanEdits"),
+        ([["digitalCapture", "compositeWithTrainedAlgorithmicMedia"]], "compositeWithTrainedAlgorithmicMedia"),
+    ],
+)
+def test_only_the_pictures_own_manifest_is_asked(manifests: list[list[str]], kind: str | None) -> None:
+    found = read(signed("png", jumbf(*manifests)), "png", ALL).get("digital_source_type")
+    assert found == (kind and DIGITAL + kind)
+
+
+def test_xmp_goes_before_a_c2pa_manifest() -> None:
+    packet = described.xmp(f"<Iptc4xmpExt:DigitalSourceType>{described.AI}</Iptc4xmpExt:DigitalSourceType>")
+    box = segments_of(jumbf(["digitalCapture"]))
+    content = described.with_segments(
+        *box, described.segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + packet.encode())
+    )
+    assert read(content, "jpeg", ALL)["digital_source_type"] == described.AI
