@@ -39,8 +39,17 @@ class Rights(TypedDict, total=False):
     copyright: str
 
 
-# What ValidateImage learned about an image.
-class ImageFacts(TypedDict):
+# A place in the upright picture, in fractions of its width and height from the top left.
+class Point(TypedDict):
+    x: float
+    y: float
+
+
+Region = tuple[float, float, float, float]  # left, top, right, bottom: fractions as of a Point
+
+
+# What ValidateImage learned about an image, as far as everybody may know it.
+class PublicFacts(TypedDict):
     format: SourceFormat
     width: int  # pixels, as displayed
     height: int  # pixels, as displayed
@@ -49,6 +58,12 @@ class ImageFacts(TypedDict):
     has_alpha: bool
     mode: str  # Pillow's name for the kind of pixels
     rights: NotRequired[Rights]
+    focus: NotRequired[Point]  # what matters most: as given with the upload, or the middle of the regions
+
+
+# What ValidateImage learned about an image.
+class ImageFacts(PublicFacts):
+    regions: NotRequired[list[Region]]  # faces and the like, marked in the file; absent if the upload gave a focus
 
 
 # The box of a rendition. `inside` needs one side, the other fits need both.
@@ -251,12 +266,12 @@ class JobEvent(TypedDict):
 
 # What ResizeImage and ApplyFilters are handed.
 class BranchEvent(JobEvent):
+    image: ImageFacts
     recipe: Recipe
 
 
 # What OptimizeImage is handed, after both branches.
 class OptimizeEvent(BranchEvent):
-    image: ImageFacts
     intermediates: list[Intermediate]
 
 
@@ -320,7 +335,7 @@ class Placeholder(TypedDict):
 
 
 # The source in a manifest, which is public: without the bucket's name.
-class ManifestSource(ImageFacts):
+class ManifestSource(PublicFacts):
     key: str
     version_id: str
     etag: str

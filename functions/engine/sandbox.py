@@ -11,12 +11,15 @@ import resource
 import signal
 from typing import TYPE_CHECKING, Any, cast
 
-from engine import containers, decoding, rights
+from engine import containers, decoding, regions, rights, xmp
 from engine.limits import check_bytes
 from engine.rejection import Rejection, reject
 
 if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
     from contracts import ImageFacts, Limits, Recipe, SourceFormat
+    from engine.pillow import Image
 
 # The limit of wall-clock time: a multiple of that of CPU time, but within the 60 s of the function.
 _PATIENCE, _LONGEST_SECONDS = 8, 45
@@ -64,8 +67,11 @@ def _answer(write: int, data: bytes, name: SourceFormat, recipe: Recipe, limits:
         answer: dict[str, Any]
         try:
             facts = decoding.inspect(data, limits, recipe["sizes"])
+            opened = decoding.open_image(data, name)
+            root = _xmp(opened, data, name)
             if "rights" in recipe["keep"]:
-                facts["rights"] = rights.read(decoding.open_image(data, name))
+                facts["rights"] = rights.read(opened)
+            regions.add(facts, opened, root)
             answer = {"facts": facts}
         except Rejection as rejection:
             # Memory ran out: the file is too large, not damaged.
@@ -79,6 +85,13 @@ def _answer(write: int, data: bytes, name: SourceFormat, recipe: Recipe, limits:
         os._exit(0)
     finally:
         os._exit(1)
+
+
+def _xmp(image: Image.Image, data: bytes, name: SourceFormat) -> Element | None:
+    """The root of the file's XMP, if it has any."""
+    if packet := xmp.packet(image, data, name):
+        return xmp.parse(packet)
+    return None
 
 
 def _limit(what: int, amount: int) -> None:
