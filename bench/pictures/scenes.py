@@ -27,10 +27,10 @@ class Scene(NamedTuple):
     regions: list[Box]
 
 
-def scenes(kinds: Mapping[str, Draw]) -> Iterator[Scene]:
-    """Six scenes of each kind, always the same."""
+def scenes(kinds: Mapping[str, Draw], each: int = 6) -> Iterator[Scene]:
+    """Six scenes of each kind, or another number, always the same."""
     for name, draw in kinds.items():
-        for number in range(6):
+        for number in range(each):
             rng = random.Random(f"{name} {number}")
             image, regions = draw(rng, _size(rng.choice(SHAPES)))
             yield Scene(f"{name} {number}", _finished(image, rng), regions)

@@ -73,19 +73,14 @@ def regions(root: Element, upright: Size, orientation: int) -> list[Region]:
     `upright`: the picture's width and height as displayed; `orientation`: how the stored one is turned, as EXIF has it.
     """
     stored = upright if orientation < 5 else upright[::-1]
-    tags = {_MWG + "RegionList": _mwg_list, _MP + "Regions": _microsoft_list, _IPTC + "ImageRegion": _iptc_list}
     found: dict[str, list[Found]] = {}
     for element in root.iter():
-        if element.tag == _MWG + "Regions":
-            about = _Frame(_fields(element).get(_MWG + "AppliedToDimensions"), stored, orientation)
-            for inner in element.iter(_MWG + "RegionList"):
-                found.setdefault(inner.tag, []).extend(_placed(_mwg_list(inner, about), about))
-        elif element.tag in (_MP + "Regions", _IPTC + "ImageRegion"):
-            about = _Frame(None, stored, orientation)
-            found.setdefault(element.tag, []).extend(_placed(tags[element.tag](element, about), about))
+        if reader := _READERS.get(element.tag):
+            with suppress(Exception):  # one that is damaged spoils no other
+                found.setdefault(element.tag, []).extend(reader(element, stored, orientation))
     # A program may write the same faces in several ways: one of them is enough.
     for kind in (_SUBJECT, _CROP, _OTHER):
-        for tag in tags:
+        for tag in _READERS:
             chosen = [place for each, place in found.get(tag, ()) if each == kind]
             if chosen:
                 return sorted(dict.fromkeys(chosen), key=lambda place: (-_area(place), place))[:MOST]
@@ -189,7 +184,25 @@ def _number(fields: dict[str, Element | str], name: str) -> float:
     return math.nan
 
 
-def _mwg_list(node: Element, frame: _Frame) -> Iterator[Found]:
+def _mwg(node: Element, stored: Size, orientation: int) -> Iterator[Found]:
+    fields = _fields(node)
+    frame = _Frame(fields.get(_MWG + "AppliedToDimensions"), stored, orientation)
+    return _placed(_mwg_list(fields.get(_MWG + "RegionList"), frame), frame)
+
+
+def _microsoft(node: Element, stored: Size, orientation: int) -> Iterator[Found]:
+    return _placed(_microsoft_list(node), _Frame(None, stored, orientation))
+
+
+def _iptc(node: Element, stored: Size, orientation: int) -> Iterator[Found]:
+    return _placed(_iptc_list(node, stored), _Frame(None, stored, orientation))
+
+
+# The first schema that a file has regions of the same kind in counts.
+_READERS = {_MWG + "Regions": _mwg, _MP + "Regions": _microsoft, _IPTC + "ImageRegion": _iptc}
+
+
+def _mwg_list(node: Element | str | None, frame: _Frame) -> Iterator[Found]:
     for item in _items(node):
         fields = _fields(item)
         area = fields.get(_MWG + "Area")
@@ -214,7 +227,7 @@ def _mwg_list(node: Element, frame: _Frame) -> Iterator[Found]:
         yield _MWG_KINDS.get(kind, _OTHER), _scaled(x - width / 2, y - height / 2, width, height, scale)
 
 
-def _microsoft_list(node: Element, _frame: _Frame) -> Iterator[Found]:
+def _microsoft_list(node: Element) -> Iterator[Found]:
     for item in _items(node):
         parts = str(_fields(item).get(_MPREG + "Rectangle", "")).split(",", 4)
         if len(parts) == 4:
@@ -223,13 +236,13 @@ def _microsoft_list(node: Element, _frame: _Frame) -> Iterator[Found]:
                 yield _SUBJECT, _scaled(left, top, width, height)
 
 
-def _iptc_list(node: Element, frame: _Frame) -> Iterator[Found]:
+def _iptc_list(node: Element, size: Size) -> Iterator[Found]:
     for item in _items(node):
         fields = _fields(item)
         boundary = fields.get(_IPTC + "RegionBoundary")
         if boundary is None or isinstance(boundary, str):
             continue
-        if place := _of_boundary(_fields(boundary), frame.size):
+        if place := _of_boundary(_fields(boundary), size):
             role, kind = (_texts(fields.get(_IPTC + name)) for name in ("rRole", "rCtype"))
             if "cropping" in role:
                 yield _CROP, place
