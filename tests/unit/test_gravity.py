@@ -214,7 +214,7 @@ def test_attention_finds_what_is_sharp_before_what_is_not() -> None:
     rng = random.Random(3)
     ground = Image.frombytes("L", (60, 40), rng.randbytes(2400)).resize((600, 400), Image.Resampling.BICUBIC)
     ground = ground.point([122 + level // 16 for level in range(256)])
-    fine = Image.frombytes("L", (12, 20), bytes(90 + 80 * ((n + n // 12) % 2) for n in range(240)))
+    fine = Image.frombytes("L", (24, 40), bytes(90 + 80 * ((n + n // 24) % 2) for n in range(960)))
     ground.paste(fine.resize((120, 200), Image.Resampling.NEAREST), (460, 100))
     profile = attention.profiles(ground.convert("RGB"))[0]
     assert attention.window(profile, 0.4) > 0.4
