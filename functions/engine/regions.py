@@ -12,7 +12,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -46,11 +46,15 @@ Size = tuple[float, float]  # width, height
 Found = tuple[int, "Region"]  # kind, place
 
 
-def add(facts: ImageFacts, image: Image.Image, root: Element | None) -> None:
-    """Add "regions", at most MOST of them, and "focus", their middle, to the facts about an opened image.
+class Marked(TypedDict, total=False):
+    """Those fields of ImageFacts that say where a picture's subjects are: neither, if nothing is marked."""
 
-    `root`: of its XMP. Neither is added if nothing is marked.
-    """
+    regions: list[Region]
+    focus: Point
+
+
+def read(facts: ImageFacts, image: Image.Image, root: Element | None) -> Marked:
+    """The regions that an opened image marks, at most MOST, and their middle. `root`: of its XMP, if it has any."""
     found: list[Region] = []
     # HEIC is upright when it is opened, but its regions are those of the picture as it is stored.
     orientation = facts["orientation"]
@@ -63,8 +67,7 @@ def add(facts: ImageFacts, image: Image.Image, root: Element | None) -> None:
     if not found:
         with suppress(Exception):
             found = _of_exif(image, upright, orientation)
-    if found:
-        facts["regions"], facts["focus"] = found, middle(found)
+    return {"regions": found, "focus": middle(found)} if found else {}
 
 
 def regions(root: Element, upright: Size, orientation: int) -> list[Region]:

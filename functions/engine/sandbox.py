@@ -11,15 +11,12 @@ import resource
 import signal
 from typing import TYPE_CHECKING, Any, cast
 
-from engine import containers, decoding, regions, rights, xmp
+from engine import containers, decoding, metadata, regions, xmp
 from engine.limits import check_bytes
 from engine.rejection import Rejection, reject
 
 if TYPE_CHECKING:
-    from xml.etree.ElementTree import Element
-
     from contracts import ImageFacts, Limits, Recipe, SourceFormat
-    from engine.pillow import Image
 
 # The limit of wall-clock time: a multiple of that of CPU time, but within the 60 s of the function.
 _PATIENCE, _LONGEST_SECONDS = 8, 45
@@ -28,7 +25,7 @@ _PATIENCE, _LONGEST_SECONDS = 8, 45
 def inspect(data: bytes, recipe: Recipe, limits: Limits, megabytes: int) -> ImageFacts:
     """`decoding.inspect` for a recipe, in a child that gets `limits["seconds"]` of CPU and `megabytes` of memory.
 
-    Adds "rights" to the facts if the recipe keeps them. Raises Rejection.
+    Adds what the recipe keeps of the metadata to the facts. Raises Rejection.
     """
     # Refuse what is no image at all without a child.
     check_bytes(len(data), limits)
@@ -67,12 +64,11 @@ def _answer(write: int, data: bytes, name: SourceFormat, recipe: Recipe, limits:
         answer: dict[str, Any]
         try:
             facts = decoding.inspect(data, limits, recipe["sizes"])
-            opened = decoding.open_image(data, name)
-            root = _xmp(opened, data, name)
-            if "rights" in recipe["keep"]:
-                facts["rights"] = rights.read(opened)
-            regions.add(facts, opened, root)
-            answer = {"facts": facts}
+            image = decoding.open_image(data, name)
+            packet = xmp.packet(image, data, name)
+            root = xmp.parse(packet) if packet else None
+            kept = metadata.read(image, data, name, recipe["keep"], root)
+            answer = {"facts": {**facts, **kept, **regions.read(facts, image, root)}}
         except Rejection as rejection:
             # Memory ran out: the file is too large, not damaged.
             if isinstance(rejection.__cause__, MemoryError):
@@ -85,13 +81,6 @@ def _answer(write: int, data: bytes, name: SourceFormat, recipe: Recipe, limits:
         os._exit(0)
     finally:
         os._exit(1)
-
-
-def _xmp(image: Image.Image, data: bytes, name: SourceFormat) -> Element | None:
-    """The root of the file's XMP, if it has any."""
-    if packet := xmp.packet(image, data, name):
-        return xmp.parse(packet)
-    return None
 
 
 def _limit(what: int, amount: int) -> None:

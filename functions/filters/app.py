@@ -27,7 +27,7 @@ def lambda_handler(event: BranchEvent, _context: object) -> Intermediate:
     sizes = filters.filtered_sizes(recipe)
     # Measured on other pixels than ResizeImage has, attention could choose another crop: then it decodes as that does.
     measured = gravity.needs_attention(sizes, event["image"])
-    image = decoding.decode(source, recipe["sizes"] if measured else sizes)
+    image = decoding.decode(source, recipe["sizes"] if measured else sizes, recipe["gamut"])
     images = filters.filtered(image, recipe, gravity.positions(image, sizes, event["image"]))
     key = keys.work(job, "filtered.tiff")
     outputs.put(job, key, encoding.pack(images))

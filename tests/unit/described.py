@@ -85,7 +85,7 @@ def with_riff(*chunks: tuple[bytes, bytes], flags: int = 0) -> bytes:
 
 
 def with_blocks(*blocks: bytes) -> bytes:
-    return files.gif(80, 60, *blocks, files.gif_frame(0, 0, 80, 60))
+    return files.gif(1, 1, *blocks, files.gif_frame(0, 0, 1, 1))
 
 
 def tiff(entries: dict[int, tuple[int, int, int | bytes]]) -> bytes:
@@ -137,3 +137,281 @@ def heic(xmp: bytes | None = None, exif: bytes | None = None) -> bytes:
         return files.box(b"ftyp", b"heic", bytes(4), b"mif1", b"heic") + meta
 
     return boxes(len(boxes(0)) + 8) + files.box(b"mdat", *(content for _, _, content, _ in items))
+
+
+# --------------------------------------------------------------------------- what is written, and what must be read
+
+SECRET = "SECRET"  # in all that no rendition may carry
+AI = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+BY = "https://creativecommons.org/licenses/by/4.0/"
+SHOP = "https://shop.example/buy?id=7&from=picture"
+FULL: dict[str, Any] = {
+    "rights": {"creator": ["Zoë Ünal"], "credit": "Agency", "copyright": "© Zoë & Co", "licence": BY, "licensor": SHOP},
+    "digital_source_type": AI,
+    "alt": "A cat on a mat",
+}
+Fixture = tuple[str, bytes, dict[str, Any]]  # format, content, what is kept of it
+
+
+def fixtures() -> dict[str, Fixture]:
+    """Pictures with what a recipe may keep, and with positions and serial numbers, by what is special about each."""
+    made: dict[str, Fixture] = {}
+    for name in FORMATS:
+        for form in (as_elements, as_attributes, as_links):
+            made[f"{name}-{form.__name__}"] = (name, with_xmp(name, xmp(*form(FULL)).encode()), FULL)
+    made |= _exif() | _iim() | _encodings() | _texts() | _structures() | _contradictions()
+    return made
+
+
+LEAKS = (
+    f"<exif:GPSLatitude>{SECRET}52,31.12N</exif:GPSLatitude><exif:GPSLongitude>{SECRET}13,24.5E</exif:GPSLongitude>"
+    f"<dc:description><rdf:Alt><rdf:li xml:lang='x-default'>{SECRET} description</rdf:li></rdf:Alt></dc:description>"
+)
+LEAK = f'aux:SerialNumber="{SECRET}4711" photoshop:City="{SECRET} Berlin"'
+
+
+def quoted(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+
+
+def localized(name: str, **texts: str) -> str:
+    """A text in several languages; x_default for the default."""
+    items = "".join(
+        f'<rdf:li xml:lang="{language.replace("_", "-")}">{quoted(text)}</rdf:li>' for language, text in texts.items()
+    )
+    return f"<{name}><rdf:Alt>{items}</rdf:Alt></{name}>"
+
+
+def alt_text(**texts: str) -> str:
+    return localized("Iptc4xmpCore:AltTextAccessibility", **texts)
+
+
+def creators(*names: str) -> str:
+    return (
+        f"<dc:creator><rdf:Seq>{''.join(f'<rdf:li>{quoted(name)}</rdf:li>' for name in names)}</rdf:Seq></dc:creator>"
+    )
+
+
+def as_elements(kept: dict[str, Any]) -> tuple[str, str]:
+    """Every property an element, as most programs write."""
+    rights = kept["rights"]
+    licensor = f"<rdf:li rdf:parseType='Resource'><plus:LicensorURL>{quoted(SHOP)}</plus:LicensorURL></rdf:li>"
+    return (
+        creators(*rights["creator"])
+        + LEAKS
+        + f"<photoshop:Credit>{rights['credit']}</photoshop:Credit>"
+        + localized("dc:rights", de=f"{SECRET} auf Deutsch", x_default=rights["copyright"])
+        + f"<xmpRights:WebStatement>{BY}</xmpRights:WebStatement>"
+        + f"<plus:Licensor><rdf:Seq>{licensor}</rdf:Seq></plus:Licensor>"
+        + f"<Iptc4xmpExt:DigitalSourceType>{AI}</Iptc4xmpExt:DigitalSourceType>"
+        + alt_text(x_default=kept["alt"]),
+        LEAK,
+    )
+
+
+def as_attributes(kept: dict[str, Any]) -> tuple[str, str]:
+    """Every property an attribute, as RDF's short form allows."""
+    rights = kept["rights"]
+    values = {
+        "dc:creator": rights["creator"][0],
+        "photoshop:Credit": rights["credit"],
+        "dc:rights": rights["copyright"],
+        "xmpRights:WebStatement": BY,
+        "Iptc4xmpExt:DigitalSourceType": AI,
+        "Iptc4xmpCore:AltTextAccessibility": kept["alt"],
+    }
+    licensor = f'<rdf:li><rdf:Description plus:LicensorURL="{quoted(SHOP)}"/></rdf:li>'
+    return (
+        f"<plus:Licensor><rdf:Bag>{licensor}</rdf:Bag></plus:Licensor>{LEAKS}",
+        LEAK + "".join(f' {name}="{quoted(value)}"' for name, value in values.items()),
+    )
+
+
+def as_links(kept: dict[str, Any]) -> tuple[str, str]:
+    """Addresses as links, names in a bag."""
+    elements, attributes = as_elements(kept)
+    for name, prefixed in ((BY, "xmpRights:WebStatement"), (AI, "Iptc4xmpExt:DigitalSourceType")):
+        elements = elements.replace(f"<{prefixed}>{name}</{prefixed}>", f'<{prefixed} rdf:resource="{name}"/>')
+    elements = elements.replace(f"<plus:LicensorURL>{quoted(SHOP)}</plus:LicensorURL>", "")
+    elements = elements.replace("rdf:parseType='Resource'", f'plus:LicensorURL="{quoted(SHOP)}"')
+    return elements.replace("rdf:Seq", "rdf:Bag"), attributes
+
+
+def exif_block(big: bool = False, **texts: bytes) -> bytes:
+    """EXIF with an artist and a copyright, a serial number, a maker and a position."""
+    order = ">" if big else "<"
+    entries = [
+        (0x010F, 2, f"{SECRET} maker\0".encode()),
+        (0x013B, 2, texts.get("artist", b"") + b"\0"),
+        (0x8298, 2, texts.get("copyright", b"") + b"\0"),
+        (0x8769, 4, [(0xA431, 2, f"{SECRET}4711\0".encode())]),
+        (0x8825, 4, [(1, 2, b"N\0"), (2, 5, struct.pack(f"{order}6I", 52, 1, 31, 1, 7, 1)), (29, 2, b"SECRETDATE\0")]),
+    ]
+    return (b"MM\0*" if big else b"II*\0") + struct.pack(f"{order}I", 8) + _directory(order, entries, 8)
+
+
+def _directory(order: str, entries: list[Any], start: int) -> bytes:
+    rows, extra, end = b"", b"", start + 6 + 12 * len(entries)
+    for tag, kind, value in entries:
+        if isinstance(value, list):
+            rows += struct.pack(f"{order}HHII", tag, kind, 1, end + len(extra))
+            extra += _directory(order, value, end + len(extra))
+            continue
+        count = len(value) // (8 if kind == 5 else 1)
+        rows += struct.pack(f"{order}HHI", tag, kind, count)
+        if len(value) <= 4:
+            rows += value.ljust(4, b"\0")
+        else:
+            rows += struct.pack(f"{order}I", end + len(extra))
+            extra += value + b"\0" * (len(value) % 2)
+    return struct.pack(f"{order}H", len(entries)) + rows + bytes(4) + extra
+
+
+def _exif() -> dict[str, Fixture]:
+    texts = {"artist": "Zoë Ünal".encode(), "copyright": "© Zoë".encode("latin-1")}
+    kept = {"rights": {"creator": ["Zoë Ünal"], "copyright": "© Zoë"}}
+    formats = ("jpeg", "png", "webp", "avif", "heic")
+    made = {f"exif-{name}": (name, with_exif(name, exif_block(**texts)), kept) for name in formats}
+    artist, notice = texts["artist"] + b"\0", texts["copyright"] + b"\0"
+    entries = {0x013B: (2, len(artist), artist), 0x8298: (2, len(notice), notice), 0xC62F: (2, 7, b"SECRET\0")}
+    return {
+        **made,
+        "exif-tiff": ("tiff", tiff(entries), kept),
+        "exif-motorola": ("jpeg", with_exif("jpeg", exif_block(big=True, **texts)), kept),
+        "exif-blank": ("jpeg", with_exif("jpeg", exif_block(artist=b"   ", copyright=b"Ann\0Bob")), _notice("Ann Bob")),
+    }
+
+
+def _notice(text: str) -> dict[str, Any]:
+    return {"rights": {"copyright": text}}
+
+
+def dataset(record: int, number: int, content: bytes, extended: bool = False) -> bytes:
+    head = struct.pack(">BBBH", 0x1C, record, number, 0x8004 if extended else len(content))
+    return head + (struct.pack(">I", len(content)) if extended else b"") + content
+
+
+def iim(*contents: tuple[int, bytes], charset: bytes | None = b"\x1b%G", extended: bool = False) -> bytes:
+    first = dataset(1, 90, charset) if charset is not None else b""
+    city = dataset(2, 90, f"{SECRET} Berlin".encode())
+    return first + city + b"".join(dataset(2, number, content, extended) for number, content in contents)
+
+
+def photoshop(records: bytes) -> bytes:
+    """Photoshop's blocks: a thumbnail's, one with a name, and that with the records."""
+    blocks = [(0x040C, b"\0\0", b"thumbnail"), (0x0BB7, b"\x04path\0", b"odd"), (0x0404, b"\0\0", records)]
+    return b"".join(
+        b"8BIM" + struct.pack(">H", number) + name + struct.pack(">I", len(body)) + body + b"\0" * (len(body) % 2)
+        for number, name, body in blocks
+    )
+
+
+def with_iim(records: bytes) -> bytes:
+    return with_segments(segment(0xED, b"Photoshop 3.0\0" + photoshop(records)))
+
+
+def _iim() -> dict[str, Fixture]:
+    kept = {"rights": {"creator": ["Zoë Ünal", "Max"], "credit": "Agency", "copyright": "© Zoë"}}
+    texts = [(80, "Zoë Ünal"), (80, "Max"), (110, "Agency"), (116, "© Zoë")]
+    utf8 = [(number, text.encode()) for number, text in texts]
+    latin = [(number, text.encode("latin-1")) for number, text in texts]
+    records, blocks = iim(*utf8), photoshop(iim(*utf8))
+    padded = records + b"\0" * (-len(records) % 4)
+    half = len(blocks) // 2
+    parts = [segment(0xED, b"Photoshop 3.0\0" + part) for part in (blocks[:half], blocks[half:])]
+    contents = {
+        "iim-utf8": ("jpeg", with_iim(records)),
+        "iim-latin1": ("jpeg", with_iim(iim(*latin, charset=b"\x1b.A"))),
+        "iim-unnamed-utf8": ("jpeg", with_iim(iim(*utf8, charset=None))),
+        "iim-unnamed-latin1": ("jpeg", with_iim(iim(*latin, charset=None))),
+        "iim-extended": ("jpeg", with_iim(iim(*utf8, extended=True))),
+        "iim-two-segments": ("jpeg", with_segments(*parts)),
+        "iim-tiff": ("tiff", tiff({33723: (7, len(records), records)})),
+        "iim-tiff-longs": ("tiff", tiff({33723: (4, len(padded) // 4, padded)})),
+        "iim-tiff-photoshop": ("tiff", tiff({34377: (1, len(blocks), blocks)})),
+    }
+    return {name: (format_, content, kept) for name, (format_, content) in contents.items()}
+
+
+def _encodings() -> dict[str, Fixture]:
+    text = xmp(*as_elements(FULL))
+    ways = [("jpeg", "utf-16-be"), ("png", "utf-16-le"), ("webp", "utf-16"), ("tiff", "utf-32"), ("avif", "utf-8-sig")]
+    made = {f"xmp-{encoding}": (name, with_xmp(name, text.encode(encoding)), FULL) for name, encoding in ways}
+    latin = text.replace("\ufeff", "").encode("latin-1")
+    return {
+        **made,
+        "xmp-latin1": ("jpeg", with_xmp("jpeg", latin), FULL),
+        "xmp-compressed": ("png", with_xmp("png", text.encode(), compressed=True), FULL),
+        "xmp-padded": ("webp", with_xmp("webp", text.encode() + b" " * 2000 + b"\0"), FULL),
+    }
+
+
+def _texts() -> dict[str, Fixture]:
+    texts = {
+        "persian": ("می\u200cخواهم", "می\u200cخواهم"),  # noqa: RUF001
+        "family": ("👩\u200d👩\u200d👧 on a beach", "👩\u200d👩\u200d👧 on a beach"),
+        "chinese": ("席子上的猫", "席子上的猫"),
+        "markup": ('"><script>alert(1)</script>', '"><script>alert(1)</script>'),
+        "ampersands": ("&amp; &lt; ' \u00a0 ]]>", "&amp; &lt; ' ]]>"),
+        "lines": (" one\n\ttwo\r\nthree ", "one two three"),
+        "turned": ("safe\u202egpj.exe\u2066", "safe gpj.exe"),
+        "long": ("cat " * 5000, ("cat " * 500).strip()),
+    }
+    made: dict[str, Fixture] = {}
+    for name, (text, kept) in texts.items():
+        packet = xmp(alt_text(x_default=text) + LEAKS, LEAK).encode()
+        made[f"text-{name}"] = ("jpeg", with_xmp("jpeg", packet), {"alt": kept})
+    return made
+
+
+def _structures() -> dict[str, Fixture]:
+    alt = "Iptc4xmpCore:AltTextAccessibility"
+    space = f'xmlns:dc="{PREFIXES["dc"]}" xmlns:rdf="{PREFIXES["rdf"]}" xmlns:i="{PREFIXES["Iptc4xmpCore"]}"'
+    qualified = "<dc:creator><rdf:Seq><rdf:li rdf:parseType='Resource'><rdf:value>Zoe</rdf:value></rdf:li></rdf:Seq>"
+    nested = f"<dc:source><rdf:Description><dc:creator>{SECRET}</dc:creator></rdf:Description></dc:source>"
+    zoe = {"rights": {"creator": ["Zoe"]}}
+    ways: dict[str, tuple[str, dict[str, Any]]] = {
+        "default-second": (xmp(alt_text(de="Katze", x_default="Cat")), {"alt": "Cat"}),
+        "no-default": (xmp(alt_text(de="Katze", fr="Chat")), {"alt": "Katze"}),
+        "empty-default": (xmp(alt_text(x_default="", fr="Chat")), {"alt": "Chat"}),
+        "plain": (xmp(f"<{alt}>Cat</{alt}>"), {"alt": "Cat"}),
+        "cdata": (xmp(f"<{alt}><![CDATA[<Cat>]]></{alt}>"), {"alt": "<Cat>"}),
+        "comment": (xmp(f"<{alt}>Ca<!-- {SECRET} -->t</{alt}>"), {"alt": "Cat"}),
+        "qualified": (xmp(qualified + "</dc:creator>"), zoe),
+        "nested": (xmp(nested + creators("Zoe")), zoe),
+        "many": (xmp(creators(*(f"Zoe {number}" for number in range(20)), "Zoe 1")), _creators(10)),
+        "bare": (f'<rdf:RDF {space}><rdf:Description i:AltTextAccessibility="Cat"/></rdf:RDF>', {"alt": "Cat"}),
+        "two": (
+            f'<a {space}><rdf:RDF><rdf:Description dc:creator="Zoe"/><rdf:Description i:AltTextAccessibility="Cat"/>'
+            "</rdf:RDF></a>",
+            {**zoe, "alt": "Cat"},
+        ),
+        "licence": (xmp(f'<cc:license rdf:resource="{BY}"/>'), {"rights": {"licence": BY}}),
+        "script": (xmp("<xmpRights:WebStatement>javascript:alert(1)</xmpRights:WebStatement>"), {}),
+        "camera": (xmp(LEAKS, LEAK), {}),
+    }
+    return {f"rdf-{name}": ("webp", with_xmp("webp", packet.encode()), kept) for name, (packet, kept) in ways.items()}
+
+
+def _creators(count: int) -> dict[str, Any]:
+    return {"rights": {"creator": [f"Zoe {number}" for number in range(count)]}}
+
+
+def _contradictions() -> dict[str, Fixture]:
+    """XMP before IIM before EXIF, for each field."""
+    exif = segment(0xE1, b"Exif\0\0" + exif_block(artist=b"SECRET Exif", copyright=b"Exif"))
+    legacy = segment(0xED, b"Photoshop 3.0\0" + photoshop(iim((80, b"SECRET IIM"), (110, b"IIM"))))
+    packet = b"http://ns.adobe.com/xap/1.0/\0" + xmp(creators("XMP") + LEAKS, LEAK).encode()
+    kept = {"rights": {"creator": ["XMP"], "credit": "IIM", "copyright": "Exif"}}
+    broken = segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta")
+    fallen = segment(0xED, b"Photoshop 3.0\0" + photoshop(iim((80, b"IIM"))))
+    remark = segment(0xFE, b"SECRET comment")
+    return {
+        "all-three": ("jpeg", with_segments(exif, legacy, segment(0xE1, packet), remark), kept),
+        "broken-xmp": (
+            "jpeg",
+            with_segments(broken, fallen, exif, remark),
+            {"rights": {"creator": ["IIM"], "copyright": "Exif"}},
+        ),
+        "broken-all": ("jpeg", with_segments(broken, segment(0xED, b"Photoshop 3.0\x008BIM\4\4\0"), remark), {}),
+    }

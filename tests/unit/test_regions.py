@@ -104,8 +104,8 @@ def test_the_regions_of_a_heic_are_those_of_the_picture_as_stored() -> None:
     facts: Any = decoding.inspect(HEIC, LIMITS)
     image = decoding.open_image(HEIC, "heic")
     assert (facts["width"], facts["height"], facts["orientation"]) == (48, 64, 1)
-    regions.add(facts, image, root(marks.mwg([(0, 0, 0.5, 0.5)], (64, 48))))
-    assert facts["regions"] == [(0.5, 0.0, 1.0, 0.5)]
+    marked = regions.read(facts, image, root(marks.mwg([(0, 0, 0.5, 0.5)], (64, 48))))
+    assert marked["regions"] == [(0.5, 0.0, 1.0, 0.5)]
     pixel: Any = image.convert("RGB").getpixel((36, 16))
     assert pixel[0] > 150 > 100 > pixel[1]  # the red quarter
 
