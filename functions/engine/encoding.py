@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from engine.pillow import Image
 from engine.resizing import flatten
@@ -64,26 +64,56 @@ class Unpacked:
         return hashlib.sha256(self[name].tobytes()).hexdigest()
 
 
-def encode(image: Image.Image, format_: Format, recipe: Recipe, rights: Rights | None = None) -> bytes:
+def encode(
+    image: Image.Image,
+    format_: Format,
+    recipe: Recipe,
+    rights: Rights | None = None,
+    most: int | None = None,
+    lowest: int = 1,
+) -> bytes:
     """The image (mode L, RGB or RGBA) in a format, with the recipe's quality, effort and background.
 
-    The only metadata of the result are `rights`. Clears `image.info`. Do not share the image between threads: Pillow
-    stores a save's options in it.
+    The file has at most the recipe's `max_bytes`; and at most `most` bytes, if a number of at least `lowest` on the
+    encoder's scale makes so few. PNG, without loss, knows neither. The only metadata of the result are `rights`. Clears
+    `image.info`. Do not share the image between threads: Pillow stores a save's options in it.
     """
     image.info = {}  # encoders write comments and profiles that they find there, unasked
+    metadata = {"exif": as_exif(rights)} if rights else {}
+    if format_ == "png":
+        import oxipng  # lazily: recipes without PNG do not pay for it
+
+        content = _saved(image, format_, {"compress_level": 1, **metadata})
+        squeezed: bytes = oxipng.optimize_from_memory(content, level=recipe["effort"]["png"])
+        return squeezed
     if format_ == "jpeg":
         image = flatten(image, recipe["background"])
-    options = _options(image, format_, recipe)
-    if rights:
-        options["exif"] = as_exif(rights)
+
+    def save(image: Image.Image, number: int, more: dict[str, Any]) -> bytes:
+        return _saved(image, format_, {**_options(image, format_, recipe, number), **metadata, **more})
+
+    wanted, bound = recipe["quality"][format_], recipe["max_bytes"][format_]
+    if isinstance(wanted, int):
+        content = save(image, wanted, {})
+        if len(content) <= min(bound or len(content), most or len(content)):
+            return content
+    from engine import quality  # lazily: numbers without bounds do not pay for it
+
+    if isinstance(wanted, int):
+        made = quality.Made(wanted, content)
+    else:
+        made = quality.aimed(image, format_, wanted, save, recipe["background"], _speed(image, recipe))
+    if bound and len(made.content) > bound:
+        made = quality.within(image, format_, bound, made, save)
+    if most and len(made.content) > most:
+        made = quality.within(image, format_, most, made, save, lowest)
+    return made.content
+
+
+def _saved(image: Image.Image, format_: Format, options: dict[str, Any]) -> bytes:
     output = BytesIO()
     image.save(output, format_.upper(), **options)
-    if format_ != "png":
-        return output.getvalue()
-    import oxipng  # lazily: recipes without PNG do not pay for it
-
-    squeezed: bytes = oxipng.optimize_from_memory(output.getvalue(), level=recipe["effort"]["png"])
-    return squeezed
+    return output.getvalue()
 
 
 def encode_all(
@@ -118,24 +148,29 @@ def encode_all(
             pool.shutdown(cancel_futures=True)
 
 
-def _options(image: Image.Image, format_: Format, recipe: Recipe) -> dict[str, Any]:
-    quality, effort = cast("dict[str, int]", recipe["quality"]), recipe["effort"]
+def _options(
+    image: Image.Image, format_: Literal["avif", "webp", "jpeg"], recipe: Recipe, number: int
+) -> dict[str, Any]:
+    """What makes the encoder encode at a number of its own scale."""
     if format_ == "avif":
-        speed = avif_speed(image.width * image.height) if effort["avif"] is None else 10 - effort["avif"]
         # One thread per encoder: encode_all runs several, and the bytes must not depend on the machine.
         return {
-            "quality": quality["avif"],
-            "speed": speed,
+            "quality": number,
+            "speed": _speed(image, recipe),
             "subsampling": "4:4:4",
             "max_threads": 1,
             "autotiling": False,
             "advanced": _AVIF_ADVANCED,
         }
     if format_ == "webp":
-        return {"quality": quality["webp"], "method": effort["webp"]}
-    if format_ == "jpeg":
-        return {"qtables": _quantization(quality["jpeg"]), "progressive": True, "optimize": True}
-    return {"compress_level": 1}
+        return {"quality": number, "method": recipe["effort"]["webp"]}
+    return {"qtables": _quantization(number), "progressive": True, "optimize": True}
+
+
+def _speed(image: Image.Image, recipe: Recipe) -> int:
+    """The AVIF encoder's speed for an image."""
+    effort = recipe["effort"]["avif"]
+    return avif_speed(image.width * image.height) if effort is None else 10 - effort
 
 
 # Measured at the same SSIMULACRA2 on six photos. Full colour (4:4:4) takes an eighth more time and saves 3 % of the
