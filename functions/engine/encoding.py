@@ -17,6 +17,7 @@ from engine.rights import as_exif
 
 if TYPE_CHECKING:
     from contracts import Format, Recipe, Rights
+    from engine.reuse import Original
 
 # Rough time per pixel, for the order of work.
 _COST = {"avif": 10, "png": 4, "webp": 4, "jpeg": 1}
@@ -79,7 +80,7 @@ def encode(
     `image.info`. Do not share the image between threads: Pillow stores a save's options in it.
     """
     image.info = {}  # encoders write comments and profiles that they find there, unasked
-    metadata = {"exif": as_exif(rights)} if rights else {}
+    metadata = _metadata(rights)
     if format_ == "png":
         import oxipng  # lazily: recipes without PNG do not pay for it
 
@@ -110,6 +111,11 @@ def encode(
     return made.content
 
 
+def _metadata(rights: Rights | None) -> dict[str, bytes]:
+    """What a rendition carries besides its pixels, as options of Pillow's encoders."""
+    return {"exif": as_exif(rights)} if rights else {}
+
+
 def _saved(image: Image.Image, format_: Format, options: dict[str, Any]) -> bytes:
     output = BytesIO()
     image.save(output, format_.upper(), **options)
@@ -122,11 +128,13 @@ def encode_all(
     recipe: Recipe,
     rights: Rights | None = None,
     threads: int = 1,
+    original: Original | None = None,
 ) -> Generator[tuple[str, Format, bytes]]:
     """Encode every (name, format) of `outputs`, the costliest first; yields (name, format, bytes) as each is finished.
 
     Names with the same pixels (sizes that are larger than the source) share one encode per format. `threads`: how many
     encoders work at a time (they release the GIL). Each takes its own memory, so use no more than there are processors.
+    `original`: the source, if lossy files with its own pixels shall have no more bytes than it.
     Encoders do not wait for the caller. Closing the generator cancels those not started yet.
     """
     ordered = sorted(outputs, key=lambda output: -math.prod(images.sizes[output[0]]) * _COST[output[1]])
@@ -135,7 +143,10 @@ def encode_all(
         names.setdefault((images.pictures[name], format_), []).append(name)
 
     def encoded(same: list[str], format_: Format) -> tuple[list[str], Format, bytes]:
-        return same, format_, encode(images[same[0]], format_, recipe, rights)
+        content = encode(images[same[0]], format_, recipe, rights)
+        if original and len(content) > original.size and format_ != "png" and not original.names.isdisjoint(same):
+            content = _not_larger(content, images[same[0]], format_, recipe, rights, original)
+        return same, format_, content
 
     with ThreadPoolExecutor(threads) as pool:
         encoders = [pool.submit(encoded, same, format_) for (_, format_), same in names.items()]
@@ -146,6 +157,17 @@ def encode_all(
                     yield name, format_, content
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _not_larger(
+    content: bytes, image: Image.Image, format_: Format, recipe: Recipe, rights: Rights | None, original: Original
+) -> bytes:
+    """In place of an encode that has more bytes than its source: the source's own, or an encode at a lower number."""
+    own = original.own(format_, _metadata(rights))
+    bound = recipe["max_bytes"][format_] if format_ != "png" else None
+    if own is not None and len(own) <= min(original.size, bound or original.size):
+        return own
+    return min(content, encode(image, format_, recipe, rights, original.size, original.lowest), key=len)
 
 
 def _options(
@@ -160,7 +182,7 @@ def _options(
             "subsampling": "4:4:4",
             "max_threads": 1,
             "autotiling": False,
-            "advanced": _AVIF_ADVANCED,
+            "advanced": _AVIF_ADVANCED if number < _AVIF_LOSSLESS else _AVIF_ADVANCED_LOSSLESS,
         }
     if format_ == "webp":
         return {"quality": number, "method": recipe["effort"]["webp"]}
@@ -183,6 +205,11 @@ _AVIF_ADVANCED = {
     "enable-rect-tx": "0",
     "enable-tpl-model": "0",  # for video: it takes memory, and changes no byte of a still image
 }
+
+
+_AVIF_LOSSLESS = 100
+# The encoder refuses to tune what loses nothing.
+_AVIF_ADVANCED_LOSSLESS = {name: value for name, value in _AVIF_ADVANCED.items() if name != "tune"}
 
 
 def avif_speed(pixels: int) -> int:
