@@ -12,7 +12,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from PIL import ImageChops
 
@@ -24,22 +24,74 @@ if TYPE_CHECKING:
     from contracts import Format, Target
 
 Save = Callable[[Image.Image, int, dict[str, Any]], bytes]  # picture, number, options besides the recipe's → a file
+Kind = Literal["natural", "drawn"]
 Curve = list[tuple[float, float]]  # number, value; the values fall or rise throughout
 
 ENCODES = 3
 HIGHEST: dict[Format, int] = {"avif": 100, "webp": 100, "jpeg": 95}
-# Means over pictures, which `bench/pictures/fit.py` measures: the natural logarithm of 100 minus the score, and that of
-# the bytes but for a constant. One picture's curve is the mean one, shifted; its slope differs by a fifth.
+# Means over pictures, by `bench/pictures/fit.py`: the natural logarithm of 100 minus the score, and that of the bytes
+# but for a constant. One picture's curve is the mean one of its kind, shifted; slopes differ by an eighth among natural
+# pictures, by a third to a half among drawn ones.
 # fmt: off
-_LOSS: dict[Format, Curve] = {
-    "avif": [(1, 4.6), (25, 3.871), (40, 3.466), (53, 3.084), (65, 2.819), (80, 2.522), (100, 2.0)],
-    "webp": [(1, 4.5), (20, 4.03), (45, 3.691), (65, 3.495), (82, 3.202), (91, 2.882), (100, 2.5)],
-    "jpeg": [(1, 5.1), (20, 4.257), (40, 3.824), (60, 3.575), (75, 3.299), (85, 3.077), (95, 2.65)],
+_LOSS: dict[Kind, dict[Format, Curve]] = {
+    "natural": {
+        "avif": [
+            (1, 4.767), (8, 4.609), (16, 4.409), (25, 4.151), (34, 3.94),
+            (43, 3.657), (52, 3.298), (62, 3.074), (73, 2.808), (86, 2.369),
+        ],
+        "webp": [
+            (1, 4.631), (10, 4.319), (22, 4.091), (36, 3.868), (50, 3.692),
+            (63, 3.536), (74, 3.4), (82, 3.136), (89, 2.821), (95, 2.494),
+        ],
+        "jpeg": [
+            (1, 5.087), (4, 5.061), (10, 4.739), (20, 4.301), (35, 3.936),
+            (50, 3.711), (65, 3.501), (75, 3.301), (83, 3.091), (90, 2.827),
+        ],
+    },
+    "drawn": {
+        "avif": [
+            (1, 4.115), (8, 3.918), (16, 3.711), (25, 3.499), (34, 3.286),
+            (43, 3.056), (52, 2.804), (62, 2.645), (73, 2.482), (86, 2.241),
+        ],
+        "webp": [
+            (1, 4.385), (10, 4.12), (22, 3.916), (36, 3.727), (50, 3.605),
+            (63, 3.511), (74, 3.423), (82, 3.297), (89, 3.162), (95, 3.039),
+        ],
+        "jpeg": [
+            (1, 4.972), (4, 4.929), (10, 4.551), (20, 4.144), (35, 3.832),
+            (50, 3.633), (65, 3.469), (75, 3.311), (83, 3.171), (90, 3.01),
+        ],
+    },
 }
-_SIZE: dict[Format, Curve] = {
-    "avif": [(1, 7.6), (25, 8.537), (40, 9.086), (53, 9.591), (65, 9.901), (80, 10.244), (100, 11.2)],
-    "webp": [(1, 8.2), (20, 8.932), (45, 9.359), (65, 9.597), (82, 9.987), (91, 10.427), (100, 11.2)],
-    "jpeg": [(1, 8.3), (20, 9.042), (40, 9.521), (60, 9.813), (75, 10.115), (85, 10.405), (95, 11.0)],
+_SIZE: dict[Kind, dict[Format, Curve]] = {
+    "natural": {
+        "avif": [
+            (1, 7.228), (8, 7.508), (16, 7.825), (25, 8.239), (34, 8.574),
+            (43, 9.021), (52, 9.542), (62, 9.807), (73, 10.1), (86, 10.569),
+        ],
+        "webp": [
+            (1, 7.944), (10, 8.598), (22, 8.97), (36, 9.271), (50, 9.498),
+            (63, 9.685), (74, 9.841), (82, 10.157), (89, 10.509), (95, 10.882),
+        ],
+        "jpeg": [
+            (1, 7.593), (4, 7.685), (10, 8.237), (20, 8.79), (35, 9.242),
+            (50, 9.521), (65, 9.783), (75, 10.021), (83, 10.27), (90, 10.572),
+        ],
+    },
+    "drawn": {
+        "avif": [
+            (1, 7.146), (8, 7.293), (16, 7.456), (25, 7.663), (34, 7.835),
+            (43, 8.071), (52, 8.281), (62, 8.448), (73, 8.628), (86, 8.965),
+        ],
+        "webp": [
+            (1, 7.671), (10, 8.043), (22, 8.272), (36, 8.467), (50, 8.629),
+            (63, 8.745), (74, 8.849), (82, 9.072), (89, 9.344), (95, 9.703),
+        ],
+        "jpeg": [
+            (1, 7.722), (4, 7.812), (10, 8.197), (20, 8.578), (35, 8.883),
+            (50, 9.087), (65, 9.288), (75, 9.459), (83, 9.657), (90, 9.901),
+        ],
+    },
 }
 # fmt: on
 # Pictures of which a larger part has the same lightness as the pixel beside it are drawn or set, others natural.
@@ -50,8 +102,10 @@ _FAST = {"avif": {"speed": 9}, "webp": {"method": 1}, "jpeg": {"progressive": Fa
 # By how much an AVIF of a speed loses less than a fast one (natural logarithm); slower ones as that of speed 6.
 _GAINS = {6: 0.065, 7: 0.031, 8: 0.016, 9: 0.0, 10: 0.0}
 # A second look is worth its time where the first one was further from the target (natural logarithm).
-_FAR = 0.25
-_NEAR_POINTS = 1.0
+_FAR = 0.4
+# Points from the target that are near enough.
+_NEAR_POINTS = 1.5
+_THIRD_FROM_POINTS = 2.0
 # From this number on, 4:4:4 costs a JPEG of a drawn picture less than 4:2:0, if that gets there at all.
 _FULL_COLOUR_FROM = 86
 # How far below the bytes that are allowed an encode aims (natural logarithm).
@@ -71,7 +125,7 @@ def _rounded(step: int) -> Callable[[Image.Image], Image.Image]:
     return lambda image: image.point(table * 3)
 
 
-_FEWER_COLOURS = [*map(_palette, (24, 40, 64, 100, 160, 256)), *map(_rounded, (14, 10, 7, 5, 3))]
+_FEWER_COLOURS = [*map(_palette, (20, 24, 28, 34, 42, 52, 64, 100, 256)), *map(_rounded, (20, 15, 12, 9, 7, 5))]
 
 
 class Made(NamedTuple):
@@ -81,9 +135,9 @@ class Made(NamedTuple):
     content: bytes
 
 
-def typical(format_: Format, target: Target) -> int:
+def typical(format_: Format, target: Target, kind: Kind = "natural") -> int:
     """The number that gives pictures the target's score on average; never below its floor."""
-    return max(round(_where(_LOSS[format_], _loss(target["target"]))), target["floor"])
+    return max(round(_where(_LOSS[kind][format_], _loss(target["target"]))), target["floor"])
 
 
 # --------------------------------------------------------------------------- for a score
@@ -93,7 +147,7 @@ def aimed(image: Image.Image, format_: Format, target: Target, save: Save, backg
     """An encode of the image (L, RGB or RGBA) that comes near the target. `background`: behind transparent pixels."""
     gain = _GAINS[max(avif_speed, min(_GAINS))] if format_ == "avif" else 0.0
     aim = _Aim(image, format_, target, save, background, gain)
-    return aim.of_drawn() if aim.drawn else aim.of_natural()
+    return aim.of_drawn() if aim.kind == "drawn" else aim.of_natural()
 
 
 class _Aim:
@@ -109,14 +163,14 @@ class _Aim:
         self.image, self.format, self.target, self._save = image, format_, target, save
         self.background = background
         seen = flatten(image, background)
-        self.drawn = _evenness(seen) > _DRAWN
+        self.kind = _kind(seen)
         self._ruler = Ruler(seen)
         self._gain = gain
         self._mode = seen.mode
 
     def of_natural(self) -> Made:
         """By one or two fast looks. The encode itself is not looked at: it is the costliest of all."""
-        number, looks = typical(self.format, self.target), list[tuple[float, float]]()
+        number, looks = typical(self.format, self.target, self.kind), list[tuple[float, float]]()
         fast = _FAST[self.format]
         for _ in range(ENCODES - 1):
             loss = self._loss_of(self._save(self.image, number, fast)) - self._gain
@@ -128,7 +182,7 @@ class _Aim:
 
     def of_drawn(self) -> Made:
         """Each encode is looked at, and the nearest one taken."""
-        number, looks = typical(self.format, self.target), list[tuple[float, float]]()
+        number, looks = typical(self.format, self.target, self.kind), list[tuple[float, float]]()
         made: list[tuple[float, Made]] = []
         options: dict[str, Any] = {}
         for _ in range(ENCODES):
@@ -137,10 +191,11 @@ class _Aim:
             made.append((self._miss(loss), Made(number, content)))
             looks.append((number, loss))
             number = self._next(looks)
-            if made[-1][0] <= _NEAR_POINTS or number in (look[0] for look in looks):
+            enough = _NEAR_POINTS if len(made) == 1 else _THIRD_FROM_POINTS
+            if made[-1][0] <= enough or number in (look[0] for look in looks):
                 break
             if self.format == "jpeg" and not options and number >= _FULL_COLOUR_FROM:
-                options, looks, number = {"subsampling": "4:4:4"}, [], typical("jpeg", self.target)
+                options, looks, number = {"subsampling": "4:4:4"}, [], typical("jpeg", self.target, "drawn")
             if self.format == "webp" and number == HIGHEST["webp"]:
                 return self._of_few_colours(min(made)[1])
         return min(made)[1]
@@ -166,7 +221,7 @@ class _Aim:
 
     def _next(self, looks: Curve) -> int:
         wanted = _loss(self.target["target"])
-        number = round(_corrected(_LOSS[self.format], looks, wanted))
+        number = round(_corrected(_LOSS[self.kind][self.format], looks, wanted))
         return min(max(number, self.target["floor"]), HIGHEST[self.format])
 
     def _loss_of(self, content: bytes) -> float:
@@ -195,11 +250,12 @@ def within(
     `lowest`: the lowest number that may be taken. If it is 1, the picture then loses detail until it fits; else the
     smallest encode is returned, even if it has more bytes.
     """
+    curve = _SIZE[_kind(image)][format_]
     sizes: Curve = [(made.number, math.log(len(made.content)))]
     for left in range(encodes - 1, 0, -1):
         # The last one must fit: it aims lower.
         aim = math.log(most) - (_MARGIN if left > 1 else _LAST_MARGIN)
-        number = min(math.floor(_corrected(_SIZE[format_], sizes, aim)), made.number - 1)
+        number = min(math.floor(_corrected(curve, sizes, aim)), made.number - 1)
         if number < lowest and made.number <= lowest:
             break
         made = Made(max(number, lowest), save(image, max(number, lowest), {}))
@@ -237,7 +293,7 @@ def _corrected(curve: Curve, looks: Curve, wanted: float) -> float:
     if len(looks) > 1:
         run = there - _at(curve, looks[-2][0])
         if abs(run) > 0.02:
-            slope = min(max((value - looks[-2][1]) / run, 0.4), 2.5)
+            slope = min(max((value - looks[-2][1]) / run, 0.2), 3.0)
     return _where(curve, there + (wanted - value) / slope)
 
 
@@ -257,6 +313,10 @@ def _along(points: Curve, x: float) -> float:
     (left, start), (right, end) = points[index - 1 : index + 1]
     part = min(max((x - left) / (right - left), 0.0), 1.0)
     return start + (end - start) * part
+
+
+def _kind(image: Image.Image) -> Kind:
+    return "drawn" if _evenness(image) > _DRAWN else "natural"
 
 
 def _evenness(image: Image.Image) -> float:

@@ -39,8 +39,8 @@ class Original:
         self._read, self._lock = read, Lock()
         self._data: bytes | None = None
 
-    def own(self, format_: Format, metadata: Mapping[str, bytes]) -> bytes | None:
-        """The source's bytes with this metadata ("exif", "xmp") in place of its own; None if they are of no use."""
+    def own(self, format_: Format, xmp: bytes | None) -> bytes | None:
+        """The source's bytes with this XMP packet in place of its own; None if they are of no use."""
         if format_ != self._format or format_ not in _WITHOUT_METADATA:
             return None
         with self._lock:
@@ -48,7 +48,7 @@ class Original:
                 self._data = self._read()
         with suppress(Exception):  # an odd file is encoded like all others
             if _is_srgb(self._data, format_):
-                return _WITHOUT_METADATA[format_](self._data, metadata)
+                return _WITHOUT_METADATA[format_](self._data, xmp)
         return None
 
 
@@ -76,7 +76,7 @@ def _is_srgb(data: bytes, format_: Format) -> bool:
         from engine import colour  # lazily: sources without a profile do not pay for it
 
         probe = Image.new("RGB", (1, 1))
-        return image.mode == "RGB" and colour.to_srgb(probe, profile) is probe
+        return image.mode == "RGB" and colour.convert(probe, profile) is probe
 
 
 # --------------------------------------------------------------------------- JPEG
@@ -89,7 +89,7 @@ _JPEG_BARE = frozenset(b"\x01\xd0\xd1\xd2\xd3\xd4\xd5\xd6\xd7\xd8")
 _XMP_IN_JPEG = b"http://ns.adobe.com/xap/1.0/\0"
 
 
-def _jpeg(data: bytes, metadata: Mapping[str, bytes]) -> bytes | None:
+def _jpeg(data: bytes, xmp: bytes | None) -> bytes | None:
     """Tables, frame and scans, with the two segments that say how colours are coded (JFIF, Adobe), up to the end of the
     first image. None if there is anything else that a decoder may need."""
     parts: list[bytes] = []
@@ -98,7 +98,8 @@ def _jpeg(data: bytes, metadata: Mapping[str, bytes]) -> bytes | None:
     while marker := _MARKER.search(data, position):
         code, start = marker[1][0], marker.end()
         if code == 0xD9:
-            return b"".join((b"\xff\xd8", heading, *_jpeg_metadata(metadata), *parts, b"\xff\xd9"))
+            packet = _jpeg_segment(0xE1, _XMP_IN_JPEG + xmp) if xmp else b""
+            return b"".join((b"\xff\xd8", heading, packet, *parts, b"\xff\xd9"))
         if code in _JPEG_BARE:
             position = start
             continue
@@ -122,15 +123,6 @@ def _jpeg(data: bytes, metadata: Mapping[str, bytes]) -> bytes | None:
     return None
 
 
-def _jpeg_metadata(metadata: Mapping[str, bytes]) -> list[bytes]:
-    segments = []
-    if exif := metadata.get("exif"):
-        segments.append(_jpeg_segment(0xE1, b"Exif\0\0" + exif.removeprefix(b"Exif\0\0")))
-    if xmp := metadata.get("xmp"):
-        segments.append(_jpeg_segment(0xE1, _XMP_IN_JPEG + xmp))
-    return segments
-
-
 def _jpeg_segment(code: int, body: bytes) -> bytes:
     """Raises OverflowError if it is too long for a segment."""
     return bytes((0xFF, code)) + (len(body) + 2).to_bytes(2, "big") + body
@@ -138,10 +130,10 @@ def _jpeg_segment(code: int, body: bytes) -> bytes:
 
 # --------------------------------------------------------------------------- WebP
 
-_WEBP_ALPHA, _WEBP_EXIF, _WEBP_XMP = 0x10, 0x08, 0x04  # flags of VP8X
+_WEBP_ALPHA, _WEBP_XMP = 0x10, 0x04  # flags of VP8X
 
 
-def _webp(data: bytes, metadata: Mapping[str, bytes]) -> bytes | None:
+def _webp(data: bytes, xmp: bytes | None) -> bytes | None:
     """The picture and its alpha channel, in a file that is extended only if it needs to be. None for an animation."""
     found: dict[bytes, bytes] = {}
     position, end = 12, min(len(data), 8 + int.from_bytes(data[4:8], "little"))
@@ -152,15 +144,13 @@ def _webp(data: bytes, metadata: Mapping[str, bytes]) -> bytes | None:
     if found.keys() & {b"ANIM", b"ANMF"} or len(found.keys() & {b"VP8 ", b"VP8L"}) != 1:
         return None
     chunks: list[tuple[bytes, bytes]] = [(kind, found[kind]) for kind in (b"ALPH", b"VP8 ", b"VP8L") if kind in found]
-    extra: list[tuple[bytes, bytes]] = [
-        (kind, metadata[name]) for kind, name in ((b"EXIF", "exif"), (b"XMP ", "xmp")) if metadata.get(name)
-    ]
-    if extra or b"ALPH" in found:
+    if xmp or b"ALPH" in found:
         with decoding.open_image(data, "webp") as image:
             size = b"".join((side - 1).to_bytes(3, "little") for side in image.size)
-            flags = _WEBP_ALPHA if image.mode == "RGBA" else 0
-        flags |= sum({b"EXIF": _WEBP_EXIF, b"XMP ": _WEBP_XMP}[kind] for kind, _ in extra)
-        chunks = [(b"VP8X", bytes((flags, 0, 0, 0)) + size), *chunks, *extra]
+            flags = (_WEBP_ALPHA if image.mode == "RGBA" else 0) | (_WEBP_XMP if xmp else 0)
+        chunks.insert(0, (b"VP8X", bytes((flags, 0, 0, 0)) + size))
+    if xmp:
+        chunks.append((b"XMP ", xmp))
     body = b"WEBP" + b"".join(
         kind + len(content).to_bytes(4, "little") + content + b"\0" * (len(content) % 2) for kind, content in chunks
     )

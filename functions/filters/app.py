@@ -24,7 +24,8 @@ def lambda_handler(event: BranchEvent, _context: object) -> Intermediate:
     if not recipe["filtered"]:
         return {"key": None, "renditions": {}}
     source = storage.read_source(job["source"], recipe["limits"]["bytes"])
-    images = filters.filtered(decoding.decode(source, filters.filtered_sizes(recipe)), recipe)
+    image = decoding.decode(source, filters.filtered_sizes(recipe), recipe["gamut"])
+    images = filters.filtered(image, recipe)
     key = keys.work(job, "filtered.tiff")
     outputs.put(job, key, encoding.pack(images))
     return {"key": key, "renditions": {name: image.size for name, image in images.items()}}

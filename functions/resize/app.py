@@ -21,7 +21,8 @@ def lambda_handler(event: BranchEvent, _context: object) -> Intermediate:
     """Write the sized images of a job under work/."""
     job, recipe = event["job"], event["recipe"]
     logger.append_keys(job_id=job["job_id"])
-    image = decoding.decode(storage.read_source(job["source"], recipe["limits"]["bytes"]), recipe["sizes"])
+    source = storage.read_source(job["source"], recipe["limits"]["bytes"])
+    image = decoding.decode(source, recipe["sizes"], recipe["gamut"])
     images = filters.with_watermark(resizing.renditions(image, recipe["sizes"]), recipe)
     key = keys.work(job, "resized.tiff")
     outputs.put(job, key, encoding.pack(images))
