@@ -11,16 +11,20 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from engine.animation import MOVING
 from engine.pillow import Image
 from engine.resizing import flatten
 from engine.rights import as_exif
 
 if TYPE_CHECKING:
     from contracts import Format, Recipe, Rights
+    from engine.reel import Reel
 
 # Rough time per pixel, for the order of work.
 _COST = {"avif": 10, "png": 4, "webp": 4, "jpeg": 1}
 _IMAGE_DESCRIPTION = 270
+# What a hand-off with an animation ends in. See `reel`.
+FILM = b"darkreel"
 
 
 def pack(images: Mapping[str, Image.Image]) -> bytes:
@@ -35,11 +39,13 @@ def pack(images: Mapping[str, Image.Image]) -> bytes:
 class Unpacked:
     """The images of one `pack` or several, by name. Each lookup reads a fresh copy, which the caller may modify.
 
-    `sizes` (width, height in pixels) by name; `pictures`: what is equal for two names if their pixels are.
+    `sizes` (width, height in pixels) by name; `pictures`: what is equal for two names if their pixels are. Of an
+    animation, the images are its first frames, and `reels` has all of them.
     """
 
     def __init__(self, *files: Path) -> None:
         self.sizes: dict[str, tuple[int, int]] = {}
+        self.reels: dict[str, Reel] = {}
         self._pages: dict[str, tuple[Path, int]] = {}
         kinds: dict[str, tuple[str, tuple[int, int]]] = {}
         for file in files:
@@ -49,10 +55,15 @@ class Unpacked:
                     self.sizes[name] = pages.size
                     self._pages[name] = (file, number)
                     kinds[name] = (pages.mode, pages.size)
+            if _ending(file) == FILM:
+                from engine import reel  # lazily: stills do not pay for it
+
+                self.reels |= reel.reels(file, self.sizes)
         common = Counter(kinds.values())
         # Only pictures of one mode and one size can be the same: the others' pixels are not read for this.
         digests = {name: self._digest(name) if common[kind] > 1 else name for name, kind in kinds.items()}
-        self.pictures = {name: (kind, digests[name]) for name, kind in kinds.items()}
+        frames = {name: moving.identity for name, moving in self.reels.items()}
+        self.pictures = {name: (kind, digests[name], frames.get(name)) for name, kind in kinds.items()}
 
     def __getitem__(self, name: str) -> Image.Image:
         file, number = self._pages[name]
@@ -60,8 +71,18 @@ class Unpacked:
             pages.seek(number)
             return pages.copy()  # a plain image: encoders would write all pages of this one
 
+    def picture(self, name: str, format_: Format) -> Image.Image:
+        """What to encode in a format: an animation (see `reel.Reel`) or an image."""
+        return self.reels[name].fresh() if name in self.reels and format_ in MOVING else self[name]
+
     def _digest(self, name: str) -> str:
         return hashlib.sha256(self[name].tobytes()).hexdigest()
+
+
+def _ending(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        opened.seek(-len(FILM), 2)
+        return opened.read()
 
 
 def encode(image: Image.Image, format_: Format, recipe: Recipe, rights: Rights | None = None) -> bytes:
@@ -73,11 +94,16 @@ def encode(image: Image.Image, format_: Format, recipe: Recipe, rights: Rights |
     image.info = {}  # encoders write comments and profiles that they find there, unasked
     if format_ == "jpeg":
         image = flatten(image, recipe["background"])
-    options = _options(image, format_, recipe)
+    moving = bool(getattr(image, "is_animated", False))
+    if moving:
+        from engine import reel  # lazily: stills do not pay for it
+    options = reel.options(image, format_, recipe) if moving else _options(image, format_, recipe)
     if rights:
         options["exif"] = as_exif(rights)
     output = BytesIO()
     image.save(output, format_.upper(), **options)
+    if moving:
+        return reel.sealed(image, format_, output.getvalue())
     if format_ != "png":
         return output.getvalue()
     import oxipng  # lazily: recipes without PNG do not pay for it
@@ -105,7 +131,7 @@ def encode_all(
         names.setdefault((images.pictures[name], format_), []).append(name)
 
     def encoded(same: list[str], format_: Format) -> tuple[list[str], Format, bytes]:
-        return same, format_, encode(images[same[0]], format_, recipe, rights)
+        return same, format_, encode(images.picture(same[0], format_), format_, recipe, rights)
 
     with ThreadPoolExecutor(threads) as pool:
         encoders = [pool.submit(encoded, same, format_) for (_, format_), same in names.items()]

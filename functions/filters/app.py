@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
-from engine import decoding, encoding, filters
+from engine import filters, reel
 from pipeline import keys, metrics, outputs, storage
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ def lambda_handler(event: BranchEvent, _context: object) -> Intermediate:
     if not recipe["filtered"]:
         return {"key": None, "renditions": {}}
     source = storage.read_source(job["source"], recipe["limits"]["bytes"])
-    images = filters.filtered(decoding.decode(source, filters.filtered_sizes(recipe)), recipe)
+    plays, frames = reel.decoded(source, recipe, filters.filtered_formats(recipe), filters.filtered_sizes(recipe))
+    made = ((filters.filtered(image, recipe), time) for image, time in frames)
     key = keys.work(job, "filtered.tiff")
-    outputs.put(job, key, encoding.pack(images))
-    return {"key": key, "renditions": {name: image.size for name, image in images.items()}}
+    with reel.packed(made, plays) as (body, written):
+        outputs.put(job, key, body)
+    return {"key": key, "renditions": written}

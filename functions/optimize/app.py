@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 from aws_lambda_powertools import Logger
 
-from engine import encoding, placeholder
+from engine import animation, encoding, placeholder
 from pipeline import clock, jobs, manifest, metrics, outputs, recipes, storage
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ def _finish(event: OptimizeEvent, images: encoding.Unpacked, threads: int, begin
     with closing(encoding.encode_all(images, wanted, recipe, image.get("rights"), threads)) as encoded:
         for name, format_, data in encoded:
             entry = manifest.rendition(job["source"]["key"], name, format_, images.sizes[name], data)
+            entry = {**entry, **animation.playing(format_, data)}
             begin(outputs.put, job, entry["key"], data, entry["content_type"], {"v": manifest.version(entry)})
             entries.append(entry)
     return manifest.build(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
-from engine import sandbox
+from engine import animation, sandbox
 from engine.limits import check_bytes, check_renditions
 from engine.rejection import Rejection
 from pipeline import manifest, metrics, recipes, storage
@@ -42,6 +42,7 @@ def lambda_handler(event: JobEvent, context: LambdaContext) -> Accepted | Reject
         limits: Limits = {**recipe["limits"], "memory": min(recipe["limits"]["memory"] or most, most)}
         image = sandbox.inspect(data, recipe, limits, usable)
         check_renditions(image, recipe)
+        animation.check_renditions(image, recipe)
     except Rejection as rejection:
         refusal: Refusal = {"code": rejection.code, "reason": rejection.reason}
         logger.info("refused", **refusal)
