@@ -26,11 +26,16 @@ if TYPE_CHECKING:
     from contracts import Format, Recipe, Size, Target
 
 _TRAILER = struct.Struct(">Q8s")  # length of the index before it, and a mark
-# libaom's level for speed: it turns to its real-time mode at 7. See docs/BENCHMARKS.md.
+# From this speed on, libaom works in its real-time mode: on films at half the bytes of speed 6 (with which libavif does
+# not let it look back far), in a sixth of the time, and it holds one frame instead of 35.
 _AVIF_SPEED = 7
+# At the same number, it scores lower in that mode than on stills.
+_AVIF_PHOTO, _AVIF_FLAT = 15, 10
+_WEBP_METHOD = 2
 # The numbers that a quality target is replaced by: targets are for stills.
 _QUALITY = {"avif": 53, "webp": 82}
-_WEBP_METHOD = 2
+# Part of the pixels that equal their left neighbour: 0.7 and more in drawings, lettering and screens, 0.4 in photos.
+_FLAT = 0.55
 
 
 class Page(NamedTuple):
@@ -192,14 +197,34 @@ class Reel(Image.Image):
 
 
 def options(reel: Any, format_: Format, recipe: Recipe) -> dict[str, Any]:
-    """Pillow's options for a reel. Encoders of films work other than those of stills, and their options differ."""
+    """Pillow's options for a reel. Encoders of films work other than those of stills, and their options differ.
+
+    Measured on eight clips: see bench/pictures/film.py.
+    """
     quality, effort = cast("dict[str, int | Target]", recipe["quality"])[format_], recipe["effort"]
     number = quality if isinstance(quality, int) else _QUALITY[format_]
-    common = {"save_all": True, "duration": reel.times, "quality": number}
+    flat = _is_flat(reel)
+    common = {"save_all": True, "duration": reel.times}
     if format_ == "webp":
-        return common | {"method": min(effort["webp"], _WEBP_METHOD), "loop": reel.plays}
+        # Drawings are often smaller without loss. In photos, trying it takes up to five times as long.
+        method = min(effort["webp"], _WEBP_METHOD)
+        return common | {"quality": number, "method": method, "allow_mixed": flat, "loop": reel.plays}
     speed = _AVIF_SPEED if effort["avif"] is None else max(_AVIF_SPEED, 10 - effort["avif"])
-    return common | {"speed": speed, "subsampling": "4:4:4", "max_threads": 1, "autotiling": False}
+    common |= {"speed": speed, "max_threads": 1, "autotiling": False}
+    if not flat:
+        return common | {"quality": min(100, number + _AVIF_PHOTO), "subsampling": "4:2:0"}
+    # Coloured lettering is not legible without full colour.
+    number = min(100, number + _AVIF_FLAT)
+    return common | {"quality": number, "subsampling": "4:4:4", "advanced": {"tune-content": "screen"}}
+
+
+def _is_flat(image: Image.Image) -> bool:
+    """Whether an image is made of areas of one colour."""
+    colors = image.convert("RGB")
+    shifted = ImageChops.difference(colors, ImageChops.offset(colors, 1, 0))
+    red, green, blue = shifted.split()
+    equal = ImageChops.lighter(ImageChops.lighter(red, green), blue).histogram()[0]
+    return bool(equal > _FLAT * image.width * image.height)
 
 
 def sealed(reel: Any, format_: Format, content: bytes) -> bytes:

@@ -1,0 +1,1 @@
+"""Bars about pictures: what is right in them, and what they cost."""
