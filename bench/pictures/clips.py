@@ -89,7 +89,8 @@ def _slides(width: int, height: int, count: int, steps: int) -> Iterator[Image.I
 def _screen(width: int, height: int, count: int) -> Iterator[Image.Image]:
     """A window in which a text is typed, and a pointer."""
     face = ImageFont.load_default(15)
-    words = "A picture is worth what it shows when it is seen and every frame must come in its own time".split()
+    text = "A picture is worth what it shows when it is seen and every frame must come in its own time"
+    words = text.split()
     for number in range(count):
         page = Image.new("RGB", (width, height), (226, 230, 236))
         draw = ImageDraw.Draw(page)

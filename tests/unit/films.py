@@ -7,6 +7,7 @@ cleared, transparent.
 
 from __future__ import annotations
 
+import itertools
 import random
 import struct
 import zlib
@@ -92,7 +93,7 @@ def whole_times(story: Story) -> list[int]:
     for _, ms in shown(story):
         passed += ms
         ends.append(round(passed))
-    return [after - before for before, after in zip(ends, ends[1:], strict=False)]
+    return [after - before for before, after in itertools.pairwise(ends)]
 
 
 # --------------------------------------------------------------------------- GIF
@@ -215,7 +216,7 @@ def webp(story: Story, background: int = 0) -> bytes:
     chunks = [chunk(b"VP8X", b"\x12\0\0\0" + u24(story.width - 1) + u24(story.height - 1))]
     chunks.append(chunk(b"ANIM", struct.pack("<IH", background, story.plays)))
     for cel in story.cels:
-        assert not (cel.left % 2 or cel.top % 2 or cel.disposal == RESTORE)
+        assert cel.left % 2 == cel.top % 2 == 0 != RESTORE - cel.disposal
         still = BytesIO()
         image(cel.pixels).save(still, "WEBP", lossless=True, exact=True)
         picture = still.getvalue()[12:]
