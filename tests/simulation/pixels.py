@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -67,6 +68,20 @@ def pack(images: Mapping[str, Picture]) -> bytes:
     return json.dumps({name: [image.etag, image.size] for name, image in images.items()}).encode()
 
 
+def decoded(
+    data: bytes, recipe: Mapping[str, Any], formats: Any, sizes: Mapping[str, Any]
+) -> tuple[int, Iterator[tuple[Picture, int]]]:
+    return 1, iter(((decode(data, sizes), 0),))
+
+
+@contextmanager
+def packed(
+    frames: Iterator[tuple[dict[str, Picture], int]], plays: int
+) -> Iterator[tuple[bytes, dict[str, tuple[int, int]]]]:
+    ((images, _),) = frames
+    yield pack(images), {name: image.size for name, image in images.items()}
+
+
 class Unpacked:
     def __init__(self, *files: Path) -> None:
         self._images: dict[str, Picture] = {}
@@ -96,13 +111,15 @@ def _work(what: str) -> None:
 # The engine's modules that touch pixels, and all that other modules use of them.
 MODULES: dict[str, dict[str, Any]] = {
     "engine.sandbox": {"inspect": inspect},
-    "engine.decoding": {"decode": decode},
+    "engine.animation": {"playing": lambda format_, data: {}, "check_renditions": lambda image, recipe: None},
+    "engine.reel": {"decoded": decoded, "packed": packed},
     "engine.resizing": {"renditions": renditions, "dimensions": lambda source, size: (size["width"], size["height"])},
     "engine.filters": {
         "filtered": filtered,
+        "filtered_formats": lambda recipe: {"jpeg"},
         "filtered_sizes": lambda recipe: recipe["sizes"],
         "with_watermark": lambda images, recipe: images,
     },
-    "engine.encoding": {"pack": pack, "Unpacked": Unpacked, "encode_all": encode_all},
+    "engine.encoding": {"Unpacked": Unpacked, "encode_all": encode_all},
     "engine.placeholder": {"placeholder": lambda image, background: {"blurhash": "", "color": background}},
 }
