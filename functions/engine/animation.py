@@ -363,7 +363,7 @@ _READERS = {"gif": _gif, "png": _png, "webp": _webp, "avif": _avif}
 _MAY_MOVE: dict[str, Callable[[bytes], Any]]
 _MAY_MOVE = {
     "gif": lambda _: True,
-    "png": lambda data: b"acTL" in data[: max(0, data.find(b"IDAT"))],
+    "png": lambda data: b"acTL" in data[: data.find(b"IDAT") % (len(data) + 1)],
     "webp": lambda data: data[12:16] == b"VP8X" and data[20] & 2,
     "avif": lambda data: data[8:12] == b"avis",
 }

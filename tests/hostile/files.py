@@ -16,6 +16,7 @@ from typing import Any
 
 from PIL import AvifImagePlugin, Image, ImageCms, TiffImagePlugin, WebPImagePlugin  # noqa: F401
 
+from tests.hostile import film
 from tests.unit.pictures import HEIC, chunk, data, png, quarters
 
 Maker = Callable[[], bytes]
@@ -25,7 +26,7 @@ ENDINGS = {"JPEG": "jpg", "TIFF": "tif"}
 
 def files() -> dict[str, tuple[Maker, str]]:
     """Name → maker, and how the file must end."""
-    groups = (bombs, floods, scans, metadata, polyglots, cut, wrong_names, modes, odd)
+    groups = (bombs, floods, scans, metadata, polyglots, cut, wrong_names, modes, odd, film.cases)
     return {name: (make, end) for name, make, end in chain.from_iterable(group() for group in groups)}
 
 
