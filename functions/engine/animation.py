@@ -24,6 +24,8 @@ MOVING = frozenset(("avif", "webp"))
 # Disposal: what becomes of a frame's box before the next frame is drawn.
 KEEP, CLEAR, RESTORE = range(3)
 _HASTY_MS, _DEFAULT_MS = 10, 100
+# Peak memory for each pixel of the canvas while frames are put together, compared and resized, in bytes.
+_BYTES_PER_PIXEL = 40
 # WebP counts loops in 16 bits.
 _MOST_PLAYS = 65535
 
@@ -81,11 +83,11 @@ def check(name: SourceFormat, film: Film, limits: Limits) -> None:
     """Refuse an animation by its frames, their pixels and its playing time. Raises Rejection."""
     frames = len(film.times)
     check_frames(name, frames, limits)
-    check_size(name, (film.width, film.height), limits)
+    check_size(name, (film.width, film.height), limits, _BYTES_PER_PIXEL)
     drawn = 0
     for piece in film.pieces:  # one may be larger than the canvas, which shows only a part of it
         if piece.width and piece.height:
-            check_size(name, (piece.width, piece.height), limits)
+            check_size(name, (piece.width, piece.height), limits, _BYTES_PER_PIXEL)
         drawn += piece.width * piece.height
     if max(film.width * film.height * frames, drawn) > limits["film_pixels"]:
         together = f"{limits['film_pixels']:,} in all of its {frames:,} frames together"

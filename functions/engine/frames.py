@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from contracts import Limits, Recipe, SourceFormat
     from engine.animation import Film, Piece
 
-# Peak memory for each pixel of the canvas while frames are put together and compared, in bytes.
-_BYTES_PER_PIXEL = 24
-
 
 def kept(name: SourceFormat, data: bytes, recipe: Recipe, limits: Limits) -> Film | None:
     """The animation in a file, if the recipe keeps it, by its structure alone and within `limits`. Raises Rejection."""
