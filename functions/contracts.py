@@ -8,6 +8,7 @@ from typing import Literal, NotRequired, Required, TypedDict
 
 Format = Literal["avif", "webp", "jpeg", "png"]  # of a rendition
 SourceFormat = Literal["jpeg", "png", "webp", "gif", "avif", "heic", "tiff"]
+Gamut = Literal["srgb", "p3"]  # p3: Display P3
 Status = Literal["QUEUED", "PROCESSING", "SUCCEEDED", "REJECTED", "FAILED", "SUPERSEDED", "DELETED"]  # of a job
 
 
@@ -18,7 +19,8 @@ class SourceVersion(TypedDict):
     version_id: str  # "null" in a bucket that was never versioned
 
 
-# What the uploader gave with an object, as x-amz-meta-focus and x-amz-meta-alt: nothing of it has been checked.
+# What the uploader gave with an object, as x-amz-meta-focus and x-amz-meta-alt: decoded, and not checked. Both are text
+# of at most 2,048 characters without control characters; a field is absent if its header is.
 class Given(TypedDict, total=False):
     focus: str
     alt: str
@@ -33,10 +35,18 @@ class Source(SourceVersion):
     given: NotRequired[Given]
 
 
-# The rights that a source's EXIF states.
+# The rights that a source's XMP, IPTC or EXIF states: on one line each.
 class Rights(TypedDict, total=False):
-    artist: str
+    creator: list[str]
+    credit: str  # whom to name
     copyright: str
+    licence: str  # URL
+    licensor: str  # URL: where to get a licence
+
+
+# A signed C2PA manifest in a source. It signs these bytes and no others: no rendition carries it.
+class C2pa(TypedDict):
+    bytes: int
 
 
 # What ValidateImage learned about an image.
@@ -49,6 +59,9 @@ class ImageFacts(TypedDict):
     has_alpha: bool
     mode: str  # Pillow's name for the kind of pixels
     rights: NotRequired[Rights]
+    digital_source_type: NotRequired[str]  # how the picture was made: a URI of IPTC's, as a rule
+    alt: NotRequired[str]  # alternative text: given with the upload, or the file's own
+    c2pa: NotRequired[C2pa]
 
 
 # The box of a rendition. `inside` needs one side, the other fits need both.
@@ -141,7 +154,7 @@ class Recipe(RecipeRef):
     quality: Quality
     max_bytes: MaxBytes
     never_larger: Literal["source", "smaller", "no"]
-    gamut: Literal["srgb", "p3"]
+    gamut: Gamut
     animation: Literal["first", "keep"]
     effort: Effort
     background: str  # "#rrggbb", behind transparency where a format has none
@@ -317,11 +330,14 @@ class Rendition(Playing):
     height: int  # pixels
     bytes: int
     sha256: str  # 64 hex digits
+    gamut: NotRequired[Gamut]  # absent for sRGB
 
 
 # What a page shows until the image has loaded.
 class Placeholder(TypedDict):
     blurhash: str
+    thumbhash: str  # Base64
+    css: str  # a value for `background`: gradients
     color: str  # the dominant one, "#rrggbb"
 
 
@@ -331,6 +347,7 @@ class ManifestSource(ImageFacts):
     version_id: str
     etag: str
     size: int  # bytes
+    given: NotRequired[Given]
 
 
 # processed/<path>/manifest.json: the set of one source.

@@ -1,1 +1,1 @@
-"""Bars about pictures: what is right in them, and what they cost."""
+"""How good the pictures are: colours, crops, quality, animations, what is kept. Each module has `bars()`."""

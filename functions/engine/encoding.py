@@ -11,13 +11,15 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from PIL import PngImagePlugin
+
+from engine import gamut
 from engine.animation import MOVING
 from engine.pillow import Image
 from engine.resizing import flatten
-from engine.rights import as_exif
 
 if TYPE_CHECKING:
-    from contracts import Format, Recipe, Rights
+    from contracts import Format, Gamut, Recipe
     from engine.reel import Reel
 
 # Rough time per pixel, for the order of work.
@@ -31,7 +33,7 @@ def pack(images: Mapping[str, Image.Image]) -> bytes:
     """Images by name as one file, for `Unpacked`: an uncompressed TIFF, which is far faster than any codec."""
     first, *rest = images.values()
     output = BytesIO()
-    names = {_IMAGE_DESCRIPTION: " ".join(images)}
+    names = {_IMAGE_DESCRIPTION: " ".join(f"{name}@{gamut.of(image)}" for name, image in images.items())}
     first.save(output, "TIFF", save_all=True, append_images=rest, compression=None, tiffinfo=names)
     return output.getvalue()
 
@@ -39,22 +41,25 @@ def pack(images: Mapping[str, Image.Image]) -> bytes:
 class Unpacked:
     """The images of one `pack` or several, by name. Each lookup reads a fresh copy, which the caller may modify.
 
-    `sizes` (width, height in pixels) by name; `pictures`: what is equal for two names if their pixels are. Of an
-    animation, the images are its first frames, and `reels` has all of them.
+    `sizes` (width, height in pixels) and `gamuts` by name; `pictures`: what is equal for two names if their pixels are.
+    Of an animation, the images are its first frames, and `reels` has all of them.
     """
 
     def __init__(self, *files: Path) -> None:
         self.sizes: dict[str, tuple[int, int]] = {}
         self.reels: dict[str, Reel] = {}
+        self.gamuts: dict[str, Gamut] = {}
         self._pages: dict[str, tuple[Path, int]] = {}
-        kinds: dict[str, tuple[str, tuple[int, int]]] = {}
+        kinds: dict[str, tuple[str, str, tuple[int, int]]] = {}
         for file in files:
             with Image.open(file, formats=["TIFF"]) as pages:
-                for number, name in enumerate(pages.tag_v2[_IMAGE_DESCRIPTION].split(" ")):  # type: ignore[attr-defined]
+                for number, named in enumerate(pages.tag_v2[_IMAGE_DESCRIPTION].split(" ")):  # type: ignore[attr-defined]
+                    name, _, kept = named.partition("@")
+                    self.gamuts[name] = cast("Gamut", kept)
                     pages.seek(number)
                     self.sizes[name] = pages.size
                     self._pages[name] = (file, number)
-                    kinds[name] = (pages.mode, pages.size)
+                    kinds[name] = (pages.mode, self.gamuts[name], pages.size)
             if _ending(file) == FILM:
                 from engine import reel  # lazily: stills do not pay for it
 
@@ -69,7 +74,9 @@ class Unpacked:
         file, number = self._pages[name]
         with Image.open(file, formats=["TIFF"]) as pages:
             pages.seek(number)
-            return pages.copy()  # a plain image: encoders would write all pages of this one
+            image = pages.copy()  # a plain image: encoders would write all pages of this one
+            image.info = dict(gamut.P3 if self.gamuts[name] == "p3" else {})
+            return image
 
     def picture(self, name: str, format_: Format) -> Image.Image:
         """What to encode in a format: an animation (see `reel.Reel`) or an image."""
@@ -85,21 +92,25 @@ def _ending(file: Path) -> bytes:
         return opened.read()
 
 
-def encode(image: Image.Image, format_: Format, recipe: Recipe, rights: Rights | None = None) -> bytes:
+def encode(image: Image.Image, format_: Format, recipe: Recipe, xmp: bytes | None = None) -> bytes:
     """The image (mode L, RGB or RGBA) in a format, with the recipe's quality, effort and background.
 
-    The only metadata of the result are `rights`. Clears `image.info`. Do not share the image between threads: Pillow
-    stores a save's options in it.
+    The only metadata of the result are the packet `xmp`, and the profile of one in Display P3. Clears `image.info` of
+    all but its gamut. Do not share the image between threads: Pillow stores a save's options in it.
     """
-    image.info = {}  # encoders write comments and profiles that they find there, unasked
+    image.info = gamut.kept(image)  # encoders write comments and profiles that they find there, unasked
     if format_ == "jpeg":
         image = flatten(image, recipe["background"])
     moving = bool(getattr(image, "is_animated", False))
     if moving:
         from engine import reel  # lazily: stills do not pay for it
     options = reel.options(image, format_, recipe) if moving else _options(image, format_, recipe)
-    if rights:
-        options["exif"] = as_exif(rights)
+    if gamut.of(image) == "p3":
+        from engine import cicp  # lazily: few renditions need it
+
+        options["icc_profile"] = cicp.display_p3()
+    if xmp:
+        options |= _carrying(xmp, format_)
     output = BytesIO()
     image.save(output, format_.upper(), **options)
     if moving:
@@ -116,7 +127,7 @@ def encode_all(
     images: Unpacked,
     outputs: Iterable[tuple[str, Format]],
     recipe: Recipe,
-    rights: Rights | None = None,
+    xmp: bytes | None = None,
     threads: int = 1,
 ) -> Generator[tuple[str, Format, bytes]]:
     """Encode every (name, format) of `outputs`, the costliest first; yields (name, format, bytes) as each is finished.
@@ -131,7 +142,7 @@ def encode_all(
         names.setdefault((images.pictures[name], format_), []).append(name)
 
     def encoded(same: list[str], format_: Format) -> tuple[list[str], Format, bytes]:
-        return same, format_, encode(images.picture(same[0], format_), format_, recipe, rights)
+        return same, format_, encode(images.picture(same[0], format_), format_, recipe, xmp)
 
     with ThreadPoolExecutor(threads) as pool:
         encoders = [pool.submit(encoded, same, format_) for (_, format_), same in names.items()]
@@ -162,6 +173,15 @@ def _options(image: Image.Image, format_: Format, recipe: Recipe) -> dict[str, A
     if format_ == "jpeg":
         return {"qtables": _quantization(quality["jpeg"]), "progressive": True, "optimize": True}
     return {"compress_level": 1}
+
+
+def _carrying(xmp: bytes, format_: Format) -> dict[str, Any]:
+    """The options that put an XMP packet into a file."""
+    if format_ != "png":
+        return {"xmp": xmp}
+    texts = PngImagePlugin.PngInfo()
+    texts.add_itxt("XML:com.adobe.xmp", xmp.decode())
+    return {"pnginfo": texts}
 
 
 # Measured at the same SSIMULACRA2 on six photos. Full colour (4:4:4) takes an eighth more time and saves 3 % of the

@@ -53,16 +53,17 @@ def decoded(
     data: bytes, recipe: Recipe, formats: Iterable[Format], sizes: Mapping[str, Size]
 ) -> tuple[int, Iterator[tuple[Image.Image, int]]]:
     """How often the picture in `data` is played (see Film), and each of its frames (as `decoding.decode` returns them)
-    with its time in milliseconds: one frame, if it is still or need not move in any of `formats`. Raises Rejection."""
+    with its time in milliseconds: one frame, if it is still or need not move in any of `formats`. Films are in sRGB, as
+    not every frame has colours that exceed it. Raises Rejection."""
     if not animation.is_kept(recipe, formats):
-        return 1, iter(((decoding.decode(data, sizes), 0),))
+        return 1, iter(((decoding.decode(data, sizes, recipe["gamut"]), 0),))
     name = containers.format_of(data, FORMATS)
     film = animation.read(name, data)
     if film is None:
-        return 1, iter(((decoding.decode(data, sizes), 0),))
+        return 1, iter(((decoding.decode(data, sizes, recipe["gamut"]), 0),))
     from engine import frames  # lazily: stills do not pay for it
 
-    shown = ((decoding.decode(data, sizes, frame), time) for frame, time in frames.shown(name, data, film))
+    shown = ((decoding.decode(data, sizes, frame=frame), time) for frame, time in frames.shown(name, data, film))
     return film.plays, shown
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from engine import gamut
+
 if TYPE_CHECKING:
     from contracts import Size
 
@@ -55,10 +57,11 @@ def renditions(image: Image.Image, sizes: Mapping[str, Size]) -> dict[str, Image
 
 
 def flatten(image: Image.Image, background: str) -> Image.Image:
-    """The image without alpha, on a background "#rrggbb"."""
+    """The image without alpha, on a background "#rrggbb" of sRGB."""
     if image.mode != "RGBA":
         return image
-    canvas = Image.new("RGBA", image.size, background)
+    canvas = Image.new("RGBA", image.size, gamut.color(background, image))
+    canvas.info = gamut.kept(image)
     canvas.alpha_composite(image)
     return canvas.convert("RGB")
 
@@ -109,7 +112,7 @@ def _whole(width: float, height: float) -> tuple[int, int]:
 def _resampled(image: Image.Image, target: tuple[int, int], box: Box) -> Image.Image:
     """LANCZOS. Pillow itself multiplies colours by alpha and back, so that transparent pixels lend no colour."""
     resampled = image.resize(target, Image.Resampling.LANCZOS, box, reducing_gap=3.0)
-    resampled.info = {}
+    resampled.info = gamut.kept(image)
     return resampled
 
 
@@ -120,6 +123,7 @@ def _on_canvas(image: Image.Image, size: Size) -> Image.Image:
         canvas = Image.new("RGBA", (size["width"], size["height"]))
         canvas.paste(image, at)
     else:
-        canvas = Image.new("RGB", (size["width"], size["height"]), background)
+        canvas = Image.new("RGB", (size["width"], size["height"]), gamut.color(background, image))
         canvas.paste(flatten(image, background), at)
+    canvas.info = gamut.kept(image)
     return canvas

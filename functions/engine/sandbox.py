@@ -11,7 +11,7 @@ import resource
 import signal
 from typing import TYPE_CHECKING, Any, cast
 
-from engine import containers, decoding, rights
+from engine import containers, decoding, metadata
 from engine.limits import check_bytes
 from engine.rejection import Rejection, reject
 
@@ -29,7 +29,7 @@ FILM = 3
 def inspect(data: bytes, recipe: Recipe, limits: Limits, megabytes: int) -> ImageFacts:
     """`decoding.inspect` for a recipe, in a child that gets `limits["seconds"]` of CPU and `megabytes` of memory.
 
-    Adds "rights" to the facts if the recipe keeps them. Raises Rejection.
+    Adds what the recipe keeps of the metadata to the facts. Raises Rejection.
     """
     # Refuse what is no image at all without a child.
     check_bytes(len(data), limits)
@@ -71,9 +71,8 @@ def _answer(write: int, data: bytes, name: SourceFormat, recipe: Recipe, limits:
             facts = decoding.inspect(data, limits, recipe["sizes"])
             if film:
                 film()
-            if "rights" in recipe["keep"]:
-                facts["rights"] = rights.read(decoding.open_image(data, name))
-            answer = {"facts": facts}
+            kept = metadata.read(decoding.open_image(data, name), data, name, recipe["keep"])
+            answer = {"facts": {**facts, **kept}}
         except Rejection as rejection:
             # Memory ran out: the file is too large, not damaged.
             if isinstance(rejection.__cause__, MemoryError):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 from aws_lambda_powertools import Logger
 
-from engine import animation, encoding, placeholder
+from engine import animation, encoding, metadata, placeholder
 from pipeline import clock, jobs, manifest, metrics, outputs, recipes, storage
 
 if TYPE_CHECKING:
@@ -94,10 +94,12 @@ def _finish(event: OptimizeEvent, images: encoding.Unpacked, threads: int, begin
     job, image, recipe = event["job"], event["image"], event["recipe"]
     entries = []
     wanted = recipes.outputs(recipe)
+    xmp = metadata.packet(image, recipe["keep"])
     # Closing the generator cancels the encodes that are still queued if a write fails.
-    with closing(encoding.encode_all(images, wanted, recipe, image.get("rights"), threads)) as encoded:
+    with closing(encoding.encode_all(images, wanted, recipe, xmp, threads)) as encoded:
         for name, format_, data in encoded:
-            entry = manifest.rendition(job["source"]["key"], name, format_, images.sizes[name], data)
+            size, gamut = images.sizes[name], images.gamuts[name]
+            entry = manifest.rendition(job["source"]["key"], name, format_, size, data, gamut)
             entry = {**entry, **animation.playing(format_, data)}
             begin(outputs.put, job, entry["key"], data, entry["content_type"], {"v": manifest.version(entry)})
             entries.append(entry)

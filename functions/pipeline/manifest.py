@@ -13,9 +13,9 @@ from engine.rejection import reject
 from pipeline import keys, recipes
 
 if TYPE_CHECKING:
-    from contracts import Format, ImageFacts, Job, Manifest, Placeholder, Recipe, Rendition, Result
+    from contracts import Format, Gamut, ImageFacts, Job, Manifest, Placeholder, Recipe, Rendition, Result
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 CONTENT_TYPES = {"avif": "image/avif", "webp": "image/webp", "jpeg": "image/jpeg", "png": "image/png"}
 
 # Formats for <img>, the most widely supported first.
@@ -36,9 +36,11 @@ def check_key(source_key: str, recipe: Recipe) -> None:
         raise reject("UNSUPPORTED_KEY", problem=problem)
 
 
-def rendition(source_key: str, name: str, format_: Format, size: tuple[int, int], data: bytes) -> Rendition:
+def rendition(
+    source_key: str, name: str, format_: Format, size: tuple[int, int], data: bytes, gamut: Gamut = "srgb"
+) -> Rendition:
     """The entry for one encoded output of `size` (width, height in pixels)."""
-    return {
+    entry: Rendition = {
         "name": name,
         "key": keys.output(source_key, name, format_),
         "format": format_,
@@ -48,6 +50,7 @@ def rendition(source_key: str, name: str, format_: Format, size: tuple[int, int]
         "bytes": len(data),
         "sha256": hashlib.sha256(data).hexdigest(),
     }
+    return entry if gamut == "srgb" else {**entry, "gamut": gamut}
 
 
 def version(entry: Rendition) -> str:
@@ -68,7 +71,8 @@ def build(
     """The manifest of a finished set. `renditions` may come in any order."""
     order = {output: position for position, output in enumerate(recipes.outputs(recipe))}
     entries = sorted(renditions, key=lambda entry: order[entry["name"], entry["format"]])
-    source = {name: value for name, value in job["source"].items() if name in ("key", "version_id", "etag", "size")}
+    named = ("key", "version_id", "etag", "size", "given")
+    source = {name: value for name, value in job["source"].items() if name in named}
     document = {
         "schema_version": SCHEMA_VERSION,
         "job_id": job["job_id"],
@@ -90,7 +94,8 @@ def addressed(document: Manifest, recipe: Recipe, public_base_url: str) -> Manif
         format_: ", ".join(f"{_url(entry, public_base_url)} {entry['width']}w" for entry in same)
         for format_, same in responsive.items()
     }
-    return sealed({**document, "srcset": srcset, "picture": _picture(responsive, srcset, recipe, public_base_url)})
+    picture = _picture(responsive, srcset, recipe, public_base_url, document["source"].get("alt", ""))
+    return sealed({**document, "srcset": srcset, "picture": picture})
 
 
 def sealed(document: Manifest) -> Manifest:
@@ -152,7 +157,11 @@ def _same_shape(entry: Rendition, largest: Rendition) -> bool:
 
 
 def _picture(
-    responsive: Mapping[Format, list[Rendition]], srcset: Mapping[Format, str], recipe: Recipe, public_base_url: str
+    responsive: Mapping[Format, list[Rendition]],
+    srcset: Mapping[Format, str],
+    recipe: Recipe,
+    public_base_url: str,
+    alt: str,
 ) -> str:
     """A <picture> element: the browser takes the first format that it knows, at the width that it needs."""
     fallback = next(format_ for format_ in _FALLBACKS if format_ in responsive)
@@ -165,7 +174,7 @@ def _picture(
     ]
     image = (
         f'<img src="{escape(_url(largest, public_base_url))}" srcset="{escape(srcset[fallback])}"'
-        f' sizes="{sizes}" width="{largest["width"]}" height="{largest["height"]}" alt=""'
+        f' sizes="{sizes}" width="{largest["width"]}" height="{largest["height"]}" alt="{escape(alt)}"'
         ' loading="lazy" decoding="async">'
     )
     return "".join(["<picture>", *sources, image, "</picture>"])

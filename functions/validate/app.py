@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
-from engine import animation, sandbox
+from engine import animation, metadata, sandbox
 from engine.limits import check_bytes, check_renditions
 from engine.rejection import Rejection
 from pipeline import manifest, metrics, recipes, storage
@@ -41,6 +41,7 @@ def lambda_handler(event: JobEvent, context: LambdaContext) -> Accepted | Reject
         most = usable - RESERVED_MIB  # the later functions have as much memory as this one
         limits: Limits = {**recipe["limits"], "memory": min(recipe["limits"]["memory"] or most, most)}
         image = sandbox.inspect(data, recipe, limits, usable)
+        image = metadata.with_alt(image, source.get("given", {}).get("alt"))
         check_renditions(image, recipe)
         animation.check_renditions(image, recipe)
     except Rejection as rejection:

@@ -16,7 +16,6 @@ from typing import Any
 
 from PIL import AvifImagePlugin, Image, ImageCms, TiffImagePlugin, WebPImagePlugin  # noqa: F401
 
-from tests.hostile import film
 from tests.unit.pictures import HEIC, chunk, data, png, quarters
 
 Maker = Callable[[], bytes]
@@ -26,7 +25,10 @@ ENDINGS = {"JPEG": "jpg", "TIFF": "tif"}
 
 def files() -> dict[str, tuple[Maker, str]]:
     """Name → maker, and how the file must end."""
-    groups = (bombs, floods, scans, metadata, polyglots, cut, wrong_names, modes, odd, film.cases)
+    from tests.hostile import colour, film, kept  # here, as they are built of what this module has
+
+    ours = (bombs, floods, scans, metadata, polyglots, cut, wrong_names, modes, odd)
+    groups = (*ours, colour.files, kept.files, film.cases)
     return {name: (make, end) for name, make, end in chain.from_iterable(group() for group in groups)}
 
 

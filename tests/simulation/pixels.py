@@ -1,7 +1,7 @@
 """Pictures without pixels, in place of the engine.
 
 A source is text such as b"good 3" or b"bad 3"; the number is its size, which a recipe or memory may limit. The bytes of
-a rendition say of which source they were made, and by which recipe: the oracle compares them.
+a rendition say of which source they were made, with which focus, and by which recipe: the oracle compares them.
 """
 
 from __future__ import annotations
@@ -23,6 +23,12 @@ def etag(body: bytes) -> str:
     return hashlib.md5(body, usedforsecurity=False).hexdigest()
 
 
+def origin(source: Mapping[str, Any]) -> str:
+    """What a job's or a manifest's source says that shapes the files: the bytes, and what was given with them."""
+    given = source.get("given")
+    return f"{source['etag']}+{json.dumps(given, sort_keys=True).replace(' ', '')}" if given else str(source["etag"])
+
+
 def acceptable(body: bytes, recipe: Mapping[str, Any]) -> bool:
     """Whether the recipe accepts this source."""
     kind, _, size = body.decode().partition(" ")
@@ -30,14 +36,14 @@ def acceptable(body: bytes, recipe: Mapping[str, Any]) -> bool:
     return kind == "good" and int(size) <= limits["pixels"] and MEBIBYTES * int(size) <= limits["memory"]
 
 
-def rendition(source_etag: str, recipe_hash: str, name: str, format_: str) -> bytes:
-    return f"{source_etag} {recipe_hash} {name}.{format_}".encode()
+def rendition(source: str, recipe_hash: str, name: str, format_: str) -> bytes:
+    return f"{source} {recipe_hash} {name}.{format_}".encode()
 
 
 class Picture(SimpleNamespace):
-    """An image: the etag of its source, and its size."""
+    """An image: the origin of its source, and its size."""
 
-    etag: str
+    source: str
     size: tuple[int, int]
 
 
@@ -49,13 +55,14 @@ def inspect(data: bytes, recipe: Mapping[str, Any], limits: Mapping[str, Any], m
     return {**facts, "mode": "RGB"}
 
 
-def decode(data: bytes, sizes: Mapping[str, Any]) -> Picture:
+def decode(data: bytes, sizes: Mapping[str, Any], wanted: str) -> Picture:
     _work("decode")
-    return Picture(etag=etag(data), size=(300, 200))
+    source = current().event["job"]["source"]  # type: ignore[attr-defined]
+    return Picture(source=origin({**source, "etag": etag(data)}), size=(300, 200))
 
 
 def renditions(image: Picture, sizes: Mapping[str, Any]) -> dict[str, Picture]:
-    return {name: Picture(etag=image.etag, size=(size["width"], size["height"])) for name, size in sizes.items()}
+    return {name: Picture(source=image.source, size=(size["width"], size["height"])) for name, size in sizes.items()}
 
 
 def filtered(image: Picture, recipe: Mapping[str, Any]) -> dict[str, Picture]:
@@ -65,13 +72,13 @@ def filtered(image: Picture, recipe: Mapping[str, Any]) -> dict[str, Picture]:
 
 
 def pack(images: Mapping[str, Picture]) -> bytes:
-    return json.dumps({name: [image.etag, image.size] for name, image in images.items()}).encode()
+    return json.dumps({name: [image.source, image.size] for name, image in images.items()}).encode()
 
 
 def decoded(
     data: bytes, recipe: Mapping[str, Any], formats: Any, sizes: Mapping[str, Any]
 ) -> tuple[int, Iterator[tuple[Picture, int]]]:
-    return 1, iter(((decode(data, sizes), 0),))
+    return 1, iter(((decode(data, sizes, recipe["gamut"]), 0),))
 
 
 @contextmanager
@@ -87,19 +94,20 @@ class Unpacked:
         self._images: dict[str, Picture] = {}
         for file in files:
             for name, (source, size) in json.loads(file.read_bytes()).items():
-                self._images[name] = Picture(etag=source, size=tuple(size))
+                self._images[name] = Picture(source=source, size=tuple(size))
         self.sizes = {name: image.size for name, image in self._images.items()}
+        self.gamuts = dict.fromkeys(self._images, "srgb")
 
     def __getitem__(self, name: str) -> Picture:
         return self._images[name]
 
 
 def encode_all(
-    images: Unpacked, outputs: list[tuple[str, str]], recipe: Mapping[str, Any], rights: Any = None, threads: int = 1
+    images: Unpacked, outputs: list[tuple[str, str]], recipe: Mapping[str, Any], xmp: Any = None, threads: int = 1
 ) -> Iterator[tuple[str, str, bytes]]:
     for name, format_ in outputs:
         _work("encode")
-        yield name, format_, rendition(images[name].etag, recipe["hash"], name, format_)
+        yield name, format_, rendition(images[name].source, recipe["hash"], name, format_)
 
 
 def _work(what: str) -> None:
@@ -121,5 +129,12 @@ MODULES: dict[str, dict[str, Any]] = {
         "with_watermark": lambda images, recipe: images,
     },
     "engine.encoding": {"Unpacked": Unpacked, "encode_all": encode_all},
-    "engine.placeholder": {"placeholder": lambda image, background: {"blurhash": "", "color": background}},
+    "engine.placeholder": {
+        "placeholder": lambda image, background: {
+            "blurhash": "",
+            "thumbhash": "",
+            "css": background,
+            "color": background,
+        }
+    },
 }

@@ -33,13 +33,12 @@ def bars(peer_score: float = 74.0) -> dict[str, float | None]:
 
 def test_ratios_are_geometric_means_over_the_photos() -> None:
     assert round(bars()["cpu-to-sharp-same-speed"], 6) == 1.0  # half of it once, twice as much once
-    assert round(bars()["cpu-to-naive-pillow"], 6) == 0.25
-    assert round(bars()["bytes-to-naive-pillow"], 6) == 0.5
+    assert round(bars()["cpu-times-bytes-to-naive-pillow"], 6) == 0.125  # a quarter of the one, half of the other
 
 
 def test_pictures_that_look_different_are_not_compared() -> None:
-    assert bars(peer_score=71.9)["cpu-to-naive-pillow"] is None
-    assert bars(peer_score=76.1)["bytes-to-naive-pillow"] is None
+    assert bars(peer_score=71.9)["cpu-times-bytes-to-naive-pillow"] is None
+    assert bars(peer_score=76.1)["cpu-times-bytes-to-naive-pillow"] is None
     assert bars(peer_score=76.1)["cpu-to-sharp-same-speed"] is not None
 
 

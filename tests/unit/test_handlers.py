@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import importlib
 import io
 import json
@@ -14,6 +15,7 @@ import pytest
 from botocore.exceptions import ClientError
 from PIL import Image
 
+from tests.unit import described
 from tests.unit.invoking import CONTEXT, call
 
 ROOT = Path(__file__).parents[2]
@@ -100,9 +102,9 @@ def test_the_sample_events_have_the_shapes_of_the_real_ones(cloud: Any) -> None:
     assert sample("notify")["outcome"]["result"].keys() == result.keys()
 
 
-def test_a_recipe_may_keep_artist_and_copyright(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recipe_may_keep_rights(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     exif = Image.Exif()
-    exif[0x8298], exif[0x010F] = "Zoe & Co", "SECRETMAKER"
+    exif[0x8298], exif[0x010F] = "Zoe + Co", "SECRETMAKER"
     body = io.BytesIO()
     Image.new("RGB", (64, 48)).save(body, "JPEG", exif=exif)
     for keep in (False, True):
@@ -110,14 +112,32 @@ def test_a_recipe_may_keep_artist_and_copyright(cloud: Any, monkeypatch: pytest.
         monkeypatch.setitem(app.RECIPES["recipes"]["default"], "keep", ["rights"] if keep else [])
         result = process(begun(job(cloud, body.getvalue())))
         manifest = json.loads(cloud.output(result["manifest_key"]))
-        assert manifest["source"].get("rights") == ({"copyright": "Zoe & Co"} if keep else None)
+        assert manifest["source"].get("rights") == ({"copyright": "Zoe + Co"} if keep else None)
         for made in manifest["renditions"]:
             content = cloud.output(made["key"])
-            assert (b"Zoe & Co" in content) is keep
+            assert (b"Zoe + Co" in content) is keep
             assert b"SECRETMAKER" not in content
         stored_keys = [*(made["key"] for made in manifest["renditions"]), result["manifest_key"]]
         for key in stored_keys:
             cloud.s3.delete_object(Bucket="darkroom-output", Key=key)
+
+
+@pytest.mark.parametrize("keep", [["alt"], []])
+@pytest.mark.parametrize("given", ['Tom\n"the cat" & me', None])
+def test_the_alternative_text(cloud: Any, monkeypatch: pytest.MonkeyPatch, keep: list[str], given: str | None) -> None:
+    own = "<Iptc4xmpCore:AltTextAccessibility>In the file</Iptc4xmpCore:AltTextAccessibility>"
+    content = described.with_xmp("jpeg", described.xmp(own).encode())
+    monkeypatch.setitem(importlib.import_module("validate.app").RECIPES["recipes"]["default"], "keep", keep)
+    the_job = job(cloud, content)
+    if given:
+        the_job["source"]["given"] = {"alt": given}
+    manifest = json.loads(cloud.output(process(begun(the_job))["manifest_key"]))
+    # The upload's goes before the file's, and into the page whatever the recipe keeps in files.
+    shown = 'Tom "the cat" & me' if given else "In the file" if keep else None
+    assert manifest["source"].get("alt") == shown
+    assert f' alt="{html.escape(shown or "")}" ' in manifest["picture"]
+    for made in manifest["renditions"]:
+        assert (html.escape(shown or "In the file").encode() in cloud.output(made["key"])) is bool(keep)
 
 
 def test_the_memory_of_the_function_bounds_a_source(cloud: Any) -> None:
