@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -44,6 +44,7 @@ class Upload:
     source: str
     path: Path
     key: str
+    metadata: dict[str, str] = field(default_factory=dict)  # its x-amz-meta- headers
     status: str = "WAITING"  # then UPLOADED, then the job's; UNACCOUNTED if that stood still for too long
     version_id: str = ""
     size: int = 0
@@ -163,7 +164,9 @@ def upload_file(stack: Stack, upload: Upload) -> None:
             upload.size = os.fstat(body.fileno()).st_size
             upload.started = time.time()
             bucket = stack.outputs["SourceBucketName"]
-            answer = s3.put_object(Bucket=bucket, Key=upload.key, Body=body, ContentType=known)
+            answer = s3.put_object(
+                Bucket=bucket, Key=upload.key, Body=body, ContentType=known, Metadata=upload.metadata
+            )
     except (OSError, ValueError, BotoCoreError, ClientError) as error:
         upload.fail("NOT_UPLOADED", f"It could not be uploaded: {_clause(error)}")
     else:

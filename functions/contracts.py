@@ -8,6 +8,7 @@ from typing import Literal, NotRequired, Required, TypedDict
 
 Format = Literal["avif", "webp", "jpeg", "png"]  # of a rendition
 SourceFormat = Literal["jpeg", "png", "webp", "gif", "avif", "heic", "tiff"]
+Gamut = Literal["srgb", "p3"]  # p3: Display P3
 Status = Literal["QUEUED", "PROCESSING", "SUCCEEDED", "REJECTED", "FAILED", "SUPERSEDED", "DELETED"]  # of a job
 
 
@@ -18,7 +19,8 @@ class SourceVersion(TypedDict):
     version_id: str  # "null" in a bucket that was never versioned
 
 
-# What the uploader gave with an object, as x-amz-meta-focus and x-amz-meta-alt: nothing of it has been checked.
+# What the uploader gave with an object, as x-amz-meta-focus and x-amz-meta-alt: decoded, and not checked. Both are text
+# of at most 2,048 characters without control characters; a field is absent if its header is.
 class Given(TypedDict, total=False):
     focus: str
     alt: str
@@ -47,8 +49,17 @@ class C2pa(TypedDict):
     bytes: int
 
 
-# What ValidateImage learned about an image.
-class ImageFacts(TypedDict):
+# A place in the upright picture, in fractions of its width and height from the top left.
+class Point(TypedDict):
+    x: float
+    y: float
+
+
+Region = tuple[float, float, float, float]  # left, top, right, bottom: fractions as of a Point
+
+
+# What ValidateImage learned about an image, as far as everybody may know it.
+class PublicFacts(TypedDict):
     format: SourceFormat
     width: int  # pixels, as displayed
     height: int  # pixels, as displayed
@@ -60,6 +71,12 @@ class ImageFacts(TypedDict):
     digital_source_type: NotRequired[str]  # how the picture was made: a URI of IPTC's, as a rule
     alt: NotRequired[str]  # alternative text: given with the upload, or the file's own
     c2pa: NotRequired[C2pa]
+    focus: NotRequired[Point]  # what matters most: as given with the upload, or the middle of the regions
+
+
+# What ValidateImage learned about an image.
+class ImageFacts(PublicFacts):
+    regions: NotRequired[list[Region]]  # faces and the like, marked in the file; absent if the upload gave a focus
 
 
 # The box of a rendition. `inside` needs one side, the other fits need both.
@@ -152,7 +169,7 @@ class Recipe(RecipeRef):
     quality: Quality
     max_bytes: MaxBytes
     never_larger: Literal["source", "smaller", "no"]
-    gamut: Literal["srgb", "p3"]
+    gamut: Gamut
     animation: Literal["first", "keep"]
     effort: Effort
     background: str  # "#rrggbb", behind transparency where a format has none
@@ -262,12 +279,12 @@ class JobEvent(TypedDict):
 
 # What ResizeImage and ApplyFilters are handed.
 class BranchEvent(JobEvent):
+    image: ImageFacts
     recipe: Recipe
 
 
 # What OptimizeImage is handed, after both branches.
 class OptimizeEvent(BranchEvent):
-    image: ImageFacts
     intermediates: list[Intermediate]
 
 
@@ -322,6 +339,7 @@ class Rendition(TypedDict):
     height: int  # pixels
     bytes: int
     sha256: str  # 64 hex digits
+    gamut: NotRequired[Gamut]  # absent for sRGB
 
 
 # What a page shows until the image has loaded.
@@ -333,11 +351,12 @@ class Placeholder(TypedDict):
 
 
 # The source in a manifest, which is public: without the bucket's name.
-class ManifestSource(ImageFacts):
+class ManifestSource(PublicFacts):
     key: str
     version_id: str
     etag: str
     size: int  # bytes
+    given: NotRequired[Given]
 
 
 # processed/<path>/manifest.json: the set of one source.

@@ -65,6 +65,7 @@ def look(stack: Stack, what: str, days: float = LOOK_BACK_DAYS) -> dict[str, Any
         "source_key": key,
         "status": newest.get("status") or "SUCCEEDED",  # a manifest outlives its record
         "records": records,
+        "given": manifest["source"].get("given", {}) if manifest and "source" in manifest else {},
         "stages": _stages(stack, newest) if newest else [],
         "manifest_key": _folder(stack, key) + "manifest.json" if manifest else None,
         "created_at": manifest["created_at"] if manifest else None,
@@ -161,6 +162,8 @@ def _print(seen: dict[str, Any]) -> None:
         console.print()
         console.print(files)
         print(printable(f"Listed in {seen['manifest_key']}, of {ago(seen['created_at'])}."))
+    for name, text in seen["given"].items():
+        print(printable(f"Made with the {name} that was uploaded with it: {text}"))
     if seen["next"]:
         print(printable(f"What to do: {seen['next']}."))
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
+from darkroom import giving
 from darkroom.progress import counting, results, show
 from darkroom.project import CommandError, typed_path
 from darkroom.records import source_prefix
@@ -26,6 +27,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("paths", nargs="+", type=typed_path, metavar="FILE|FOLDER")
     folder = "a folder below the stack's SourcePrefix to put them in, such as products"
     parser.add_argument("--prefix", default="", metavar="FOLDER", help=folder)
+    focus = "the point that crops keep: from the left and from the top, each from 0 to 1, such as 0.3,0.7"
+    parser.add_argument("--focus", type=giving.focus, metavar="X,Y", help=focus)
+    alt = "alternative text: what the photo shows, for whoever cannot see it; for one file only"
+    parser.add_argument("--alt", type=giving.alt, metavar="TEXT", help=alt)
     parser.add_argument("--watch", action="store_true", help="wait for the jobs to end and show their results")
     parser.add_argument("--json", action="store_true", help="print one JSON document: what became of each file")
     parser.set_defaults(run=run)
@@ -35,6 +40,10 @@ def run(args: argparse.Namespace) -> int:
     """Upload files; with --watch, wait for their jobs. 1 if an upload or its job failed."""
     stack = Stack.open(args.stack, aws=args.aws)
     uploads = planned(args.paths, source_prefix(stack), args.prefix)
+    if args.alt is not None and len(uploads) > 1:
+        raise CommandError(f"--alt says what one photo shows, and these are {len(uploads)} files")
+    for upload in uploads:
+        upload.metadata = {name: sent for name in ("focus", "alt") if (sent := getattr(args, name)) is not None}
     if args.watch:
         show(upload_and_follow(stack, uploads), len(uploads), beside=args.json)
         if not args.json:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import ImageChops, ImageFilter
 
-from engine import resizing
+from engine import gamut, resizing
 from engine.pillow import Image
 
 if TYPE_CHECKING:
@@ -25,7 +25,10 @@ WATERMARKS = Path(__file__).parent.parent / "watermarks"
 
 
 def apply(image: Image.Image, chain: Iterable[FilterStep]) -> Image.Image:
-    """The image after each filter of the chain, in order."""
+    """The image after each filter of the chain, in order: in sRGB if a filter mixes the channels by its weights."""
+    chain = list(chain)
+    if any(step["filter"] in _OF_SRGB for step in chain):
+        image = gamut.to_srgb(image)
     for step in chain:
         arguments = {name: value for name, value in step.items() if name != "filter"}
         image = FILTERS[step["filter"]](image, **arguments)
@@ -44,9 +47,12 @@ def with_watermark(images: Mapping[str, Image.Image], recipe: Recipe) -> dict[st
     }
 
 
-def filtered(image: Image.Image, recipe: Recipe) -> dict[str, Image.Image]:
-    """The recipe's filtered renditions by name, watermark included, from a decoded source."""
-    sized = resizing.renditions(image, filtered_sizes(recipe))
+def filtered(
+    image: Image.Image, recipe: Recipe, positions: Mapping[str, float] | None = None
+) -> dict[str, Image.Image]:
+    """The recipe's filtered renditions by name, watermark included, from a decoded source. `positions`: of their crops,
+    see `resizing.renditions`."""
+    sized = resizing.renditions(image, filtered_sizes(recipe), positions)
     chains = recipe["filtered"]
     return with_watermark({name: apply(sized[name], chains[name]["filters"]) for name in sized}, recipe)
 
@@ -161,7 +167,7 @@ def watermark(
     """Put a text or a picture (`image`) on the image. The picture and the text's font are files in WATERMARKS."""
     edge = round(margin * min(base.size))
     room = (max(1, min(round(scale * base.width), base.width - 2 * edge)), max(1, base.height - 2 * edge))
-    mark = _picture_mark(image, room) if image else _text_mark(text, font, color, room)
+    mark = gamut.matched(_picture_mark(image, room) if image else _text_mark(text, font, color, room), base)
     mark.putalpha(mark.getchannel("A").point([round(level * opacity) for level in range(256)]))
     across, down = base.width - mark.width, base.height - mark.height
     left = edge if "left" in position else across - edge if "right" in position else across // 2
@@ -214,4 +220,5 @@ def _font(name: str, size: float) -> FreeTypeFont:
 
 
 _ALL = (grayscale, sepia, brightness, contrast, saturation, blur, sharpen, vignette, watermark)
+_OF_SRGB = frozenset(("grayscale", "sepia", "saturation"))
 FILTERS: dict[str, Callable[..., Image.Image]] = {function.__name__: function for function in _ALL}

@@ -12,7 +12,7 @@ from contextlib import suppress
 from html import escape
 from typing import TYPE_CHECKING, TypedDict
 
-from engine import c2pa, iptc, xmp
+from engine import c2pa, iptc
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -45,8 +45,9 @@ class Kept(TypedDict, total=False):
     c2pa: C2pa
 
 
-def read(image: Image.Image, data: bytes, name: SourceFormat, keep: Collection[str]) -> Kept:
-    """What a recipe's `keep` asks for, from `data`, of which `image` is what Pillow opened. Never raises.
+def read(image: Image.Image, data: bytes, name: SourceFormat, keep: Collection[str], root: Element | None) -> Kept:
+    """What a recipe's `keep` asks for, from `data`, of which `image` is what Pillow opened, and `root` that of its XMP.
+    Never raises.
 
     Each field is taken from XMP, else from IIM, else from EXIF: XMP is where IPTC defines them and what editors write
     last; IIM cuts names at 32 bytes; what EXIF has is often the camera's setting. Makers of AI pictures often say so in
@@ -60,8 +61,6 @@ def read(image: Image.Image, data: bytes, name: SourceFormat, keep: Collection[s
         kept["c2pa"] = {"bytes": len(signed)}
     if not keep:
         return kept
-    found = xmp.packet(image, data, name)
-    root = xmp.parse(found) if found else None
     resource = [] if root is None else _resource(root)
     with suppress(Exception):
         if "rights" in keep and (rights := _rights(image, data, name, resource)):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import blurhash  # type: ignore[import-untyped]
 from PIL import Image
 
-from engine import thumbhash
+from engine import gamut, thumbhash
 from engine.resizing import flatten
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def placeholder(image: Image.Image, background: str = "#ffffff") -> Placeholder:
     """
     clear = image.convert("RGBA" if image.mode == "RGBA" else "RGB")
     clear.thumbnail((32, 32), Image.Resampling.BOX)
+    clear = gamut.to_srgb(clear)
     small = flatten(clear, background)
     rows = [[small.getpixel((x, y)) for x in range(small.width)] for y in range(small.height)]
     components = (4, 3) if small.width >= small.height else (3, 4)

@@ -13,10 +13,13 @@ from engine.rejection import reject
 from pipeline import keys, recipes
 
 if TYPE_CHECKING:
-    from contracts import Format, ImageFacts, Job, Manifest, Placeholder, Recipe, Rendition, Result
+    from contracts import Format, Gamut, ImageFacts, Job, Manifest, Placeholder, Recipe, Rendition, Result
 
 SCHEMA_VERSION = 2
 CONTENT_TYPES = {"avif": "image/avif", "webp": "image/webp", "jpeg": "image/jpeg", "png": "image/png"}
+
+# Facts about an image that no manifest says: where the faces are is nobody's business.
+PRIVATE = {"regions"}
 
 # Formats for <img>, the most widely supported first.
 _FALLBACKS: list[Format]
@@ -36,9 +39,11 @@ def check_key(source_key: str, recipe: Recipe) -> None:
         raise reject("UNSUPPORTED_KEY", problem=problem)
 
 
-def rendition(source_key: str, name: str, format_: Format, size: tuple[int, int], data: bytes) -> Rendition:
+def rendition(
+    source_key: str, name: str, format_: Format, size: tuple[int, int], data: bytes, gamut: Gamut = "srgb"
+) -> Rendition:
     """The entry for one encoded output of `size` (width, height in pixels)."""
-    return {
+    entry: Rendition = {
         "name": name,
         "key": keys.output(source_key, name, format_),
         "format": format_,
@@ -48,6 +53,7 @@ def rendition(source_key: str, name: str, format_: Format, size: tuple[int, int]
         "bytes": len(data),
         "sha256": hashlib.sha256(data).hexdigest(),
     }
+    return entry if gamut == "srgb" else {**entry, "gamut": gamut}
 
 
 def version(entry: Rendition) -> str:
@@ -68,14 +74,15 @@ def build(
     """The manifest of a finished set. `renditions` may come in any order."""
     order = {output: position for position, output in enumerate(recipes.outputs(recipe))}
     entries = sorted(renditions, key=lambda entry: order[entry["name"], entry["format"]])
-    source = {name: value for name, value in job["source"].items() if name in ("key", "version_id", "etag", "size")}
+    named = ("key", "version_id", "etag", "size", "given")
+    source = {name: value for name, value in job["source"].items() if name in named}
     document = {
         "schema_version": SCHEMA_VERSION,
         "job_id": job["job_id"],
         "round": job["round"],
         "attempt": job["attempt"],
         "created_at": created_at,
-        "source": {**source, **image},
+        "source": {**source, **{name: value for name, value in image.items() if name not in PRIVATE}},
         "recipe": {"name": recipe["name"], "hash": recipe["hash"]},
         "placeholder": placeholder,
         "renditions": entries,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from pipeline import clock, metrics
+from pipeline import clock, given, metrics
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -50,11 +50,23 @@ def head(bucket: str, key: str, version_id: str | None = None) -> Source | None:
         if error.response["Error"]["Code"] in ABSENT:
             return None
         raise
-    return _source(bucket, key, {"VersionId": "null", "Size": answer["ContentLength"], **answer})
+    source: Source = {
+        "bucket": bucket,
+        "key": key,
+        "version_id": answer.get("VersionId", "null"),
+        "etag": answer["ETag"].strip('"'),
+        "size": answer["ContentLength"],
+        "modified": clock.moment(answer["LastModified"]),
+    }
+    found = given.read(answer["Metadata"])
+    return {**source, "given": found} if found else source
 
 
 def older(source: Source) -> Source | None:
-    """The version just below one of a source; None if there is none, or if a delete marker lies between."""
+    """The version just below one of a source; None if there is none, or if a delete marker lies between.
+
+    Raises ChangedError if that version goes meanwhile.
+    """
     # One entry a page: the answer has versions and delete markers in separate lists, without their common order.
     answer = s3.list_object_versions(
         Bucket=source["bucket"],
@@ -65,7 +77,12 @@ def older(source: Source) -> Source | None:
     )
     # MiniStack answers with the version itself in a bucket that never had any: whoever goes down would never arrive.
     below = [each for each in answer.get("Versions", []) if each["VersionId"] != source["version_id"]]
-    return _source(source["bucket"], source["key"], below[0]) if below and below[0]["Key"] == source["key"] else None
+    if not below or below[0]["Key"] != source["key"]:
+        return None
+    found = head(source["bucket"], source["key"], below[0]["VersionId"])  # a listing has no metadata
+    if found is None:
+        raise ChangedError(f"version {below[0]['VersionId']} of {source['key']} has just gone")
+    return found
 
 
 @dataclass(frozen=True)
@@ -173,14 +190,3 @@ def delete(bucket: str, keys: Iterable[str]) -> None:
         )
         if errors := answer.get("Errors"):
             raise RuntimeError(f"could not remove {len(errors)} objects, the first of them: {errors[0]}")
-
-
-def _source(bucket: str, key: str, version: Any) -> Source:
-    return {
-        "bucket": bucket,
-        "key": key,
-        "version_id": version["VersionId"],
-        "etag": version["ETag"].strip('"'),
-        "size": version["Size"],
-        "modified": clock.moment(version["LastModified"]),
-    }

@@ -27,6 +27,7 @@ from trigger.verdicts import (
     nth,
     park,
     same_bytes,
+    same_given,
 )
 
 if TYPE_CHECKING:
@@ -249,16 +250,16 @@ def _outputs(key: str) -> set[str]:
 
 
 def _stands(look: Look, source: Source, recipe: Recipe, standing: outputs.Standing) -> bool:
-    """Whether the set is whole, and was made from the same bytes by this recipe. Clears away what it does not list.
+    """Whether the set is whole, and was made from the same bytes, with the same focus and alt, by this recipe.
 
-    One that is older than somebody's wish to have it made again does not count.
+    Clears away what it does not list. A set that is older than somebody's wish to have it made again does not count.
     """
     held, document = look.held, standing.manifest
     if held.torn or document is None or document["recipe"]["hash"] != recipe["hash"]:
         return False
     if look.forced_at > clock.epoch(document["created_at"]):
         return False
-    if not same_bytes(document["source"], source):
+    if not same_bytes(document["source"], source) or not same_given(document["source"], source):
         return False
     listed = outputs.lists(document)
     files = _clear(held, listed)

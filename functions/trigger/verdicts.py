@@ -90,8 +90,9 @@ def decide(
 ) -> Verdict | Refused | Start | GiveUp:
     """What a version needs, if its set does not stand.
 
-    `record`: its job record; `now`: epoch seconds. A new round is opened by other bytes under the same version id, by a
-    changed recipe, and by an operator: with force, or with a message sent after the job FAILED.
+    `record`: its job record; `now`: epoch seconds. A new round is opened by other bytes under the same version id, or
+    another focus or alt; by a changed recipe; and by an operator: with force, or with a message sent after the job
+    FAILED.
     """
     if record is None or "round" not in record:
         return Start(1, 1)
@@ -100,9 +101,9 @@ def decide(
     forced = look.forced_at > started(record) and (newest or record["status"] != "REJECTED")
     if forced or not same_bytes(cast("Source", record["source"]), source):
         return again
-    if record["status"] == "REJECTED":
+    if record["status"] == "REJECTED":  # for its bytes: what was given with them mends nothing
         return Refused(record.get("below")) if record.get("judge") == judge else again
-    if record["recipe"]["hash"] != judge["recipe"]:
+    if record["recipe"]["hash"] != judge["recipe"] or not same_given(cast("Source", record["source"]), source):
         return again
     if record["status"] == "QUEUED":
         attempt, failure = int(record["attempt"]), record["last_failure"]
@@ -124,6 +125,11 @@ def park(record: Record) -> Park:
 
 def same_bytes(one: Source | ManifestSource, other: Source) -> bool:
     return (one["etag"], one["size"]) == (other["etag"], other["size"])
+
+
+def same_given(one: Source | ManifestSource, other: Source) -> bool:
+    """Whether the same focus and alt came with both."""
+    return one.get("given") == other.get("given")
 
 
 def started(record: Record | None) -> float:

@@ -22,6 +22,8 @@ seed calls are slow or quick. Then come the acts by their time, the faults, and 
 
     STANDARD, versions, usual delays
          1.0 s  put raw/a.jpg good 1                     an upload that the recipe accepts; the number is its size
+        30.0 s  put raw/a.jpg good 1 at 0.3,0.7          with x-amz-meta-focus
+        40.0 s  give raw/a.jpg 0.9,0.9                   copied onto itself with another one
         60.0 s  put raw/a.jpg bad 1                      one that it refuses
         70.0 s  recipe B -5.0 s                          recipe B is deployed, to the trigger 5 s later than elsewhere
          fault  optimize PutObject large.jpg 2: crash before       OptimizeImage dies before its second PUT of large.jpg

@@ -33,8 +33,16 @@ class Acts:
         getattr(self, act.kind.replace(" ", "_"))(act)
 
     def put(self, act: Act) -> None:
+        """Upload "good 1", or "good 1 at 0.3,0.7": with this focus."""
         self._world.forced.pop(act.key, None)  # that wish was about what this upload replaces
-        self._world.source.put(act.key, act.what.encode())
+        body, _, focus = act.what.partition(" at ")
+        self._world.source.put(act.key, body.encode(), _metadata(focus))
+
+    def give(self, act: Act) -> None:
+        """Copy the object onto itself with this focus, or without any."""
+        if self._world.source.newest(act.key):
+            self._world.forced.pop(act.key, None)
+            self._world.source.give(act.key, _metadata(act.what))
 
     def delete(self, act: Act) -> None:
         self._world.source.delete(act.key)
@@ -174,6 +182,10 @@ class Acts:
 
     def _versions(self, key: str) -> list[Version]:
         return self._world.source.objects.get(key, [])
+
+
+def _metadata(focus: str) -> dict[str, str]:
+    return {"focus": focus} if focus else {}
 
 
 def _edited(body: bytes, how: str) -> bytes:

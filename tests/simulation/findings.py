@@ -62,6 +62,17 @@ FINDINGS = {
         ),
         stands=True,
     ),
+    # What was given with an upload was not compared, or was lost on the way down to an older version.
+    "another focus": Finding(history((1, "put", "good 1 at 0.1,0.1"), (60, "give", "0.9,0.9"), (120, "give", ""))),
+    "another focus without versions": Finding(
+        history((1, "put", GOOD), (60, "give", "0.9,0.9"), (120, "give", "0.1,0.1"), versioned=False)
+    ),
+    "another focus while the set is made, without versions": Finding(
+        history((1, "put", "good 1 at 0.1,0.1"), (3, "give", "0.9,0.9"), (4, "give", ""), versioned=False)
+    ),
+    "a bad upload before the good one with a focus was taken": Finding(
+        history((1, "pause", ""), (2, "put", "good 1 at 0.1,0.1"), (3, "put", BAD), (60, "resume", ""))
+    ),
     # A refusal made the outcome depend on the order of the messages.
     "a bad upload before the good one was taken": Finding(
         history((1, "pause", ""), (2, "put", GOOD), (3, "put", BAD), (60, "resume", ""))

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from tests.simulation.history import KEY, NEIGHBOUR, Act, Fault, History
 
 _BODIES = ["good 1", "good 1", "good 2", "good 2", "good 3", "good 7", "bad 1", "bad 1", "bad 2"]
+# What is given with an upload: few different ones, so that it is often the same.
+_FOCUS = ["", "", "0.1,0.1", "0.9,0.9"]
 _ACTS = {
     "put": 45,
+    "give": 6,
     "delete": 10,
     "undelete": 4,
     "undelete silently": 1,
@@ -141,7 +144,10 @@ def _backfills(chance: random.Random, end: float) -> Iterator[Act]:
 
 def _act(chance: random.Random, at: float, kind: str, key: str) -> Iterator[Act]:
     if kind == "put":
-        yield Act(at, kind, key, chance.choice(_BODIES))
+        body, focus = chance.choice(_BODIES), chance.choice(_FOCUS)
+        yield Act(at, kind, key, f"{body} at {focus}" if focus else body)
+    elif kind == "give":
+        yield Act(at, kind, key, chance.choice(_FOCUS))
     elif kind == "recipe":
         yield Act(at, kind, "", chance.choice("ABC"), round(chance.uniform(-20, 20), 1))
     elif kind == "address":

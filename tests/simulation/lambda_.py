@@ -25,6 +25,7 @@ class Running(Process):
         super().__init__(world.scheduler, function, 0.0 if 0.2 <= chance < 0.8 else 2.0 if chance < 0.2 else -2.0)
         self.world = world
         self.function = function
+        self.event: Any = None  # what it was handed
         self.recipes = world.recipes[function]
 
     def log(self, line: str) -> None:
@@ -69,6 +70,7 @@ class Lambda:
         scheduler = world.scheduler
         process = Running(world, function)
         event = json.dumps(payload)
+        process.event = json.loads(event)
 
         def run() -> None:
             process.sleep(late + _init(scheduler.chance("init")))

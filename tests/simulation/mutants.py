@@ -15,6 +15,7 @@ does not count as found. The first nine families were once true of the code:
     Envelopes       what S3 and EventBridge say was read in the other one's manner
     Limits          more was spent on a day than was allowed
     Forgotten       the record of a set that stands had expired
+    Given           what was given with an upload had changed, and its bytes had not
     Others          leases, expired originals, deployments, and how long a mix may last
 """
 
@@ -249,6 +250,28 @@ MUTANTS = [
         "step = _unused(step, keys.job_id(source), standing.manifest)",
         "pass",
     ),
+    # Given.
+    _mutant(
+        "a set with another focus stands",
+        "trigger.reconcile",
+        ' or not same_given(document["source"], source)',
+        "",
+    ),
+    _mutant(
+        "an older version is known by a listing, which has no metadata",
+        "pipeline.storage",
+        'found = head(source["bucket"], source["key"], below[0]["VersionId"])  # a listing has no metadata',
+        'listed = below[0]\n    found: Any = {**source, "version_id": listed["VersionId"], "size": listed["Size"],'
+        ' "etag": listed["ETag"].strip(\'"\')}\n    found.pop("given", None)',
+    ),
+    _mutant(
+        "a focus is taken with the first upload of a version id only",
+        "trigger.reconcile",
+        "step = decide(record, source, judge, look, time.time())",
+        'if record and record["source"].get("etag") == source["etag"]:\n'
+        '        source = {**source, "given": record["source"].get("given", {})}\n'
+        "    step = decide(record, source, judge, look, time.time())",
+    ),
     # Others.
     _mutant(
         "an expired original takes its set along",
@@ -280,8 +303,8 @@ MUTANTS = [
     _mutant(
         "a set of other bytes stands",
         "trigger.reconcile",
-        'if not same_bytes(document["source"], source):',
-        "if False:",
+        'not same_bytes(document["source"], source) or ',
+        "",
     ),
     _mutant(
         "a version that cannot be made leaves a mix behind",

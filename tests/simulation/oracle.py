@@ -32,6 +32,8 @@ def problems(
     made = json.loads(files["manifest.json"]) if not found else None
     if made and made["source"]["etag"] != version.etag:
         return [f"the set is that of {made['source']['version_id']}, not of {version.id}"]
+    if made and made["source"].get("given", {}) != version.metadata:
+        return [f"the set was made with {made['source'].get('given', {})}, not with {version.metadata}"]
     return ["the set was made by another recipe"] if made and made["recipe"]["hash"] != recipe["hash"] else found
 
 

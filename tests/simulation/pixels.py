@@ -1,7 +1,7 @@
 """Pictures without pixels, in place of the engine.
 
 A source is text such as b"good 3" or b"bad 3"; the number is its size, which a recipe or memory may limit. The bytes of
-a rendition say of which source they were made, and by which recipe: the oracle compares them.
+a rendition say of which source they were made, with which focus, and by which recipe: the oracle compares them.
 """
 
 from __future__ import annotations
@@ -22,6 +22,12 @@ def etag(body: bytes) -> str:
     return hashlib.md5(body, usedforsecurity=False).hexdigest()
 
 
+def origin(source: Mapping[str, Any]) -> str:
+    """What a job's or a manifest's source says that shapes the files: the bytes, and what was given with them."""
+    given = source.get("given")
+    return f"{source['etag']}+{json.dumps(given, sort_keys=True).replace(' ', '')}" if given else str(source["etag"])
+
+
 def acceptable(body: bytes, recipe: Mapping[str, Any]) -> bool:
     """Whether the recipe accepts this source."""
     kind, _, size = body.decode().partition(" ")
@@ -29,14 +35,14 @@ def acceptable(body: bytes, recipe: Mapping[str, Any]) -> bool:
     return kind == "good" and int(size) <= limits["pixels"] and MEBIBYTES * int(size) <= limits["memory"]
 
 
-def rendition(source_etag: str, recipe_hash: str, name: str, format_: str) -> bytes:
-    return f"{source_etag} {recipe_hash} {name}.{format_}".encode()
+def rendition(source: str, recipe_hash: str, name: str, format_: str) -> bytes:
+    return f"{source} {recipe_hash} {name}.{format_}".encode()
 
 
 class Picture(SimpleNamespace):
-    """An image: the etag of its source, and its size."""
+    """An image: the origin of its source, and its size."""
 
-    etag: str
+    source: str
     size: tuple[int, int]
 
 
@@ -48,23 +54,24 @@ def inspect(data: bytes, recipe: Mapping[str, Any], limits: Mapping[str, Any], m
     return {**facts, "mode": "RGB"}
 
 
-def decode(data: bytes, sizes: Mapping[str, Any]) -> Picture:
+def decode(data: bytes, sizes: Mapping[str, Any], wanted: str) -> Picture:
     _work("decode")
-    return Picture(etag=etag(data), size=(300, 200))
+    source = current().event["job"]["source"]  # type: ignore[attr-defined]
+    return Picture(source=origin({**source, "etag": etag(data)}), size=(300, 200))
 
 
-def renditions(image: Picture, sizes: Mapping[str, Any]) -> dict[str, Picture]:
-    return {name: Picture(etag=image.etag, size=(size["width"], size["height"])) for name, size in sizes.items()}
+def renditions(image: Picture, sizes: Mapping[str, Any], positions: Any = None) -> dict[str, Picture]:
+    return {name: Picture(source=image.source, size=(size["width"], size["height"])) for name, size in sizes.items()}
 
 
-def filtered(image: Picture, recipe: Mapping[str, Any]) -> dict[str, Picture]:
+def filtered(image: Picture, recipe: Mapping[str, Any], positions: Any = None) -> dict[str, Picture]:
     sizes = recipe["sizes"]
     named = {name: sizes[each["size"]] for name, each in recipe["filtered"].items()}
     return renditions(image, named)
 
 
 def pack(images: Mapping[str, Picture]) -> bytes:
-    return json.dumps({name: [image.etag, image.size] for name, image in images.items()}).encode()
+    return json.dumps({name: [image.source, image.size] for name, image in images.items()}).encode()
 
 
 class Unpacked:
@@ -72,8 +79,9 @@ class Unpacked:
         self._images: dict[str, Picture] = {}
         for file in files:
             for name, (source, size) in json.loads(file.read_bytes()).items():
-                self._images[name] = Picture(etag=source, size=tuple(size))
+                self._images[name] = Picture(source=source, size=tuple(size))
         self.sizes = {name: image.size for name, image in self._images.items()}
+        self.gamuts = dict.fromkeys(self._images, "srgb")
 
     def __getitem__(self, name: str) -> Picture:
         return self._images[name]
@@ -84,7 +92,7 @@ def encode_all(
 ) -> Iterator[tuple[str, str, bytes]]:
     for name, format_ in outputs:
         _work("encode")
-        yield name, format_, rendition(images[name].etag, recipe["hash"], name, format_)
+        yield name, format_, rendition(images[name].source, recipe["hash"], name, format_)
 
 
 def _work(what: str) -> None:
@@ -97,6 +105,7 @@ def _work(what: str) -> None:
 MODULES: dict[str, dict[str, Any]] = {
     "engine.sandbox": {"inspect": inspect},
     "engine.decoding": {"decode": decode},
+    "engine.gravity": {"positions": lambda image, sizes, facts: {}, "needs_attention": lambda sizes, facts: False},
     "engine.resizing": {"renditions": renditions, "dimensions": lambda source, size: (size["width"], size["height"])},
     "engine.filters": {
         "filtered": filtered,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any, Literal
@@ -22,6 +22,7 @@ class Version:
     body: bytes | None
     moment: float  # epoch seconds
     expired: bool = False
+    metadata: dict[str, str] = field(default_factory=dict)
 
     @property
     def modified(self) -> datetime:
@@ -54,12 +55,17 @@ class Bucket:
         versions = self.objects.get(key)
         return versions[0] if versions and versions[0].body is not None else None
 
-    def put(self, key: str, body: bytes) -> Version:
-        version = Version(self._place(key), body, self._now())
+    def put(self, key: str, body: bytes, metadata: dict[str, str] | None = None, how: str = "Put") -> Version:
+        version = Version(self._place(key), body, self._now(), metadata=metadata or {})
         self.expired.discard(key)
         self.objects.setdefault(key, []).insert(0, version)
-        self._report("ObjectCreated:Put", key, version.id)
+        self._report(f"ObjectCreated:{how}", key, version.id)
         return version
+
+    def give(self, key: str, metadata: dict[str, str]) -> None:
+        """Copy an object onto itself, with these metadata instead of its own."""
+        if (newest := self.newest(key)) and newest.body is not None:
+            self.put(key, newest.body, metadata, "Copy")
 
     def delete(self, key: str, *, expired: bool = False) -> Version | None:
         """Delete the object: with versioning that adds a marker. A lifecycle rule (`expired`) reports nothing."""
@@ -129,7 +135,7 @@ class S3:
             "ETag": f'"{version.etag}"',
             "ContentLength": len(version.body or b""),
             "LastModified": version.modified,
-            "Metadata": {},
+            "Metadata": version.metadata,
         }
         return facts | ({"VersionId": version.id} if bucket.versioning else {})
 

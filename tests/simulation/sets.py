@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from tests.simulation.history import FORGED, folder
-from tests.simulation.pixels import rendition
+from tests.simulation.pixels import origin, rendition
 from tests.simulation.s3 import Bucket
 
 
@@ -21,7 +21,7 @@ def torn(files: Mapping[str, bytes], key: str) -> list[str]:
     """What keeps files from being one whole set: a manifest, and what it lists, all of one source and recipe."""
     try:
         made = json.loads(files["manifest.json"])
-        maker, listed = (made["source"]["etag"], made["recipe"]["hash"]), made["renditions"]
+        maker, listed = (origin(made["source"]), made["recipe"]["hash"]), made["renditions"]
         expected = {
             each["key"].removeprefix(folder(key)): rendition(*maker, each["name"], each["format"]) for each in listed
         }
@@ -40,5 +40,5 @@ def mixed(files: Mapping[str, bytes]) -> list[str]:
     with suppress(KeyError, ValueError, TypeError):
         made = json.loads(files["manifest.json"])
         if made["source"]["etag"] != FORGED:
-            makers.add(f"{made['source']['etag']} {made['recipe']['hash']}".encode())
+            makers.add(f"{origin(made['source'])} {made['recipe']['hash']}".encode())
     return [f"files of {len(makers)} sets: {sorted(files)}"] if len(makers) > 1 else []

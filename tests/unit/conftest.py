@@ -86,9 +86,16 @@ class Cloud:
             arn = self.sns.create_topic(Name=topic)["TopicArn"]
             self.sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint="arn:aws:sqs:us-east-1:123456789012:published")
 
-    def upload(self, key: str, body: bytes = b"photo") -> str:
+    def upload(self, key: str, body: bytes = b"photo", **metadata: str) -> str:
         """Put a source; returns its version, which is "null" in a bucket without versions."""
-        return str(self.s3.put_object(Bucket="darkroom-source", Key=key, Body=body).get("VersionId", "null"))
+        answer = self.s3.put_object(Bucket="darkroom-source", Key=key, Body=body, Metadata=metadata)
+        return str(answer.get("VersionId", "null"))
+
+    def give(self, key: str, **metadata: str) -> str:
+        """Copy a source onto itself, with these metadata instead of its own; returns the version."""
+        here = {"Bucket": "darkroom-source", "Key": key}
+        answer = self.s3.copy_object(CopySource=here, Metadata=metadata, MetadataDirective="REPLACE", **here)
+        return str(answer.get("VersionId", "null"))
 
     def delete(self, key: str, version: str = "") -> str:
         """Delete a source, or one version of it; returns the version of the delete marker, or of what was deleted."""

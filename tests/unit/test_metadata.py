@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine import decoding, encoding, metadata
+from engine import decoding, encoding, metadata, xmp
 from pipeline import recipes
 from tests.unit import described
 from tests.unit.pictures import chunk, data, quarters
@@ -21,7 +21,9 @@ RECIPE: Any = recipes.route(recipes.load(), "raw/x") | {"keep": ALL}
 
 
 def read(content: bytes, name: str, keep: list[str]) -> dict[str, Any]:
-    return dict(metadata.read(decoding.open_image(content, name), content, name, keep))
+    image = decoding.open_image(content, name)
+    packet = xmp.packet(image, content, name)
+    return dict(metadata.read(image, content, name, keep, xmp.parse(packet) if packet else None))
 
 
 def facts(**kept: Any) -> Any:

@@ -60,6 +60,22 @@ def test_the_same_bytes_put_again_are_the_same_job(status: str, decision: Any) -
         assert decided(record(status), modified="later", **change) == Start(3, 1)
 
 
+@pytest.mark.parametrize("status", ["QUEUED", "FAILED", "SUCCEEDED"])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [({}, {"focus": "0.1,0.1"}), ({"focus": "0.1,0.1"}, {}), ({"focus": "0.1,0.1"}, {"focus": "0.1,0.1", "alt": ""})],
+)
+def test_another_focus_or_alt_opens_a_round(status: str, before: dict[str, str], after: dict[str, str]) -> None:
+    """Without versions, the version id and the bytes stay the same."""
+    was = {**SOURCE, "given": before} if before else SOURCE
+    gave = {"given": after} if after else {}
+    assert decided(record(status, source=was), **gave) == Start(3, 1)
+
+
+def test_another_focus_does_not_have_refused_bytes_judged_again() -> None:
+    assert decided(record("REJECTED"), given={"focus": "0.1,0.1"}) == Refused()
+
+
 def test_a_version_that_was_never_run_is_started() -> None:
     assert decided(None) == Start(1, 1)
     closed = {"status": "SUPERSEDED", "job_id": "j", "source": SOURCE}  # as retire writes it

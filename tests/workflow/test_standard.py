@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -301,6 +302,24 @@ def test_the_same_bytes_are_not_processed_again(pipeline: Pipeline) -> None:
     jobs = first["job_id"], second["job_id"]  # without versions, the same
     assert len([each for page in pages for each in page["executions"] if each["name"].startswith(jobs)]) == 1
     assert len(pipeline.messages_about(key)) == 1
+
+
+@EITHER_BUCKET
+def test_another_focus_makes_the_set_again(pipeline: Pipeline) -> None:
+    key, bucket = "raw/focused.jpg", pipeline.outputs["SourceBucketName"]
+    here = {"Bucket": bucket, "Key": key}
+
+    def made_with() -> Any:
+        return pipeline.manifest(key)["source"].get("given")
+
+    first = pipeline.s3.put_object(**here, Body=picture(), Metadata={"focus": "0.1,0.9", "alt": "=?utf-8?b?54yr?="})
+    pipeline.finished(key, first.get("VersionId", "null"))
+    assert made_with() == {"focus": "0.1,0.9", "alt": "猫"}
+    pipeline.s3.copy_object(**here, CopySource=here, Metadata={"focus": "0.9,0.9"}, MetadataDirective="REPLACE")
+    pipeline.until(lambda: made_with() == {"focus": "0.9,0.9"})
+    pipeline.drained()
+    told = [message["body"]["source"]["given"] for message in pipeline.messages_about(key)]
+    assert [given["focus"] for given in told] == ["0.1,0.9", "0.9,0.9"]
 
 
 def test_a_delete_and_a_restore(pipeline: Pipeline) -> None:
