@@ -31,7 +31,7 @@ from darkroom import samples
 sys.path.insert(0, str(ROOT / "functions"))
 
 from contracts import Format, SourceFormat
-from engine import containers, decoding, encoding, metadata, placeholder, sandbox, thumbhash, xmp
+from engine import containers, decoding, encoding, metadata, placeholder, reuse, sandbox, thumbhash, xmp
 from engine.rejection import FORMATS
 from pipeline import recipes
 from tests.unit.described import SECRET, fixtures
@@ -93,6 +93,10 @@ def _make(folder: Path) -> dict[str, dict[str, Any]]:
             made = encoding.encode(decoding.decode(content, recipe["sizes"]), format_, recipe, packet)
             (folder / name).write_bytes(made)
             expected[name] = kept
+            own = reuse.Original(facts, recipe, ["small"], len(content), partial(bytes, content)).own(format_, packet)
+            if own is not None:  # the source's own bytes can be a rendition too
+                (folder / f"own-{name}").write_bytes(own)
+                expected[f"own-{name}"] = kept
     return expected
 
 
