@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from PIL import Image
 
 from tests.unit import described
+from tests.unit.colour_patches import coded_png
 from tests.unit.invoking import CONTEXT, call
 
 ROOT = Path(__file__).parents[2]
@@ -120,6 +121,20 @@ def test_a_recipe_may_keep_rights(cloud: Any, monkeypatch: pytest.MonkeyPatch) -
         stored_keys = [*(made["key"] for made in manifest["renditions"]), result["manifest_key"]]
         for key in stored_keys:
             cloud.s3.delete_object(Bucket="darkroom-output", Key=key)
+
+
+@pytest.mark.parametrize("wanted", ["srgb", "p3"])
+def test_a_recipe_may_keep_display_p3(cloud: Any, monkeypatch: pytest.MonkeyPatch, wanted: str) -> None:
+    default = importlib.import_module("validate.app").RECIPES["recipes"]["default"]
+    monkeypatch.setitem(default, "gamut", wanted)
+    vivid = coded_png(Image.new("RGB", (64, 48), (255, 20, 10)), 12, 13)
+    manifest = json.loads(cloud.output(process(begun(job(cloud, vivid)))["manifest_key"]))
+    gray = {name for name, made in default["filtered"].items() if made["filters"][0]["filter"] == "grayscale"}
+    for made in manifest["renditions"]:
+        with Image.open(io.BytesIO(cloud.output(made["key"]))) as image:
+            wide = wanted == "p3" and made["name"] not in gray
+            assert ("icc_profile" in image.info, made.get("gamut", "srgb")) == (wide, "p3" if wide else "srgb")
+    assert manifest["placeholder"]["color"] == "#ff0000"
 
 
 @pytest.mark.parametrize("keep", [["alt"], []])
