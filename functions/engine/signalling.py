@@ -20,14 +20,12 @@ class Signal(NamedTuple):
     """Code points of ITU-T H.273 (CICP). 2 is "unspecified".
 
     `peak`: luminance of the brightest thing shown, in cd/m2; None if the file does not say. `narrow`: whether black is
-    coded as 16 and white as 235 (the decoders of AVIF and HEIC undo that, and the matrix). `cut`: whether the decoder
-    has cut 16 bits off to 8, not rounded them: each level then stands for what is half a level brighter.
+    coded as 16 and white as 235 (the decoders of AVIF and HEIC undo that, and the matrix).
     """
 
     primaries: int
     transfer: int
     peak: float | None = None
-    cut: bool = False
     narrow: bool = False
 
 
@@ -67,8 +65,7 @@ def _of_png(data: bytes, profile: bytes | None) -> Colours:
         # After MaxCLL, the luminance of the screen on which the picture was made.
         peak = struct.unpack_from(">I", chunks.get(b"cLLI", bytes(4)))[0] * _UNIT
         peak = peak or struct.unpack_from(">I", chunks.get(b"mDCV", bytes(24)), 16)[0] * _UNIT
-        gray, deep = data[25] == 0, data[24] == 16
-        return Signal(coded[0], coded[1], peak or None, cut=deep and not gray, narrow=not coded[3])
+        return Signal(coded[0], coded[1], peak or None, not coded[3])
     if profile or b"sRGB" in chunks:
         return profile
     gamma, points = None, None
