@@ -48,7 +48,7 @@ def _of_signal(image: Image.Image, signal: Signal, wanted: Gamut) -> Image.Image
     coded, mapped = cicp.tone_mapping(*signal[:3])
     if not mapped:
         return _colored(image, coded, wanted)
-    colored = image if image.mode == "RGBA" else image.convert("RGB")
+    colored = image.convert("RGB") if image.mode == "L" else image
     transform = _transform(_opened(coded), _opened(mapped), colored.mode)
     # Two steps, as one table for both would blur the edge where sRGB ends.
     transform.apply_in_place(colored)  # a copy less: three at a time would not fit the limit of memory
