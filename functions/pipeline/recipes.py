@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from pipeline import keys
+from pipeline import keys, schema
 
 if TYPE_CHECKING:
     from contracts import Format, Recipe, Recipes
@@ -90,25 +90,18 @@ def _refuse_constant(text: str) -> float:
 
 
 def _validated(document: Any) -> dict[str, Any]:
-    import fastjsonschema  # lazily: functions that load no recipes do not pay for it
-
-    schema = json.loads(SCHEMA.read_text("utf-8"))
-    try:
-        # Every cold start pays for the compilation: without detailed errors it takes a quarter of the time.
-        validate = fastjsonschema.compile(schema, use_formats=False, detailed_exceptions=False)
-        # The first pass fills in default objects, the second one the defaults inside these.
-        checked: dict[str, Any] = validate(validate(document))
-        return checked
-    except fastjsonschema.JsonSchemaValueException as error:
-        raise RecipeError(_in_words(schema, document)) from error
+    wanted = json.loads(SCHEMA.read_text("utf-8"))
+    if not schema.fill(wanted, document):
+        raise RecipeError(_in_words(wanted, document))
+    return cast("dict[str, Any]", document)
 
 
-def _in_words(schema: dict[str, Any], document: Any) -> str:
+def _in_words(wanted: dict[str, Any], document: Any) -> str:
     """What is wrong with the document: a sentence that names the field."""
-    import fastjsonschema
+    import fastjsonschema  # lazily: cold starts do not pay for it
 
     try:
-        fastjsonschema.validate(schema, document)
+        fastjsonschema.validate(wanted, document)
     except fastjsonschema.JsonSchemaValueException as error:
         name = str(error.name)
         field = name.removeprefix("data").lstrip(".") or "the document"
@@ -180,8 +173,11 @@ def _file_digests(where: str, recipe: dict[str, Any], watermarks: Path) -> Itera
 
 def main() -> int:
     """Load recipes.json as the functions do: 0 if it can be used, 1 if not, with the error on stderr."""
+    import fastjsonschema  # the thorough check, of which cold starts have a quick one
+
     try:
         document = load()
+        fastjsonschema.validate(json.loads(SCHEMA.read_text("utf-8")), _parsed(FUNCTIONS / "recipes.json"))
     except RecipeError as error:
         print(error, file=sys.stderr)
         return 1

@@ -25,9 +25,10 @@ ENDINGS = {"JPEG": "jpg", "TIFF": "tif"}
 
 def files() -> dict[str, tuple[Maker, str]]:
     """Name → maker, and how the file must end."""
-    from tests.hostile import colour  # here, as it is built of what this module has
+    from tests.hostile import colour, gravity, kept  # lazily: they are made of what is here
 
-    groups = (bombs, floods, scans, metadata, polyglots, cut, wrong_names, modes, odd, colour.files)
+    made = (colour.files, gravity.files, kept.files)
+    groups = (bombs, floods, scans, metadata, polyglots, cut, wrong_names, modes, odd, *made)
     return {name: (make, end) for name, make, end in chain.from_iterable(group() for group in groups)}
 
 

@@ -91,15 +91,15 @@ def test_a_photo_becomes_the_default_set(cloud: Any) -> None:
 def test_the_sample_events_have_the_shapes_of_the_real_ones(cloud: Any) -> None:
     the_job = begun(job(cloud, photo((1600, 1200))))
     valid = call("validate", {"job": the_job})
-    facts = {"job": the_job, "recipe": valid["recipe"]}
+    facts = {"job": the_job, "image": valid["image"], "recipe": valid["recipe"]}
     intermediates = [call("resize", facts), call("filters", facts)]
     assert sample("validate")["job"].keys() == the_job.keys()
     assert sample("resize") == sample("filters")
     assert sample("resize").keys() == facts.keys()
     assert sample("resize")["recipe"].keys() == valid["recipe"].keys()
-    assert sample("optimize")["image"] == valid["image"]
+    assert sample("resize")["image"] == sample("optimize")["image"] == valid["image"]
     assert sample("optimize")["intermediates"] == intermediates
-    result = call("optimize", facts | {"image": valid["image"], "intermediates": intermediates})
+    result = call("optimize", facts | {"intermediates": intermediates})
     assert sample("notify")["outcome"]["result"].keys() == result.keys()
 
 
