@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from contracts import Recipe
-from engine import cicp, colour, decoding, encoding, filters, gamut, icc, placeholder, resizing, tonemap
+from engine import cicp, colour, decoding, encoding, filters, gamut, icc, placeholder, resizing, reuse, tonemap
 from engine.rejection import FORMATS, Rejection
 from pipeline import manifest, recipes
 from tests.hostile.files import tiff
@@ -272,6 +272,14 @@ def test_adobe_rgb_of_a_camera_without_a_profile() -> None:
     exif.get_ifd(0x8769)[0xA005] = {1: "R98"}
     assert near(pixel(data(flat(), "JPEG", quality=100, subsampling=0, exif=exif)), ORANGE, 2)
     assert near(pixel(data(flat(), "JPEG", quality=100, subsampling=0, exif=b"Exif\0\0R03")), ORANGE, 2)
+
+
+def test_a_source_in_adobe_rgb_is_not_handed_out_as_it_is() -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0xA005] = {1: "R03"}
+    assert reuse._is_srgb(data(flat(), "JPEG"), "jpeg")
+    assert not reuse._is_srgb(data(flat(), "JPEG", exif=exif), "jpeg")
+    assert not reuse._is_srgb(data(flat(), "JPEG", icc_profile=p3_profile()), "jpeg")
 
 
 # --------------------------------------------------------------------------- TIFF
