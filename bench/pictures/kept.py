@@ -31,7 +31,7 @@ from darkroom import samples
 sys.path.insert(0, str(ROOT / "functions"))
 
 from contracts import Format, SourceFormat
-from engine import containers, decoding, encoding, metadata, placeholder, sandbox, thumbhash
+from engine import containers, decoding, encoding, metadata, placeholder, sandbox, thumbhash, xmp
 from engine.rejection import FORMATS
 from pipeline import recipes
 from tests.unit.described import SECRET, fixtures
@@ -165,7 +165,8 @@ def _reading_cost() -> Iterator[tuple[str, float]]:
 
 
 def _metadata(content: bytes, format_: SourceFormat, keep: list[str]) -> metadata.Kept:
-    return metadata.read(decoding.open_image(content, format_), content, format_, keep)
+    image = decoding.open_image(content, format_)
+    return metadata.read(image, content, format_, keep, xmp.read(image, content, format_))
 
 
 def _milliseconds(call: Callable[[], object], times: int = 15) -> float:
