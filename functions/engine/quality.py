@@ -102,7 +102,7 @@ _FAST = {"avif": {"speed": 9}, "webp": {"method": 1}, "jpeg": {"progressive": Fa
 # By how much an AVIF of a speed loses less than a fast one (natural logarithm); slower ones as that of speed 6.
 _GAINS = {6: 0.065, 7: 0.031, 8: 0.016, 9: 0.0, 10: 0.0}
 # A second look is worth its time where the first one was further from the target (natural logarithm).
-_FAR = 0.4
+_FAR = 0.25
 # Points from the target that are near enough.
 _NEAR_POINTS = 1.5
 _THIRD_FROM_POINTS = 2.0
@@ -125,7 +125,7 @@ def _rounded(step: int) -> Callable[[Image.Image], Image.Image]:
     return lambda image: image.point(table * 3)
 
 
-_FEWER_COLOURS = [*map(_palette, (20, 24, 28, 34, 42, 52, 64, 100, 256)), *map(_rounded, (20, 15, 12, 9, 7, 5))]
+_FEWER_COLOURS = [*map(_palette, (6, 9, 13, 20, 28, 40, 56, 80, 128, 256)), *map(_rounded, (20, 15, 12, 9, 7, 5))]
 
 
 class Made(NamedTuple):
