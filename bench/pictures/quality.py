@@ -1,12 +1,14 @@
 """Targets beside fixed numbers: how near they come, what they save, what they take. `python -m bench.pictures.quality`
 
-Each picture is encoded for the target and at some fixed numbers, and scored by SSIMULACRA2 itself. The fixed number that
-is compared is the one whose mean score over all pictures is the targets' mean score, by interpolation; each sort of
-picture weighs the same. Photos are those of ../shared/photos that nothing was fitted to, or scenes if there are none.
+Each picture is encoded for the target and at some fixed numbers, and scored by SSIMULACRA2 itself. The fixed number
+that is compared is the one whose mean score over all pictures is the targets' mean score, by interpolation. Each sort
+of picture weighs the same. Bytes are geometric means, CPU is a sum. Photos are those of ../shared/photos that nothing
+was fitted to, or scenes if there are none.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 import statistics
@@ -209,7 +211,7 @@ def _along(points: list[tuple[float, float]], x: float) -> float:
     """By straight lines between points in the order of x; the ends' values beyond them."""
     if x <= points[0][0]:
         return points[0][1]
-    for (left, start), (right, end) in zip(points, points[1:], strict=False):
+    for (left, start), (right, end) in itertools.pairwise(points):
         if x <= right:
             return start + (end - start) * (x - left) / (right - left) if right > left else end
     return points[-1][1]
