@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 INDEX, SAMPLES = "index.html", "samples"
 SHOWN_BY_BROWSERS = {"jpeg", "png", "webp", "gif", "avif"}  # source formats; a rendition stands for the others
+# It is written into a style: a colour or gradients, as Darkroom writes them, and nothing else.
+_TONE = re.compile(r"(?:radial-gradient\(at [0-9 %]+,#[0-9a-f]{6},#0000 [0-9]+%\),)*#[0-9a-fA-F]{6}")
 PREFERRED = ("webp", "jpeg", "png", "avif")  # the format to show: all browsers know WebP and JPEG, both decode fast
 
 
@@ -42,7 +44,7 @@ class Frame(TypedDict):
 class DevelopedRow(Row):
     document: Manifest
     preview: str  # link to the source, or to the rendition in its place
-    color: str  # behind images that are loading, "#rrggbb"
+    tone: str  # behind images that are loading: a value of CSS's `background`
     frames: list[Frame]  # largest first
     bytes_out: int
 
@@ -88,12 +90,13 @@ def _developed(row: Row, out: Path) -> DevelopedRow:
     manifest: Manifest = json.loads((out / str(row["manifest"])).read_text(encoding="utf-8"))
     frames = _frames(manifest["renditions"])
     shown = row["original"] if manifest["source"]["format"] in SHOWN_BY_BROWSERS else None
-    color = manifest["placeholder"]["color"]
+    placeholder = manifest["placeholder"]
+    tone = placeholder.get("css", placeholder["color"])  # older sets have no gradient
     return {
         **row,
         "document": manifest,
         "preview": shown or _href(local_path(out, frames[-1]["shown"]["key"]), out),
-        "color": color if re.fullmatch(r"#[0-9a-fA-F]{6}", color) else "#2a2522",  # it is written into a style
+        "tone": tone if _TONE.fullmatch(tone) else "#2a2522",
         "frames": frames,
         "bytes_out": sum(rendition["bytes"] for rendition in manifest["renditions"]),
     }

@@ -209,6 +209,7 @@ def _walk_tiff(data: bytes, limits: Limits) -> tuple[int, float]:
     count, entry, link = ("Q", 20, "Q") if big else ("H", 12, "I")
     steps = part_counter("tiff", "directory entries and numbers", limits["chunks"])
     pages = 0
+    stated: dict[int, int] = {}
     (position,) = struct.unpack_from(order + link, data, 8 if big else 4)
     while position:
         pages += 1
@@ -220,11 +221,47 @@ def _walk_tiff(data: bytes, limits: Limits) -> tuple[int, float]:
             for at in range(position, position + entries * entry, entry):
                 kind, values = struct.unpack_from(order + "H" + link, data, at + 2)
                 count_parts(steps, 0 if kind in _TIFF_BYTES else values)
+                stated |= _stated(data, order, at, kind, values)
+            _check_tiff(stated)
         position += entries * entry
         (position,) = struct.unpack_from(order + link, data, position)
     return pages, DECODER_BYTES_PER_PIXEL["tiff"]
 
 
+_BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
+_FLOATING_POINT = 3
+
+
+def _stated(data: bytes, order: str, at: int, kind: int, values: int) -> dict[int, int]:
+    """The first number of a directory's entry that says what the pixels are."""
+    (tag,) = struct.unpack_from(order + "H", data, at)
+    if kind != 3 or tag not in (_BITS, _PHOTOMETRIC, _SAMPLE_FORMAT):
+        return {}
+    inline, link = (8, "Q") if b"+" in data[2:4] else (4, "I")
+    place = at + 4 + inline
+    if 2 * values > inline:
+        (place,) = struct.unpack_from(order + link, data, place)
+    return {tag: int.from_bytes(data[place : place + 2], "little" if order == "<" else "big")}
+
+
+def _check_tiff(stated: dict[int, int]) -> None:
+    """Refuse what the decoder does not read, though nothing is wrong with the file. Raises Rejection."""
+    bits, kind = stated.get(_BITS, 1), stated.get(_PHOTOMETRIC, 1)
+    if bits in (24, 32, 64):
+        raise reject(
+            "UNSUPPORTED_FORMAT", content=f"an image of {bits} bits per channel", accepted="one of 8 or 16 bits"
+        )
+    if bits == 16 and stated.get(_SAMPLE_FORMAT) == _FLOATING_POINT:
+        raise reject("UNSUPPORTED_FORMAT", content="an image of floating-point numbers", accepted="one of 8 or 16 bits")
+    if kind in _TIFF_RARE:
+        rare, common = f"a TIFF of a rare kind ({_TIFF_RARE[kind]})", "one in RGB, CMYK, gray or CIELAB"
+        raise reject("UNSUPPORTED_FORMAT", content=rare, accepted=common)
+    if bits == 16 and kind == _CIELAB:
+        raise reject("UNSUPPORTED_FORMAT", content="a TIFF in CIELAB of 16 bits", accepted="one of 8 bits, or in RGB")
+
+
+_CIELAB = 8
+_TIFF_RARE = {9: "ICCLAB", 10: "ITULAB", 32803: "raw", 32844: "LogL", 32845: "LogLuv", 34892: "raw"}
 # Types of one byte each: texts, profiles, previews.
 _TIFF_BYTES = frozenset((1, 2, 6, 7))
 

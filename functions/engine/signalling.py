@@ -20,12 +20,14 @@ class Signal(NamedTuple):
     """Code points of ITU-T H.273 (CICP). 2 is "unspecified".
 
     `peak`: luminance of the brightest thing shown, in cd/m2; None if the file does not say. `narrow`: whether black is
-    coded as 16 and white as 235 (the decoders of AVIF and HEIC undo that, and the matrix).
+    coded as 16 and white as 235 (the decoders of AVIF and HEIC undo that, and the matrix). `cut`: whether the decoder
+    has cut 16 bits off to 8, not rounded them: each level then stands for what is half a level brighter.
     """
 
     primaries: int
     transfer: int
     peak: float | None = None
+    cut: bool = False
     narrow: bool = False
 
 
@@ -65,7 +67,8 @@ def _of_png(data: bytes, profile: bytes | None) -> Colours:
         # After MaxCLL, the luminance of the screen on which the picture was made.
         peak = struct.unpack_from(">I", chunks.get(b"cLLI", bytes(4)))[0] * _UNIT
         peak = peak or struct.unpack_from(">I", chunks.get(b"mDCV", bytes(24)), 16)[0] * _UNIT
-        return Signal(coded[0], coded[1], peak or None, not coded[3])
+        gray, deep = data[25] == 0, data[24] == 16
+        return Signal(coded[0], coded[1], peak or None, cut=deep and not gray, narrow=not coded[3])
     if profile or b"sRGB" in chunks:
         return profile
     gamma, points = None, None
@@ -215,6 +218,50 @@ def _first_tile(data: bytes, meta: _Place, item: int) -> int:
     form = struct.Struct(">IHI" if data[start] else ">HHH")
     links = (form.unpack_from(data, at) for kind, (at, _) in _boxes(data, (start + 4, end)) if kind == b"dimg")
     return next(int(to) for of, count, to in links if of == item and count)
+
+
+# --------------------------------------------------------------------------- what decoders stumble over
+
+_OF_PNG = _ABOUT_COLOUR | {b"iCCP"}
+_MATRICES = frozenset((0, 1, 2, 4, 5, 6, 7, 9))
+_SRGB_CODES = (1, 13)
+_FULL_RANGE = 0x80
+
+
+def mended(name: SourceFormat, data: bytes) -> bytes | None:
+    """The file without chunks about colour, or with boxes about it that any decoder reads; None if it has none."""
+    with suppress(Exception):
+        if name == "png":
+            return _without_chunks(data)
+        if name in ("avif", "heic"):
+            return _with_common_codes(data)
+    return None
+
+
+def _without_chunks(data: bytes) -> bytes | None:
+    kept, position = [data[:8]], 8
+    for _ in range(_MOST_CHUNKS):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        if kind in (b"IDAT", b"IEND"):
+            break
+        if kind not in _OF_PNG:
+            kept.append(data[position : position + 12 + length])
+        position += 12 + length
+    kept.append(data[position:])
+    made = b"".join(kept)
+    return made if len(made) < len(data) else None
+
+
+def _with_common_codes(data: bytes) -> bytes | None:
+    start, end = _first(data, (0, len(data)), b"meta")
+    properties = _first(data, _first(data, (start + 4, end), b"iprp"), b"ipco")
+    made = bytearray(data)
+    for kind, (at, stop) in _boxes(data, properties):
+        if kind == b"colr" and data[at : at + 4] == b"nclx" and stop - at >= 11:
+            matrix, flags = struct.unpack_from(">HB", data, at + 8)
+            codes = (*_SRGB_CODES, matrix if matrix in _MATRICES else 6, flags & _FULL_RANGE)
+            struct.pack_into(">HHHB", made, at + 4, *codes)
+    return bytes(made) if made != data else None
 
 
 # --------------------------------------------------------------------------- JPEG

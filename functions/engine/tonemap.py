@@ -5,14 +5,15 @@
 * White: 203 cd/m2, the reference white of ITU-R BT.2408, is the brightest that an sRGB picture shows.
 * Highlights: the EETF of ITU-R BT.2390 (5.4.1), from the picture's own peak to that white, on the largest of red, green
   and blue; the other two keep their ratio to it, and so the colour its hue and saturation. From a peak of 1,000 cd/m2,
-  all below 91 cd/m2 stays as it is, and reference white becomes level 229 of 255.
+  all below 88 cd/m2 stays as it is, and reference white becomes level 229 of 255. A picture that is nowhere brighter
+  than reference white stays as it is.
 """
 
 from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from engine import icc
 
@@ -62,7 +63,7 @@ def hlg_to_scene(value: float) -> float:
 
 
 def eetf(peak: float) -> Callable[[float], float]:
-    """From light to light, both in cd/m2: what is up to `peak` fits below WHITE."""
+    """From light to light, both in cd/m2: what is up to `peak`, which is above WHITE, fits below it."""
     top = light_to_pq(peak)
     highest = light_to_pq(WHITE) / top
     knee = 1.5 * highest - 0.5
@@ -75,17 +76,37 @@ def eetf(peak: float) -> Callable[[float], float]:
         fitted = (2 * t**3 - 3 * t**2 + 1) * knee + (t**3 - 2 * t**2 + t) * (1 - knee) + (3 * t**2 - 2 * t**3) * highest
         return pq_to_light(fitted * top)
 
-    return shown if peak > WHITE else lambda light: min(light, WHITE)
+    return shown
 
 
-def table(colours: icc.Chromaticities, hlg: bool, peak: float | None) -> icc.Table:
-    """Coded colours to colours of the same primaries under sRGB's curve, tone-mapped."""
-    nodes = _hlg(colours) if hlg else _pq(min(_BRIGHTEST, max(WHITE, peak or DEFAULT_PEAK)))
+def is_needed(hlg: bool, peak: float | None) -> bool:
+    """Whether a picture of this peak (of PQ, in cd/m2, if known) is anywhere brighter than reference white."""
+    return hlg or not peak or peak > WHITE
+
+
+def table(colours: icc.Chromaticities, hlg: bool, peak: float | None, cut: bool = False) -> icc.Table:
+    """Coded colours to colours of the same primaries under sRGB's curve, tone-mapped.
+
+    `peak`: of PQ, in cd/m2, if known. `cut`: see `signalling.Signal`.
+    """
+    values = _values(_SIDE, cut)
+    nodes = _hlg(values, colours) if hlg else _pq(values, min(_BRIGHTEST, peak or DEFAULT_PEAK))
     return icc.Table(_SIDE, b"".join(nodes))
 
 
-def _pq(peak: float) -> Iterator[bytes]:
-    light = [pq_to_light(step / (_SIDE - 1)) for step in range(_SIDE)]
+def dim(cut: bool) -> list[float]:
+    """The curve of a PQ picture for which `is_needed` says no, for each of the 256 coded values there are."""
+    return [min(1.0, pq_to_light(value) / WHITE) for value in _values(256, cut)]
+
+
+def _values(count: int, cut: bool) -> list[float]:
+    """Equal steps of the coded value; those of the middle between it and the next level, if levels were cut."""
+    values = [step / (count - 1) for step in range(count)]
+    return [(256 * 255 * value + 127.5) / 65535 for value in values] if cut else values
+
+
+def _pq(values: Iterable[float], peak: float) -> Iterator[bytes]:
+    light = [pq_to_light(value) for value in values]
     shown = eetf(peak)
     # By the largest of the three: what it is multiplied with.
     gains = [shown(most) / most if most else 0.0 for most in light]
@@ -99,8 +120,8 @@ def _pq(peak: float) -> Iterator[bytes]:
                 yield row[red] + row[green] + row[blue]
 
 
-def _hlg(colours: icc.Chromaticities) -> Iterator[bytes]:
-    scene = [hlg_to_scene(step / (_SIDE - 1)) for step in range(_SIDE)]
+def _hlg(values: Iterable[float], colours: icc.Chromaticities) -> Iterator[bytes]:
+    scene = [hlg_to_scene(value) for value in values]
     shown = eetf(_HLG_PEAK)
     of_red, of_green, of_blue = icc.to_d50(colours)[1]  # what each adds to luminance
     for red in scene:

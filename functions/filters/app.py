@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
-from engine import decoding, encoding, filters
+from engine import decoding, encoding, filters, gravity
 from pipeline import keys, metrics, outputs, storage
 
 if TYPE_CHECKING:
@@ -24,8 +24,11 @@ def lambda_handler(event: BranchEvent, _context: object) -> Intermediate:
     if not recipe["filtered"]:
         return {"key": None, "renditions": {}}
     source = storage.read_source(job["source"], recipe["limits"]["bytes"])
-    image = decoding.decode(source, filters.filtered_sizes(recipe), recipe["gamut"])
-    images = filters.filtered(image, recipe)
+    sizes = filters.filtered_sizes(recipe)
+    # Measured on other pixels than ResizeImage has, attention could choose another crop: then it decodes as that does.
+    measured = gravity.needs_attention(sizes, event["image"])
+    image = decoding.decode(source, recipe["sizes"] if measured else sizes, recipe["gamut"])
+    images = filters.filtered(image, recipe, gravity.positions(image, sizes, event["image"]))
     key = keys.work(job, "filtered.tiff")
     outputs.put(job, key, encoding.pack(images))
     return {"key": key, "renditions": {name: image.size for name, image in images.items()}}

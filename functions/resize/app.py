@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
-from engine import decoding, encoding, filters, resizing
+from engine import decoding, encoding, filters, gravity, resizing
 from pipeline import keys, metrics, outputs, storage
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ def lambda_handler(event: BranchEvent, _context: object) -> Intermediate:
     logger.append_keys(job_id=job["job_id"])
     source = storage.read_source(job["source"], recipe["limits"]["bytes"])
     image = decoding.decode(source, recipe["sizes"], recipe["gamut"])
-    images = filters.with_watermark(resizing.renditions(image, recipe["sizes"]), recipe)
+    positions = gravity.positions(image, recipe["sizes"], event["image"])
+    images = filters.with_watermark(resizing.renditions(image, recipe["sizes"], positions), recipe)
     key = keys.work(job, "resized.tiff")
     outputs.put(job, key, encoding.pack(images))
     return {"key": key, "renditions": {name: image.size for name, image in images.items()}}

@@ -98,6 +98,7 @@ def _environment() -> dict[str, str]:
         "PYTHONPATH": f"{ROOT / 'functions'}{os.pathsep}{ROOT}",
         "OUTPUT_BUCKET": "output",
         "JOBS_TABLE": "jobs",
+        "RECORD_DAYS": "1",
         "PUBLIC_BASE_URL": "",
         "AWS_ACCESS_KEY_ID": "none",
         "AWS_SECRET_ACCESS_KEY": "none",

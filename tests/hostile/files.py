@@ -25,7 +25,10 @@ ENDINGS = {"JPEG": "jpg", "TIFF": "tif"}
 
 def files() -> dict[str, tuple[Maker, str]]:
     """Name → maker, and how the file must end."""
-    groups = (bombs, floods, scans, metadata, polyglots, cut, wrong_names, modes, odd)
+    from tests.hostile import colour, gravity, kept  # lazily: they are made of what is here
+
+    made = (colour.files, gravity.files, kept.files)
+    groups = (bombs, floods, scans, metadata, polyglots, cut, wrong_names, modes, odd, *made)
     return {name: (make, end) for name, make, end in chain.from_iterable(group() for group in groups)}
 
 

@@ -11,7 +11,9 @@ from typing import Any
 
 from PIL import Image
 
+from tests.hostile import colour, gravity, kept
 from tests.hostile.files import grid, srgb_profile, tower, valid
+from tests.unit import described
 from tests.unit.pictures import data, disc, quarters
 
 INTEGERS = (0, 1, 2, 3, 8, 16, 127, 128, 255, 256, 32767, 32768, 65535, 65536, 2**24 - 1, 2**31 - 1, 2**31, 2**32 - 1)
@@ -69,9 +71,12 @@ def sources() -> dict[str, bytes]:
         "pages.tif": frames("TIFF"),
         "fax.tif": data(quarters(mode="1"), "TIFF", compression="group4"),
     }
+    made["marked.jpg"] = gravity.laden()
+    for format_ in described.FORMATS:
+        made[f"described.{kept.ENDINGS.get(format_, format_)}"] = kept.laden(format_)
     for compression in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "zstd"):
         made[f"{compression}.tif"] = data(quarters(), "TIFF", compression=compression)
-    return made
+    return made | colour.sources()
 
 
 def undated(content: bytes) -> bytes:

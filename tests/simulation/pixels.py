@@ -60,11 +60,11 @@ def decode(data: bytes, sizes: Mapping[str, Any], wanted: str) -> Picture:
     return Picture(source=origin({**source, "etag": etag(data)}), size=(300, 200))
 
 
-def renditions(image: Picture, sizes: Mapping[str, Any]) -> dict[str, Picture]:
+def renditions(image: Picture, sizes: Mapping[str, Any], positions: Any = None) -> dict[str, Picture]:
     return {name: Picture(source=image.source, size=(size["width"], size["height"])) for name, size in sizes.items()}
 
 
-def filtered(image: Picture, recipe: Mapping[str, Any]) -> dict[str, Picture]:
+def filtered(image: Picture, recipe: Mapping[str, Any], positions: Any = None) -> dict[str, Picture]:
     sizes = recipe["sizes"]
     named = {name: sizes[each["size"]] for name, each in recipe["filtered"].items()}
     return renditions(image, named)
@@ -105,6 +105,7 @@ def _work(what: str) -> None:
 MODULES: dict[str, dict[str, Any]] = {
     "engine.sandbox": {"inspect": inspect},
     "engine.decoding": {"decode": decode},
+    "engine.gravity": {"positions": lambda image, sizes, facts: {}, "needs_attention": lambda sizes, facts: False},
     "engine.resizing": {"renditions": renditions, "dimensions": lambda source, size: (size["width"], size["height"])},
     "engine.filters": {
         "filtered": filtered,
@@ -112,5 +113,12 @@ MODULES: dict[str, dict[str, Any]] = {
         "with_watermark": lambda images, recipe: images,
     },
     "engine.encoding": {"pack": pack, "Unpacked": Unpacked, "encode_all": encode_all},
-    "engine.placeholder": {"placeholder": lambda image, background: {"blurhash": "", "color": background}},
+    "engine.placeholder": {
+        "placeholder": lambda image, background: {
+            "blurhash": "",
+            "thumbhash": "",
+            "css": background,
+            "color": background,
+        }
+    },
 }

@@ -41,7 +41,12 @@ def build(
         job={"job_id": "0" * 24, "round": 1, "attempt": 1, "source": {**SOURCE, "key": key}},
         image=IMAGE,
         recipe=recipe,
-        placeholder={"blurhash": "L00000fQfQfQ", "color": "#ffffff"},
+        placeholder={
+            "blurhash": "L00000fQfQfQ",
+            "thumbhash": "13ovv14I9wiIh4hw",
+            "css": "#ffffff",
+            "color": "#ffffff",
+        },
         renditions=entries,
         created_at="2026-01-02T03:04:05.678Z",
         **options,

@@ -10,6 +10,7 @@ from typing import Any, get_args
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from PIL import Image
 
 from contracts import SourceFormat
 from darkroom import contact_sheet
@@ -17,6 +18,7 @@ from darkroom.commands import report
 from darkroom.contact_sheet import write_contact_sheet
 from darkroom.project import CommandError
 from darkroom.summary import read_summary
+from engine import placeholder
 
 HOSTILE = 'it\'s 100% <b>"fun"</b> & #1?/größe+.jpg'
 
@@ -43,7 +45,7 @@ class Links(HTMLParser):
         self.text += data + " "
 
 
-def develop(out: Path, source: str, kind: str = "jpeg", color: str = "#804020") -> dict[str, Any]:
+def develop(out: Path, source: str, kind: str = "jpeg", **placeholder: str) -> dict[str, Any]:
     """Write a set as the demo fetches it, and return its entry in the summary."""
     folder = f"processed/{source}"
     renditions = []
@@ -57,7 +59,7 @@ def develop(out: Path, source: str, kind: str = "jpeg", color: str = "#804020") 
             )
     manifest = {
         "source": {"format": kind, "width": 4000, "height": 2000, "size": 10_000, "has_alpha": False},
-        "placeholder": {"color": color},
+        "placeholder": {"color": "#804020"} | placeholder,
         "renditions": renditions,
     }
     (out / folder / "manifest.json").write_text(json.dumps(manifest))
@@ -139,8 +141,16 @@ def test_the_page_loads_nothing_from_a_network_and_has_no_scripts(tmp_path: Path
 
 def test_a_manifest_cannot_inject_styles(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    _, html = page(out, tmp_path, develop(out, "a.jpg", color="red;background:url(//evil)"))
-    assert "evil" not in html
+    for field in ("color", "css"):
+        _, html = page(out, tmp_path, develop(out, "a.jpg", **{field: "#804020;background:url(//evil)"}))
+        assert "evil" not in html
+
+
+def test_images_that_are_loading_show_the_placeholder(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert "--tone:#804020" in page(out, tmp_path, develop(out, "a.jpg"))[1]
+    made = placeholder.placeholder(Image.new("RGB", (40, 30), "#804020"))["css"]
+    assert f"--tone:{made}" in page(out, tmp_path, develop(out, "a.jpg", css=made))[1]
 
 
 def test_all_images_of_a_large_page_load_lazily(tmp_path: Path) -> None:

@@ -134,7 +134,12 @@ class Workflow:
             job=job,
             image={},
             recipe={**recipe, **job["recipe"]},
-            placeholder={"blurhash": "L00000fQfQfQ", "color": "#ffffff"},
+            placeholder={
+                "blurhash": "L00000fQfQfQ",
+                "thumbhash": "13ovv14I9wiIh4hw",
+                "css": "#ffffff",
+                "color": "#ffffff",
+            },
             renditions=entries,
             created_at=clock.now(),
         )
