@@ -76,7 +76,7 @@ def _is_srgb(data: bytes, format_: Format) -> bool:
         from engine import colour  # lazily: sources that say nothing do not pay for it
 
         probe = Image.new("RGB", (1, 1))
-        return image.mode == "RGB" and colour.convert(probe, colours) is probe
+        return image.mode in ("RGB", "RGBA", "RGBX") and colour.convert(probe, colours) is probe
 
 
 # --------------------------------------------------------------------------- JPEG
