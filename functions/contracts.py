@@ -49,8 +49,17 @@ class C2pa(TypedDict):
     bytes: int
 
 
-# What ValidateImage learned about an image.
-class ImageFacts(TypedDict):
+# A place in the upright picture, in fractions of its width and height from the top left.
+class Point(TypedDict):
+    x: float
+    y: float
+
+
+Region = tuple[float, float, float, float]  # left, top, right, bottom: fractions as of a Point
+
+
+# What ValidateImage learned about an image, as far as everybody may know it.
+class PublicFacts(TypedDict):
     format: SourceFormat
     width: int  # pixels, as displayed
     height: int  # pixels, as displayed
@@ -62,6 +71,12 @@ class ImageFacts(TypedDict):
     digital_source_type: NotRequired[str]  # how the picture was made: a URI of IPTC's, as a rule
     alt: NotRequired[str]  # alternative text: given with the upload, or the file's own
     c2pa: NotRequired[C2pa]
+    focus: NotRequired[Point]  # what matters most: as given with the upload, or the middle of the regions
+
+
+# What ValidateImage learned about an image.
+class ImageFacts(PublicFacts):
+    regions: NotRequired[list[Region]]  # faces and the like, marked in the file; absent if the upload gave a focus
 
 
 # The box of a rendition. `inside` needs one side, the other fits need both.
@@ -264,12 +279,12 @@ class JobEvent(TypedDict):
 
 # What ResizeImage and ApplyFilters are handed.
 class BranchEvent(JobEvent):
+    image: ImageFacts
     recipe: Recipe
 
 
 # What OptimizeImage is handed, after both branches.
 class OptimizeEvent(BranchEvent):
-    image: ImageFacts
     intermediates: list[Intermediate]
 
 
@@ -342,7 +357,7 @@ class Placeholder(TypedDict):
 
 
 # The source in a manifest, which is public: without the bucket's name.
-class ManifestSource(ImageFacts):
+class ManifestSource(PublicFacts):
     key: str
     version_id: str
     etag: str

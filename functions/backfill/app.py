@@ -77,7 +77,8 @@ def _look(listed: Listed) -> Look:
     document = outputs.standing(key).manifest
     if document and document["recipe"]["hash"] == recipe["hash"]:
         source = document["source"]
-        if (source["etag"], source["size"]) == (listed["Etag"].strip('"'), size):  # as the trigger compares them
+        # As the trigger compares them, but for focus and alt, of which a listing says nothing.
+        if (source["etag"], source["size"]) == (listed["Etag"].strip('"'), size):
             return Look("standing", key, size)
     if listed.get("StorageClass") in ARCHIVED:
         return Look("archived", key, size)

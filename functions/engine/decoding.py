@@ -110,7 +110,16 @@ def open_image(data: bytes, name: SourceFormat) -> Image.Image:
     """`data` opened as an image of this format and no other; its pixels are not decoded yet."""
     if name == "heic":
         _register_heic()
-    return Image.open(BytesIO(data), formats=["HEIF" if name == "heic" else name.upper()])
+    formats = ["HEIF" if name == "heic" else name.upper()]
+    try:
+        return Image.open(BytesIO(data), formats=formats)
+    except Exception:
+        from engine import signalling  # lazily: only for files that something is wrong with
+
+        # Some decoders refuse a picture for what is wrong with the statement about its colours alone.
+        if (mended := signalling.mended(name, data)) is None:
+            raise
+        return Image.open(BytesIO(mended), formats=formats)
 
 
 @functools.cache

@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from PIL import PngImagePlugin
 
@@ -21,6 +21,7 @@ from engine.resizing import flatten
 if TYPE_CHECKING:
     from contracts import Format, Gamut, Recipe
     from engine.reel import Reel
+    from engine.reuse import Original
 
 # Rough time per pixel, for the order of work.
 _COST = {"avif": 10, "png": 4, "webp": 4, "jpeg": 1}
@@ -92,35 +93,70 @@ def _ending(file: Path) -> bytes:
         return opened.read()
 
 
-def encode(image: Image.Image, format_: Format, recipe: Recipe, xmp: bytes | None = None) -> bytes:
+def encode(
+    image: Image.Image,
+    format_: Format,
+    recipe: Recipe,
+    xmp: bytes | None = None,
+    most: int | None = None,
+    lowest: int = 1,
+) -> bytes:
     """The image (mode L, RGB or RGBA) in a format, with the recipe's quality, effort and background.
 
-    The only metadata of the result are the packet `xmp`, and the profile of one in Display P3. Clears `image.info` of
-    all but its gamut. Do not share the image between threads: Pillow stores a save's options in it.
+    An animation (`reel.Reel`) is encoded as `reel` says, and may have any number of bytes. Any other file has at most
+    the recipe's `max_bytes`; and at most `most` bytes, if a number of at least `lowest` on the encoder's scale makes so
+    few. PNG, without loss, knows neither. The only metadata of the result are the packet `xmp`, and the profile of one
+    in Display P3. Clears `image.info` of all but its gamut. Do not share the image between threads: Pillow stores a
+    save's options in it.
     """
     image.info = gamut.kept(image)  # encoders write comments and profiles that they find there, unasked
     if format_ == "jpeg":
         image = flatten(image, recipe["background"])
-    moving = bool(getattr(image, "is_animated", False))
-    if moving:
-        from engine import reel  # lazily: stills do not pay for it
-    options = reel.options(image, format_, recipe) if moving else _options(image, format_, recipe)
+    carried: dict[str, Any] = _carrying(xmp, format_) if xmp else {}
     if gamut.of(image) == "p3":
         from engine import cicp  # lazily: few renditions need it
 
-        options["icc_profile"] = cicp.display_p3()
-    if xmp:
-        options |= _carrying(xmp, format_)
+        carried["icc_profile"] = cicp.display_p3()
+    if _moves(image):
+        from engine import reel  # lazily: stills do not pay for it
+
+        return reel.encode(image, format_, recipe, carried)
+    if format_ == "png":
+        import oxipng  # lazily: recipes without PNG do not pay for it
+
+        content = _saved(image, format_, {"compress_level": 1, **carried})
+        squeezed: bytes = oxipng.optimize_from_memory(content, level=recipe["effort"]["png"])
+        return squeezed
+
+    def save(image: Image.Image, number: int, more: dict[str, Any]) -> bytes:
+        return _saved(image, format_, {**_options(image, format_, recipe, number), **carried, **more})
+
+    wanted, bound = recipe["quality"][format_], recipe["max_bytes"][format_]
+    if isinstance(wanted, int):
+        content = save(image, wanted, {})
+        if len(content) <= min(bound or len(content), most or len(content)):
+            return content
+    from engine import quality  # lazily: numbers without bounds do not pay for it
+
+    if isinstance(wanted, int):
+        made = quality.Made(wanted, content)
+    else:
+        made = quality.aimed(image, format_, wanted, save, recipe["background"], _speed(image, recipe))
+    if bound and len(made.content) > bound:
+        made = quality.within(image, format_, bound, made, save)
+    if most and len(made.content) > most:
+        made = quality.within(image, format_, most, made, save, lowest)
+    return made.content
+
+
+def _moves(image: Image.Image) -> bool:
+    return bool(getattr(image, "is_animated", False))
+
+
+def _saved(image: Image.Image, format_: Format, options: dict[str, Any]) -> bytes:
     output = BytesIO()
     image.save(output, format_.upper(), **options)
-    if moving:
-        return reel.sealed(image, format_, output.getvalue())
-    if format_ != "png":
-        return output.getvalue()
-    import oxipng  # lazily: recipes without PNG do not pay for it
-
-    squeezed: bytes = oxipng.optimize_from_memory(output.getvalue(), level=recipe["effort"]["png"])
-    return squeezed
+    return output.getvalue()
 
 
 def encode_all(
@@ -129,11 +165,13 @@ def encode_all(
     recipe: Recipe,
     xmp: bytes | None = None,
     threads: int = 1,
+    original: Original | None = None,
 ) -> Generator[tuple[str, Format, bytes]]:
     """Encode every (name, format) of `outputs`, the costliest first; yields (name, format, bytes) as each is finished.
 
     Names with the same pixels (sizes that are larger than the source) share one encode per format. `threads`: how many
     encoders work at a time (they release the GIL). Each takes its own memory, so use no more than there are processors.
+    `original`: the source, if lossy files with its own pixels shall have no more bytes than it.
     Encoders do not wait for the caller. Closing the generator cancels those not started yet.
     """
     ordered = sorted(outputs, key=lambda output: -math.prod(images.sizes[output[0]]) * _COST[output[1]])
@@ -142,7 +180,12 @@ def encode_all(
         names.setdefault((images.pictures[name], format_), []).append(name)
 
     def encoded(same: list[str], format_: Format) -> tuple[list[str], Format, bytes]:
-        return same, format_, encode(images.picture(same[0], format_), format_, recipe, xmp)
+        image = images.picture(same[0], format_)
+        content = encode(image, format_, recipe, xmp)
+        bounded = original and format_ != "png" and not _moves(image) and not original.names.isdisjoint(same)
+        if original and bounded and len(content) > original.size:
+            content = _not_larger(content, images[same[0]], format_, recipe, xmp, original)
+        return same, format_, content
 
     with ThreadPoolExecutor(threads) as pool:
         encoders = [pool.submit(encoded, same, format_) for (_, format_), same in names.items()]
@@ -155,24 +198,40 @@ def encode_all(
             pool.shutdown(cancel_futures=True)
 
 
-def _options(image: Image.Image, format_: Format, recipe: Recipe) -> dict[str, Any]:
-    quality, effort = cast("dict[str, int]", recipe["quality"]), recipe["effort"]
+def _not_larger(
+    content: bytes, image: Image.Image, format_: Format, recipe: Recipe, xmp: bytes | None, original: Original
+) -> bytes:
+    """In place of an encode that has more bytes than its source: the source's own, or an encode at a lower number."""
+    own = original.own(format_, xmp)
+    bound = recipe["max_bytes"][format_] if format_ != "png" else None
+    if own is not None and len(own) <= min(original.size, bound or original.size):
+        return own
+    return min(content, encode(image, format_, recipe, xmp, original.size, original.lowest), key=len)
+
+
+def _options(
+    image: Image.Image, format_: Literal["avif", "webp", "jpeg"], recipe: Recipe, number: int
+) -> dict[str, Any]:
+    """What makes the encoder encode at a number of its own scale."""
     if format_ == "avif":
-        speed = avif_speed(image.width * image.height) if effort["avif"] is None else 10 - effort["avif"]
         # One thread per encoder: encode_all runs several, and the bytes must not depend on the machine.
         return {
-            "quality": quality["avif"],
-            "speed": speed,
+            "quality": number,
+            "speed": _speed(image, recipe),
             "subsampling": "4:4:4",
             "max_threads": 1,
             "autotiling": False,
-            "advanced": _AVIF_ADVANCED,
+            "advanced": _AVIF_ADVANCED if number < _AVIF_LOSSLESS else _AVIF_ADVANCED_LOSSLESS,
         }
     if format_ == "webp":
-        return {"quality": quality["webp"], "method": effort["webp"]}
-    if format_ == "jpeg":
-        return {"qtables": _quantization(quality["jpeg"]), "progressive": True, "optimize": True}
-    return {"compress_level": 1}
+        return {"quality": number, "method": recipe["effort"]["webp"]}
+    return {"qtables": _quantization(number), "progressive": True, "optimize": True}
+
+
+def _speed(image: Image.Image, recipe: Recipe) -> int:
+    """The AVIF encoder's speed for an image."""
+    effort = recipe["effort"]["avif"]
+    return avif_speed(image.width * image.height) if effort is None else 10 - effort
 
 
 def _carrying(xmp: bytes, format_: Format) -> dict[str, Any]:
@@ -194,6 +253,11 @@ _AVIF_ADVANCED = {
     "enable-rect-tx": "0",
     "enable-tpl-model": "0",  # for video: it takes memory, and changes no byte of a still image
 }
+
+
+_AVIF_LOSSLESS = 100
+# The encoder refuses to tune what loses nothing.
+_AVIF_ADVANCED_LOSSLESS = {name: value for name, value in _AVIF_ADVANCED.items() if name != "tune"}
 
 
 def avif_speed(pixels: int) -> int:

@@ -47,9 +47,12 @@ def with_watermark(images: Mapping[str, Image.Image], recipe: Recipe) -> dict[st
     }
 
 
-def filtered(image: Image.Image, recipe: Recipe) -> dict[str, Image.Image]:
-    """The recipe's filtered renditions by name, watermark included, from a decoded source."""
-    sized = resizing.renditions(image, filtered_sizes(recipe))
+def filtered(
+    image: Image.Image, recipe: Recipe, positions: Mapping[str, float] | None = None
+) -> dict[str, Image.Image]:
+    """The recipe's filtered renditions by name, watermark included, from a decoded source. `positions`: of their crops,
+    see `resizing.renditions`."""
+    sized = resizing.renditions(image, filtered_sizes(recipe), positions)
     chains = recipe["filtered"]
     return with_watermark({name: apply(sized[name], chains[name]["filters"]) for name in sized}, recipe)
 

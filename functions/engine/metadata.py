@@ -12,7 +12,7 @@ from contextlib import suppress
 from html import escape
 from typing import TYPE_CHECKING, TypedDict
 
-from engine import c2pa, iptc, xmp
+from engine import c2pa, iptc
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -45,26 +45,30 @@ class Kept(TypedDict, total=False):
     c2pa: C2pa
 
 
-def read(image: Image.Image, data: bytes, name: SourceFormat, keep: Collection[str]) -> Kept:
-    """What a recipe's `keep` asks for, from `data`, of which `image` is what Pillow opened. Never raises.
+def read(image: Image.Image, data: bytes, name: SourceFormat, keep: Collection[str], root: Element | None) -> Kept:
+    """What a recipe's `keep` asks for, from `data`, of which `image` is what Pillow opened, and `root` that of its XMP.
+    Never raises.
 
     Each field is taken from XMP, else from IIM, else from EXIF: XMP is where IPTC defines them and what editors write
-    last; IIM cuts names at 32 bytes; what EXIF has is often the camera's setting.
+    last; IIM cuts names at 32 bytes; what EXIF has is often the camera's setting. Makers of AI pictures often say so in
+    their C2PA manifest only: that mark outlives it.
     """
     kept: Kept = {}
+    signed = b""
     with suppress(Exception):
-        if size := c2pa.size(image, data, name):
-            kept["c2pa"] = {"bytes": size}
+        signed = c2pa.manifests(image, data, name)
+    if signed:
+        kept["c2pa"] = {"bytes": len(signed)}
     if not keep:
         return kept
-    found = xmp.packet(image, data, name)
-    root = xmp.parse(found) if found else None
     resource = [] if root is None else _resource(root)
     with suppress(Exception):
         if "rights" in keep and (rights := _rights(image, data, name, resource)):
             kept["rights"] = rights
     with suppress(Exception):
-        if "ai" in keep and (kind := _first(resource, "Iptc4xmpExt:DigitalSourceType", _LONGEST_URL)):
+        if "ai" in keep and (
+            kind := _first(resource, "Iptc4xmpExt:DigitalSourceType", _LONGEST_URL) or c2pa.source_type(signed)
+        ):
             kept["digital_source_type"] = kind
         if "alt" in keep and (alt := _first(resource, "Iptc4xmpCore:AltTextAccessibility", _LONGEST_TEXT)):
             kept["alt"] = alt

@@ -11,6 +11,7 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from io import BytesIO
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -199,7 +200,14 @@ class Reel(Image.Image):
 # --------------------------------------------------------------------------- encoders
 
 
-def options(reel: Any, format_: Format, recipe: Recipe) -> dict[str, Any]:
+def encode(reel: Any, format_: Format, recipe: Recipe, carried: Mapping[str, Any]) -> bytes:
+    """A reel in AVIF or WebP. `carried`: further options of Pillow's, for what the file shall carry."""
+    output = BytesIO()
+    reel.save(output, format_.upper(), **_options(reel, format_, recipe), **carried)
+    return _avif(output.getvalue(), reel.plays) if format_ == "avif" else output.getvalue()
+
+
+def _options(reel: Any, format_: Format, recipe: Recipe) -> dict[str, Any]:
     """Pillow's options for a reel. Encoders of films work other than those of stills, and their options differ.
 
     Measured on eight clips: see bench/pictures/film.py.
@@ -233,13 +241,10 @@ def _is_flat(image: Image.Image) -> bool:
     return bool(equal > _FLAT * image.width * image.height)
 
 
-def sealed(reel: Any, format_: Format, content: bytes) -> bytes:
-    """An encoded reel with what Pillow cannot say: how often an AVIF is shown. Without the date of its making."""
-    return _avif(content, reel.plays) if format_ == "avif" else content
-
-
 def _avif(content: bytes, plays: int) -> bytes:
-    """See `animation._avif_plays`. libavif writes boxes of version 1, and films that are shown for ever."""
+    """An encoded AVIF with what Pillow cannot say: how often it is shown. Without the date of its making.
+
+    See `animation._avif_plays`. libavif writes boxes of version 1, and films that are shown for ever."""
     changed = bytearray(content)
     found = [(name.rpartition("/")[2], box) for name, box in animation.boxes(content)]
     (part,) = {struct.unpack_from(">Q", content, box.start + 8)[0] for kind, box in found if kind == "elst"}

@@ -19,38 +19,55 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom, in pixels
 _CHAIN_RATIO = 1.5
 
 
-def resize(image: Image.Image, size: Size, original: tuple[float, float] | None = None) -> Image.Image:
+def resize(
+    image: Image.Image, size: Size, original: tuple[float, float] | None = None, position: float = 0.5
+) -> Image.Image:
     """A new image of `size`. Nothing is ever enlarged:
 
     * inside: as large as fits in width x height (either may be absent); a smaller source keeps its size.
-    * cover: fills width x height, cropped around the centre; from a source that is smaller on an axis, the largest crop
-      of that shape.
+    * cover: fills width x height, cropped at `position`; from a source that is smaller on an axis, the largest crop of
+      that shape.
     * contain: the whole image centred on a canvas of exactly width x height, transparent or of the background's colour
       (which then also shows through the image); a smaller source keeps its size, with more canvas around it.
 
     `original`: width and height of the source that `image` stands for. Dimensions follow from these.
+    `position`: which part of what is cut off lies before the crop: 0 (it shows the left or the top) to 1 (the right or
+    the bottom), as CSS's object-position. See `gravity.positions`.
     """
     target = _target(original or _original(image), size)
-    left, top, right, bottom = _extent(image)
+    left, top, right, bottom = extent(image)
     if _fit(size) != "cover":
         resized = _resampled(image, target, (left, top, right, bottom))
         return _on_canvas(resized, size) if _fit(size) == "contain" else resized
     unit = min((right - left) / target[0], (bottom - top) / target[1])
-    across = max(0.0, (right - left - target[0] * unit) / 2)
-    down = max(0.0, (bottom - top - target[1] * unit) / 2)
-    return _resampled(image, target, (left + across, top + down, right - across, bottom - down))
+    across = max(0.0, right - left - target[0] * unit)
+    down = max(0.0, bottom - top - target[1] * unit)
+    before, above = across * position, down * position
+    return _resampled(image, target, (left + before, top + above, right - across + before, bottom - down + above))
 
 
-def renditions(image: Image.Image, sizes: Mapping[str, Size]) -> dict[str, Image.Image]:
-    """`resize` to each of the named sizes. Each rendition is made from the smallest uncropped one that is large enough
-    (_CHAIN_RATIO), or else from `image`."""
+def window(image: Image.Image, size: Size) -> tuple[int, float]:
+    """The axis along which a crop to the fit `cover` can be moved, 0 (across) or 1 (down), and the part of it, up to 1,
+    that the crop shows."""
+    original = _original(image)
+    target = _target(original, size)
+    parts = [side / target[axis] for axis, side in enumerate(original)]
+    axis = 0 if parts[0] > parts[1] else 1
+    return axis, parts[1 - axis] / parts[axis]
+
+
+def renditions(
+    image: Image.Image, sizes: Mapping[str, Size], positions: Mapping[str, float] | None = None
+) -> dict[str, Image.Image]:
+    """`resize` to each of the named sizes, at its position (default: the middle). Each rendition is made from the
+    smallest uncropped one that is large enough (_CHAIN_RATIO), or else from `image`."""
     resized: dict[str, Image.Image] = {}
     sources = [image]
     original = _original(image)
     for name in sorted(sizes, key=lambda name: -scale(original, sizes[name])):
         needed = _CHAIN_RATIO * scale(original, sizes[name]) * original[0]
         source = next((source for source in reversed(sources) if source.width >= needed), image)
-        resized[name] = resize(source, sizes[name], original)
+        resized[name] = resize(source, sizes[name], original, (positions or {}).get(name, 0.5))
         if _fit(sizes[name]) == "inside":
             sources.append(resized[name])
     return {name: resized[name] for name in sizes}
@@ -94,14 +111,14 @@ def _fit(size: Size) -> str:
     return size.get("fit", "inside")
 
 
-def _extent(image: Image.Image) -> Box:
+def extent(image: Image.Image) -> Box:
     """The box of the image that the source fills: nearly always all of it, see `decoding.decode`."""
     extent: Box = image.info.get("extent", (0, 0, *image.size))
     return extent
 
 
 def _original(image: Image.Image) -> tuple[float, float]:
-    left, top, right, bottom = _extent(image)
+    left, top, right, bottom = extent(image)
     return right - left, bottom - top
 
 

@@ -11,7 +11,7 @@ import resource
 import signal
 from typing import TYPE_CHECKING, Any, cast
 
-from engine import containers, decoding, metadata
+from engine import containers, decoding, metadata, regions, xmp
 from engine.limits import check_bytes
 from engine.rejection import Rejection, reject
 
@@ -71,8 +71,10 @@ def _answer(write: int, data: bytes, name: SourceFormat, recipe: Recipe, limits:
             facts = decoding.inspect(data, limits, recipe["sizes"])
             if film:
                 film()
-            kept = metadata.read(decoding.open_image(data, name), data, name, recipe["keep"])
-            answer = {"facts": {**facts, **kept}}
+            image = decoding.open_image(data, name)
+            root = xmp.read(image, data, name)
+            kept = metadata.read(image, data, name, recipe["keep"], root)
+            answer = {"facts": {**facts, **kept, **regions.read(facts, image, root)}}
         except Rejection as rejection:
             # Memory ran out: the file is too large, not damaged.
             if isinstance(rejection.__cause__, MemoryError):

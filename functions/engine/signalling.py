@@ -6,6 +6,7 @@ Strangers' bytes: every loop is bounded, pixels are never passed over, and what 
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -87,7 +88,7 @@ _ABOUT_COLOUR = frozenset((b"cICP", b"cLLI", b"mDCV", b"sRGB", b"gAMA", b"cHRM")
 
 
 def _chunks(data: bytes) -> dict[bytes, bytes]:
-    """The chunks about colour in their place, before the palette and the pixels. The first of a kind counts."""
+    """The sound chunks about colour in their place, before the palette and the pixels. The first of a kind counts."""
     found: dict[bytes, bytes] = {}
     position = 8
     for _ in range(_MOST_CHUNKS):
@@ -95,7 +96,9 @@ def _chunks(data: bytes) -> dict[bytes, bytes]:
         if kind in (b"PLTE", b"IDAT", b"IEND"):
             break
         if kind in _ABOUT_COLOUR and kind not in found and length <= 32:
-            found[kind] = data[position + 8 : position + 8 + length]
+            body = data[position + 8 : position + 8 + length]
+            if zlib.crc32(body, zlib.crc32(kind)) == int.from_bytes(data[position + 8 + length :][:4], "big"):
+                found[kind] = body
         position += 12 + length
     return found
 
@@ -215,6 +218,50 @@ def _first_tile(data: bytes, meta: _Place, item: int) -> int:
     form = struct.Struct(">IHI" if data[start] else ">HHH")
     links = (form.unpack_from(data, at) for kind, (at, _) in _boxes(data, (start + 4, end)) if kind == b"dimg")
     return next(int(to) for of, count, to in links if of == item and count)
+
+
+# --------------------------------------------------------------------------- what decoders stumble over
+
+_OF_PNG = _ABOUT_COLOUR | {b"iCCP"}
+_MATRICES = frozenset((0, 1, 2, 4, 5, 6, 7, 9))
+_SRGB_CODES = (1, 13)
+_FULL_RANGE = 0x80
+
+
+def mended(name: SourceFormat, data: bytes) -> bytes | None:
+    """The file without chunks about colour, or with boxes about it that any decoder reads; None if it has none."""
+    with suppress(Exception):
+        if name == "png":
+            return _without_chunks(data)
+        if name in ("avif", "heic"):
+            return _with_common_codes(data)
+    return None
+
+
+def _without_chunks(data: bytes) -> bytes | None:
+    kept, position = [data[:8]], 8
+    for _ in range(_MOST_CHUNKS):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        if kind in (b"IDAT", b"IEND"):
+            break
+        if kind not in _OF_PNG:
+            kept.append(data[position : position + 12 + length])
+        position += 12 + length
+    kept.append(data[position:])
+    made = b"".join(kept)
+    return made if len(made) < len(data) else None
+
+
+def _with_common_codes(data: bytes) -> bytes | None:
+    start, end = _first(data, (0, len(data)), b"meta")
+    properties = _first(data, _first(data, (start + 4, end), b"iprp"), b"ipco")
+    made = bytearray(data)
+    for kind, (at, stop) in _boxes(data, properties):
+        if kind == b"colr" and data[at : at + 4] == b"nclx" and stop - at >= 11:
+            matrix, flags = struct.unpack_from(">HB", data, at + 8)
+            codes = (*_SRGB_CODES, matrix if matrix in _MATRICES else 6, flags & _FULL_RANGE)
+            struct.pack_into(">HHHB", made, at + 4, *codes)
+    return bytes(made) if made != data else None
 
 
 # --------------------------------------------------------------------------- JPEG

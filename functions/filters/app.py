@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
-from engine import filters, reel
+from engine import filters, gravity, reel
 from pipeline import keys, metrics, outputs, storage
 
 if TYPE_CHECKING:
@@ -24,8 +24,13 @@ def lambda_handler(event: BranchEvent, _context: object) -> Intermediate:
     if not recipe["filtered"]:
         return {"key": None, "renditions": {}}
     source = storage.read_source(job["source"], recipe["limits"]["bytes"])
-    plays, frames = reel.decoded(source, recipe, filters.filtered_formats(recipe), filters.filtered_sizes(recipe))
-    made = ((filters.filtered(image, recipe), time) for image, time in frames)
+    sizes = filters.filtered_sizes(recipe)
+    # Measured on other pixels than ResizeImage has, attention could choose another crop: then it decodes as that does.
+    measured = gravity.needs_attention(sizes, event["image"])
+    enough = recipe["sizes"] if measured else sizes
+    plays, frames = reel.decoded(source, recipe, filters.filtered_formats(recipe), enough)
+    placed = gravity.placed(frames, sizes, event["image"])
+    made = ((filters.filtered(image, recipe, positions), time) for image, time, positions in placed)
     key = keys.work(job, "filtered.tiff")
     with reel.packed(made, plays) as (body, written):
         outputs.put(job, key, body)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 from aws_lambda_powertools import Logger
 
-from engine import animation, encoding, metadata, placeholder
+from engine import animation, encoding, metadata, placeholder, reuse
 from pipeline import clock, jobs, manifest, metrics, outputs, recipes, storage
 
 if TYPE_CHECKING:
@@ -95,8 +95,9 @@ def _finish(event: OptimizeEvent, images: encoding.Unpacked, threads: int, begin
     entries = []
     wanted = recipes.outputs(recipe)
     xmp = metadata.packet(image, recipe["keep"])
+    original = _original(event, images)
     # Closing the generator cancels the encodes that are still queued if a write fails.
-    with closing(encoding.encode_all(images, wanted, recipe, xmp, threads)) as encoded:
+    with closing(encoding.encode_all(images, wanted, recipe, xmp, threads, original)) as encoded:
         for name, format_, data in encoded:
             size, gamut = images.sizes[name], images.gamuts[name]
             entry = manifest.rendition(job["source"]["key"], name, format_, size, data, gamut)
@@ -112,6 +113,19 @@ def _finish(event: OptimizeEvent, images: encoding.Unpacked, threads: int, begin
         created_at=clock.now(),
         public_base_url=PUBLIC_BASE_URL,
     )
+
+
+def _original(event: OptimizeEvent, images: encoding.Unpacked) -> reuse.Original | None:
+    """The source, if the recipe bounds renditions by it and one of them has its pixels. It is read only if needed."""
+    image, recipe, source = event["image"], event["recipe"], event["job"]["source"]
+    if recipe["never_larger"] == "no":
+        return None
+    names = reuse.whole(image, recipe, images.sizes)
+
+    def read() -> bytes:
+        return storage.read_source(source, source["size"])
+
+    return reuse.Original(image, recipe, names, source["size"], read) if names else None
 
 
 def _smallest_whole(sizes: dict[str, tuple[int, int]], recipe: Recipe) -> str:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 2
 CONTENT_TYPES = {"avif": "image/avif", "webp": "image/webp", "jpeg": "image/jpeg", "png": "image/png"}
 
+# Facts about an image that no manifest says: where the faces are is nobody's business.
+PRIVATE = {"regions"}
+
 # Formats for <img>, the most widely supported first.
 _FALLBACKS: list[Format]
 _FALLBACKS = ["jpeg", "png", "webp", "avif"]
@@ -79,7 +82,7 @@ def build(
         "round": job["round"],
         "attempt": job["attempt"],
         "created_at": created_at,
-        "source": {**source, **image},
+        "source": {**source, **{name: value for name, value in image.items() if name not in PRIVATE}},
         "recipe": {"name": recipe["name"], "hash": recipe["hash"]},
         "placeholder": placeholder,
         "renditions": entries,

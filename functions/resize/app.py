@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
-from engine import filters, reel, resizing
+from engine import filters, gravity, reel, resizing
 from pipeline import keys, metrics, outputs, storage
 
 if TYPE_CHECKING:
@@ -24,7 +24,10 @@ def lambda_handler(event: BranchEvent, _context: object) -> Intermediate:
     source = storage.read_source(job["source"], recipe["limits"]["bytes"])
     sizes = recipe["sizes"]
     plays, frames = reel.decoded(source, recipe, recipe["formats"], sizes)
-    made = ((filters.with_watermark(resizing.renditions(image, sizes), recipe), time) for image, time in frames)
+    made = (
+        (filters.with_watermark(resizing.renditions(image, sizes, positions), recipe), time)
+        for image, time, positions in gravity.placed(frames, sizes, event["image"])
+    )
     key = keys.work(job, "resized.tiff")
     with reel.packed(made, plays) as (body, written):
         outputs.put(job, key, body)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
-from engine import animation, metadata, sandbox
+from engine import animation, gravity, metadata, sandbox
 from engine.limits import check_bytes, check_renditions
 from engine.rejection import Rejection
 from pipeline import manifest, metrics, recipes, storage
@@ -14,7 +14,7 @@ from pipeline import manifest, metrics, recipes, storage
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from contracts import Accepted, JobEvent, Judge, Limits, Refusal, Rejected
+    from contracts import Accepted, ImageFacts, JobEvent, Judge, Limits, Refusal, Rejected, Source
 
 RECIPES = recipes.load()
 # Share of the function's memory that one upload may use: a decoder's need is only estimated.
@@ -44,9 +44,22 @@ def lambda_handler(event: JobEvent, context: LambdaContext) -> Accepted | Reject
         image = metadata.with_alt(image, source.get("given", {}).get("alt"))
         check_renditions(image, recipe)
         animation.check_renditions(image, recipe)
+        _add_focus(image, source)
     except Rejection as rejection:
         refusal: Refusal = {"code": rejection.code, "reason": rejection.reason}
         logger.info("refused", **refusal)
         judge: Judge = {"recipe": recipe["hash"], "memory": memory}
         return {"valid": False, "status": "REJECTED", "rejection": refusal, "judge": judge}
     return {"valid": True, "image": image, "recipe": recipe}
+
+
+def _add_focus(image: ImageFacts, source: Source) -> None:
+    """The focus that was given with the upload, instead of what the file marks. One that makes no sense is ignored."""
+    text = source.get("given", {}).get("focus")
+    if text is None:
+        return
+    if focus := gravity.focus_of(text):
+        image["focus"] = focus
+        image.pop("regions", None)
+    else:
+        logger.warning("focus ignored: it is not two fractions such as 0.3,0.7", focus=text[:100])

@@ -25,10 +25,10 @@ ENDINGS = {"JPEG": "jpg", "TIFF": "tif"}
 
 def files() -> dict[str, tuple[Maker, str]]:
     """Name → maker, and how the file must end."""
-    from tests.hostile import colour, film, kept  # here, as they are built of what this module has
+    from tests.hostile import colour, film, gravity, kept  # here, as they are built of what this module has
 
-    ours = (bombs, floods, scans, metadata, polyglots, cut, wrong_names, modes, odd)
-    groups = (*ours, colour.files, kept.files, film.cases)
+    made = (colour.files, film.cases, gravity.files, kept.files)
+    groups = (bombs, floods, scans, metadata, polyglots, cut, wrong_names, modes, odd, *made)
     return {name: (make, end) for name, make, end in chain.from_iterable(group() for group in groups)}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from tests.hostile import colour, film, kept
+from tests.hostile import colour, film, gravity, kept
 from tests.hostile.files import grid, srgb_profile, tower, valid
 from tests.unit import described
 from tests.unit.pictures import data, disc, quarters
@@ -72,6 +72,7 @@ def sources() -> dict[str, bytes]:
         "pages.tif": frames("TIFF"),
         "fax.tif": data(quarters(mode="1"), "TIFF", compression="group4"),
     }
+    made["marked.jpg"] = gravity.laden()
     for format_ in described.FORMATS:
         made[f"described.{kept.ENDINGS.get(format_, format_)}"] = kept.laden(format_)
     for compression in ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "zstd"):

@@ -61,11 +61,11 @@ def decode(data: bytes, sizes: Mapping[str, Any], wanted: str) -> Picture:
     return Picture(source=origin({**source, "etag": etag(data)}), size=(300, 200))
 
 
-def renditions(image: Picture, sizes: Mapping[str, Any]) -> dict[str, Picture]:
+def renditions(image: Picture, sizes: Mapping[str, Any], positions: Any = None) -> dict[str, Picture]:
     return {name: Picture(source=image.source, size=(size["width"], size["height"])) for name, size in sizes.items()}
 
 
-def filtered(image: Picture, recipe: Mapping[str, Any]) -> dict[str, Picture]:
+def filtered(image: Picture, recipe: Mapping[str, Any], positions: Any = None) -> dict[str, Picture]:
     sizes = recipe["sizes"]
     named = {name: sizes[each["size"]] for name, each in recipe["filtered"].items()}
     return renditions(image, named)
@@ -103,7 +103,12 @@ class Unpacked:
 
 
 def encode_all(
-    images: Unpacked, outputs: list[tuple[str, str]], recipe: Mapping[str, Any], xmp: Any = None, threads: int = 1
+    images: Unpacked,
+    outputs: list[tuple[str, str]],
+    recipe: Mapping[str, Any],
+    xmp: Any = None,
+    threads: int = 1,
+    original: Any = None,
 ) -> Iterator[tuple[str, str, bytes]]:
     for name, format_ in outputs:
         _work("encode")
@@ -120,7 +125,13 @@ def _work(what: str) -> None:
 MODULES: dict[str, dict[str, Any]] = {
     "engine.sandbox": {"inspect": inspect},
     "engine.animation": {"playing": lambda format_, data: {}, "check_renditions": lambda image, recipe: None},
+    "engine.gravity": {
+        "placed": lambda frames, sizes, facts: ((image, time, {}) for image, time in frames),
+        "needs_attention": lambda sizes, facts: False,
+        "focus_of": lambda text: None,
+    },
     "engine.reel": {"decoded": decoded, "packed": packed},
+    "engine.reuse": {"whole": lambda image, recipe, sizes: []},
     "engine.resizing": {"renditions": renditions, "dimensions": lambda source, size: (size["width"], size["height"])},
     "engine.filters": {
         "filtered": filtered,

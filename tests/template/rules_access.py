@@ -20,7 +20,7 @@ from tests.template.expanded import (
     statements,
 )
 
-READERS = {"TriggerRole", "ValidateRole", "ResizeRole", "FilterRole"}  # of sources
+READERS = {"TriggerRole", "ValidateRole", "ResizeRole", "FilterRole", "OptimizeRole"}  # of sources
 MACHINES = {"ImagePipelineRole", "BackfillMapRole"}  # of the state machines
 
 
@@ -90,7 +90,7 @@ def sources_are_read_under_raw_only(template: Template) -> bool:
     return {each for each in places if each.startswith("SourceBucket")} == {"SourceBucket/SourcePrefix*"}
 
 
-def sources_are_read_by_four_roles_only(template: Template) -> bool:
+def sources_are_read_by_five_roles_only(template: Template) -> bool:
     return holders(template, "s3:Get", on="SourceBucket") == READERS
 
 
@@ -363,7 +363,7 @@ RULES: list[tuple[Rule, list[Weakening]]] = [
     ),
     (sources_are_read_under_raw_only, [change("FilterRole", "ReadTheSource", Resource=place("SourceBucket", "/*"))]),
     (
-        sources_are_read_by_four_roles_only,
+        sources_are_read_by_five_roles_only,
         [allow("NotifyRole", "s3:GetObject", place("SourceBucket", "/SourcePrefix*"))],
     ),
     (validate_writes_nothing, [allow("ValidateRole", "s3:PutObject", place("OutputBucket", "/work/*"))]),

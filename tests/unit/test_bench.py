@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bench import __main__ as bench
-from bench import settings
+from bench import functions, settings
 from bench.bars import Bar, at_least, at_most, report
 
 
@@ -40,6 +40,13 @@ def test_pictures_that_look_different_are_not_compared() -> None:
     assert bars(peer_score=71.9)["cpu-times-bytes-to-naive-pillow"] is None
     assert bars(peer_score=76.1)["cpu-times-bytes-to-naive-pillow"] is None
     assert bars(peer_score=76.1)["cpu-to-sharp-same-speed"] is not None
+
+
+def test_a_slow_minute_in_the_midst_changes_no_cold_start() -> None:
+    """The medians of each alone would make 4/3 of what is 6/5 in every round."""
+    seconds = {"bare": [0.3, 0.3, 0.4, 0.5, 0.6], "trigger": [0.36, 0.36, 0.48, 0.6, 0.72]}
+    seconds["trigger"][2] = 0.9  # one hiccup
+    assert functions.paired(seconds) == pytest.approx({"bare": 0.4, "trigger": 0.48})
 
 
 def test_a_peer_that_was_not_measured_has_no_value() -> None:

@@ -106,6 +106,8 @@ def test_the_measure_is_that_of_the_paper(first: Any, second: Any, expected: flo
 def test_the_reference_is_right_at_known_points() -> None:
     assert [round(each, 4) for each in reference.to_xyz(reference.SRGB)[1]] == [0.2126, 0.7152, 0.0722]
     assert [round(each, 4) for each in reference.to_xyz(reference.BT2020)[1]] == [0.2627, 0.6780, 0.0593]
+    for code, primaries in ((1, reference.SRGB), (9, reference.BT2020), (12, reference.P3)):
+        assert [each for point in cicp.PRIMARIES[code][:3] for each in point] == list(primaries)
     assert reference.pq_coded(100) == pytest.approx(0.5081, abs=0.0001)  # BT.2408, table 1: 51 %
     assert reference.pq_coded(203) == pytest.approx(0.5807, abs=0.0001)  # 58 %
     assert reference.hlg_coded(1 / 12) == 0.5
@@ -218,14 +220,13 @@ def test_how_bright_by_mastering_display_and_by_default() -> None:
         assert near(pixel(content), reference.coded_in(reference.pq_shown([level / 255] * 3, peak)), 2), peak
 
 
-def test_sixteen_bits_are_cut_to_eight_and_that_is_made_good() -> None:
-    coded = [reference.pq_coded(each) for each in (150, 60, 30)]
-    for shift in (0, 100, 200, 255):
-        levels = [round(65535 * value) // 256 * 256 + shift for value in coded]
-        content = png(2, 1, 16, 2, b"\0" + struct.pack(">3H", *levels) * 2, chunk(b"cICP", bytes((9, 16, 0, 1))))
-        found = decoding.decode(content, BOX).getpixel((0, 0))
-        wanted = reference.coded_in(reference.pq_shown([level / 65535 for level in levels]))
-        assert reference.delta_e(reference.lab_of(found), reference.lab_of(wanted)) < 1.3  # type: ignore[arg-type]
+@pytest.mark.parametrize("nits", [20, 40, 60, 80])
+def test_sixteen_bits_are_cut_to_eight_and_that_is_made_good(nits: float) -> None:
+    """In the middle between two levels, which are 2 of sRGB's apart."""
+    level = int(255 * reference.pq_coded(nits)) * 256 + 128
+    content = png(1, 1, 16, 2, b"\0" + struct.pack(">3H", *[level] * 3), chunk(b"cICP", bytes((9, 16, 0, 1))))
+    found = decoding.decode(content, BOX).getpixel((0, 0))
+    assert near(found, reference.coded_in(reference.pq_shown([level / 65535] * 3)), 0.8)
 
 
 def test_narrow_range_is_widened() -> None:
@@ -361,8 +362,11 @@ def test_only_what_exceeds_srgb_is_kept_in_p3() -> None:
     assert decode(data(flat(VIVID), "PNG", icc_profile=rgb_profile(reference.SRGB, gamma_tag(2.2))), "p3").info == {}
     assert gamut.of(decode(data(flat(VIVID), "PNG", icc_profile=p3_profile()), "srgb")) == "srgb"
     clear = flat((*VIVID, 0), "RGBA")
-    clear.putpixel((0, 0), (90, 90, 90, 255))
-    assert gamut.of(decode(data(clear, "PNG", icc_profile=p3_profile()), "p3")) == "srgb"
+    clear.putpixel((0, 0), (*ORANGE, 255))
+    made = decode(data(clear, "PNG", icc_profile=p3_profile()), "p3")
+    assert (gamut.of(made), made.getpixel((0, 0))) == ("srgb", (215, 93, 31, 255))
+    clear.putpixel((0, 0), (*VIVID, 255))
+    assert gamut.of(decode(data(clear, "PNG", icc_profile=p3_profile()), "p3")) == "p3"
 
 
 def test_noise_within_srgb_does_not_exceed_it() -> None:

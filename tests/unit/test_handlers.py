@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from PIL import Image
 
 from tests.unit import described
+from tests.unit.colour_patches import coded_png
 from tests.unit.invoking import CONTEXT, call
 
 ROOT = Path(__file__).parents[2]
@@ -90,15 +91,15 @@ def test_a_photo_becomes_the_default_set(cloud: Any) -> None:
 def test_the_sample_events_have_the_shapes_of_the_real_ones(cloud: Any) -> None:
     the_job = begun(job(cloud, photo((1600, 1200))))
     valid = call("validate", {"job": the_job})
-    facts = {"job": the_job, "recipe": valid["recipe"]}
+    facts = {"job": the_job, "image": valid["image"], "recipe": valid["recipe"]}
     intermediates = [call("resize", facts), call("filters", facts)]
     assert sample("validate")["job"].keys() == the_job.keys()
     assert sample("resize") == sample("filters")
     assert sample("resize").keys() == facts.keys()
     assert sample("resize")["recipe"].keys() == valid["recipe"].keys()
-    assert sample("optimize")["image"] == valid["image"]
+    assert sample("resize")["image"] == sample("optimize")["image"] == valid["image"]
     assert sample("optimize")["intermediates"] == intermediates
-    result = call("optimize", facts | {"image": valid["image"], "intermediates": intermediates})
+    result = call("optimize", facts | {"intermediates": intermediates})
     assert sample("notify")["outcome"]["result"].keys() == result.keys()
 
 
@@ -120,6 +121,20 @@ def test_a_recipe_may_keep_rights(cloud: Any, monkeypatch: pytest.MonkeyPatch) -
         stored_keys = [*(made["key"] for made in manifest["renditions"]), result["manifest_key"]]
         for key in stored_keys:
             cloud.s3.delete_object(Bucket="darkroom-output", Key=key)
+
+
+@pytest.mark.parametrize("wanted", ["srgb", "p3"])
+def test_a_recipe_may_keep_display_p3(cloud: Any, monkeypatch: pytest.MonkeyPatch, wanted: str) -> None:
+    default = importlib.import_module("validate.app").RECIPES["recipes"]["default"]
+    monkeypatch.setitem(default, "gamut", wanted)
+    vivid = coded_png(Image.new("RGB", (64, 48), (255, 20, 10)), 12, 13)
+    manifest = json.loads(cloud.output(process(begun(job(cloud, vivid)))["manifest_key"]))
+    gray = {name for name, made in default["filtered"].items() if made["filters"][0]["filter"] == "grayscale"}
+    for made in manifest["renditions"]:
+        with Image.open(io.BytesIO(cloud.output(made["key"]))) as image:
+            wide = wanted == "p3" and made["name"] not in gray
+            assert ("icc_profile" in image.info, made.get("gamut", "srgb")) == (wide, "p3" if wide else "srgb")
+    assert manifest["placeholder"]["color"] == "#ff0000"
 
 
 @pytest.mark.parametrize("keep", [["alt"], []])

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator
 from typing import Any
-from xml.dom import minidom
 
 import pytest
 
-from engine import decoding, encoding, metadata
+from engine import decoding, encoding, metadata, xmp
 from pipeline import recipes
 from tests.unit import described
 from tests.unit.pictures import chunk, data, quarters
+from tests.unit.stated import stated
 
 FIXTURES = described.fixtures()
 ALL = ["rights", "ai", "alt"]
@@ -22,73 +21,13 @@ RECIPE: Any = recipes.route(recipes.load(), "raw/x") | {"keep": ALL}
 
 
 def read(content: bytes, name: str, keep: list[str]) -> dict[str, Any]:
-    return dict(metadata.read(decoding.open_image(content, name), content, name, keep))
+    image = decoding.open_image(content, name)
+    packet = xmp.packet(image, content, name)
+    return dict(metadata.read(image, content, name, keep, xmp.parse(packet) if packet else None))
 
 
 def facts(**kept: Any) -> Any:
     return kept
-
-
-# --------------------------------------------------------------------------- a reader that is not the engine's
-
-
-def packets_in(content: bytes) -> list[bytes]:
-    """Every XMP packet in a JPEG, PNG, WebP or AVIF, where its format has it."""
-    if content[:2] == b"\xff\xd8":
-        pattern = rb"\xff\xe1(..)http://ns\.adobe\.com/xap/1\.0/\0"
-        starts = ((match.end(), match) for match in re.finditer(pattern, content, re.DOTALL))
-        return [content[start : match.start() + 2 + int.from_bytes(match[1], "big")] for start, match in starts]
-    if content[:4] == b"\x89PNG":
-        heads = re.finditer(rb"(....)iTXtXML:com\.adobe\.xmp\0\0\0\0\0", content, re.DOTALL)
-        return [content[head.end() : head.start() + 8 + int.from_bytes(head[1], "big")] for head in heads]
-    if content[:4] == b"RIFF":
-        heads = re.finditer(rb"XMP (....)", content, re.DOTALL)
-        found = [content[head.end() : head.end() + int.from_bytes(head[1], "little")] for head in heads]
-        assert bool(content[20] & 4) is bool(found)  # the flag without which browsers and libwebp do not look
-        return found
-    # An item of type "mime", whose place is in the box iloc: the packet itself is all that begins like one.
-    count = content.count(b"application/rdf+xml\0")
-    found = re.findall(rb'<\?xpacket begin=.*?<\?xpacket end="r"\?>', content, re.DOTALL)
-    assert len(found) == count
-    return found
-
-
-def stated(content: bytes) -> dict[str, Any]:
-    """What an output says, in the shape of facts; {} if it says nothing."""
-    packets = packets_in(content)
-    assert len(packets) <= 1
-    if not packets:
-        return {}
-    document = minidom.parseString(packets[0])
-    (description,) = document.getElementsByTagName("rdf:Description")
-    found = {node.nodeName: list(_texts(node)) for node in description.childNodes}
-    assert set(found) <= set(NAMES)
-    rights = {
-        field: found[name] if field == "creator" else found[name][0]
-        for name, field in NAMES.items()
-        if name in found and field in ("creator", "credit", "copyright", "licence", "licensor")
-    }
-    others = {field: found[name][0] for name, field in NAMES.items() if name in found and field not in rights}
-    return {**({"rights": rights} if rights else {}), **others}
-
-
-NAMES = {
-    "dc:creator": "creator",
-    "photoshop:Credit": "credit",
-    "dc:rights": "copyright",
-    "xmpRights:WebStatement": "licence",
-    "plus:Licensor": "licensor",
-    "Iptc4xmpExt:DigitalSourceType": "digital_source_type",
-    "Iptc4xmpCore:AltTextAccessibility": "alt",
-}
-
-
-def _texts(node: Any) -> Iterator[str]:
-    for child in node.childNodes:
-        if child.nodeType == child.TEXT_NODE:
-            yield child.data
-        else:
-            yield from _texts(child)
 
 
 # --------------------------------------------------------------------------- reading
@@ -167,8 +106,25 @@ def test_the_uploads_text_goes_before_the_files(given: str | None, alt: str) -> 
 # --------------------------------------------------------------------------- C2PA
 
 STORE = bytes.fromhex("6332706100110010800000AA00389B71")  # the kind of JUMBF box that holds manifests
-JUMBF = struct.pack(">I4sI4s", 2000, b"jumb", 38, b"jumd") + STORE + b"\3c2pa\0" + bytes(1962)
-BOX = bytes.fromhex("D8FEC3D61B0E483C92975828877EC481") + b"\0\0\0\0manifest\0" + bytes(8) + JUMBF
+MANIFEST = bytes.fromhex("63326D6100110010800000AA00389B71")  # and of one manifest
+DIGITAL = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+
+
+def jumbf(*manifests: list[str]) -> bytes:
+    """A box of 2,000 bytes with manifests, each having actions that say how the picture was made."""
+    body = b"".join(
+        struct.pack(">I4sI4s", 0, b"jumb", 0, b"jumd") + MANIFEST + b"".join(map(_action, kinds)) for kinds in manifests
+    )
+    return (struct.pack(">I4sI4s", 2000, b"jumb", 38, b"jumd") + STORE + b"\3c2pa\0" + body).ljust(2000, b"\0")
+
+
+def _action(kind: str) -> bytes:
+    uri = f"{DIGITAL}{kind}".encode()
+    return b"\xa2factionlc2pa.created\x71digitalSourceType\x78" + bytes((len(uri),)) + uri + b"\x64when\0"
+
+
+JUMBF = jumbf()
+BOX = bytes.fromhex("D8FEC3D61B0E483C92975828877EC481") + b"\0\0\0\0manifest\0" + bytes(8)
 
 
 def segments_of(box: bytes, number: int = 1, size: int = 900) -> list[bytes]:
@@ -180,27 +136,27 @@ def segments_of(box: bytes, number: int = 1, size: int = 900) -> list[bytes]:
     return [described.segment(0xEB, head + piece) for head, piece in zip(heads, pieces, strict=True)]
 
 
-def signed(name: str) -> bytes:
+def signed(name: str, box: bytes = JUMBF) -> bytes:
     if name == "jpeg":
-        other = JUMBF.replace(STORE, bytes(16))
-        return described.with_segments(*segments_of(other, 2), *segments_of(JUMBF))
+        other = box.replace(STORE, bytes(16))
+        return described.with_segments(*segments_of(other, 2), *segments_of(box))
     if name == "png":
-        return described.with_chunks(chunk(b"caBX", JUMBF))
+        return described.with_chunks(chunk(b"caBX", box))
     if name == "webp":
-        return described.with_riff((b"C2PA", JUMBF))
+        return described.with_riff((b"C2PA", box))
     if name == "gif":
-        blocks = b"".join(bytes((len(part),)) + part for part in (JUMBF[at : at + 250] for at in range(0, 2000, 250)))
+        blocks = b"".join(bytes((len(part),)) + part for part in (box[at : at + 250] for at in range(0, 2000, 250)))
         return described.with_blocks(b"!\xff\x0bC2PA_GIF\1\0\0" + blocks + b"\0")
     if name == "tiff":
-        return described.tiff({0xCD41: (7, 2000, JUMBF)})
+        return described.tiff({0xCD41: (7, 2000, box)})
     whole = described.heic() if name == "heic" else data(quarters(), "AVIF")
-    return whole + struct.pack(">I4s", 8 + len(BOX), b"uuid") + BOX
+    return whole + struct.pack(">I4s", 8 + len(BOX) + len(box), b"uuid") + BOX + box
 
 
 @pytest.mark.parametrize("keep", [[], ALL])
 @pytest.mark.parametrize("name", described.FORMATS)
 def test_a_c2pa_manifest_is_noticed(name: str, keep: list[str]) -> None:
-    size = {"jpeg": 2016, "avif": len(BOX), "heic": len(BOX)}.get(name, 2000)
+    size = 2000 + (len(BOX) - 16 if name in ("avif", "heic") else 0)
     assert read(signed(name), name, keep) == {"c2pa": {"bytes": size}}
     decoding.inspect(signed(name), RECIPE["limits"] | {"formats": list(described.FORMATS)})
 
@@ -216,3 +172,36 @@ def test_a_c2pa_manifest_is_noticed(name: str, keep: list[str]) -> None:
 )
 def test_what_is_no_c2pa_manifest_is_not_called_one(name: str, content: bytes) -> None:
     assert read(content, name, ALL) == {}
+
+
+@pytest.mark.parametrize("name", described.FORMATS)
+def test_the_mark_of_ai_outlives_the_manifest(name: str) -> None:
+    # As long as this, the address is spread over two of the segments of a JPEG.
+    content = signed(name, jumbf(["digitalCapture"] * 7, ["trainedAlgorithmicMedia", "humanEdits"]))
+    assert read(content, name, ["ai"])["digital_source_type"] == f"{DIGITAL}trainedAlgorithmicMedia"
+    assert "digital_source_type" not in read(content, name, ["rights", "alt"])
+
+
+@pytest.mark.parametrize(
+    ("manifests", "kind"),
+    [
+        ([], None),
+        ([[]], None),
+        ([["digitalCapture"]], "digitalCapture"),
+        ([["trainedAlgorithmicMedia"], []], None),  # of an ingredient
+        ([["trainedAlgorithmicMedia"], ["digitalCapture", "humanEdits"]], "humanEdits"),
+        ([["digitalCapture", "compositeWithTrainedAlgorithmicMedia"]], "compositeWithTrainedAlgorithmicMedia"),
+    ],
+)
+def test_only_the_pictures_own_manifest_is_asked(manifests: list[list[str]], kind: str | None) -> None:
+    found = read(signed("png", jumbf(*manifests)), "png", ALL).get("digital_source_type")
+    assert found == (kind and DIGITAL + kind)
+
+
+def test_xmp_goes_before_a_c2pa_manifest() -> None:
+    packet = described.xmp(f"<Iptc4xmpExt:DigitalSourceType>{described.AI}</Iptc4xmpExt:DigitalSourceType>")
+    box = segments_of(jumbf(["digitalCapture"]))
+    content = described.with_segments(
+        *box, described.segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + packet.encode())
+    )
+    assert read(content, "jpeg", ALL)["digital_source_type"] == described.AI

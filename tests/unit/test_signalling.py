@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -71,6 +72,28 @@ def test_a_cicp_after_the_pixels_is_ignored() -> None:
     assert read(content[:end] + chunk(*CICP) + content[end:], "png") is None
 
 
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (png((b"gAMA", b"\1\2\3")), "png"),
+        (png((b"cHRM", b"\1")), "png"),
+        (png(CICP).replace(CICP[1], bytes((9, 16, 0, 1))), "png"),  # its CRC is wrong now
+        (png(icc_profile=PROFILE + bytes(3_000_000)), "png"),
+        (with_nclx(HEIC, 12, 255), "heic"),
+        (data(quarters(), "AVIF").replace(b"colrnclx\0\1\0\x0d\0\6\x80", b"colrnclx\0\1\0\x0d\0\6\xff"), "avif"),
+    ],
+)
+def test_no_picture_is_lost_for_what_is_wrong_with_its_colours(content: bytes, name: Any) -> None:
+    decoding._register_heic()
+    with pytest.raises((OSError, ValueError)):
+        Image.open(BytesIO(content), formats=["HEIF" if name == "heic" else name.upper()])
+    size = decoding.open_image(content, name).size
+    assert size in ((80, 60), (48, 64))
+    assert decoding.decode(content, {"only": {"width": 100}}).size == size  # type: ignore[dict-item]
+    assert signalling.mended(name, content[:40]) is None
+    assert read(content, name) in (None, Signal(12, 255), Signal(1, 13))
+
+
 def test_sixteen_bits_of_colour_are_cut() -> None:
     content = png(CICP)
     deep = content[:24] + b"\x10\x02" + content[26:]
@@ -111,6 +134,7 @@ MASTER = box(b"mdcv", struct.pack(">8HII", *[0] * 8, 40_000_000, 1))
         (items([MASTER, colr(9, 16), BRIGHT], [1, 2, 3]), Signal(9, 16, 900.0)),
         (items([box(b"colr", b"prof", b"x"), colr(12, 13)], [1, 2]), P3),
         (items([colr(9, 16), colr(12, 13)], [2], wide=True), P3),
+        (items([box(b"free")] * 299 + [colr(12, 13)], [0x8000 + 300], wide=True), P3),
         (items([colr(9, 16), colr(12, 13)], [2], version=1), P3),
         (items([colr(9, 16), colr(12, 13)], [2], version=1, wide=True), P3),
         (items([colr(12, 13)], [], tiles=[1]), P3),
