@@ -15,7 +15,19 @@ from typing import Any
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from engine import animation, containers, decoding, encoding, filters, frames, placeholder, reel, resizing, sandbox
+from engine import (
+    animation,
+    containers,
+    decoding,
+    encoding,
+    filters,
+    frames,
+    gravity,
+    placeholder,
+    reel,
+    resizing,
+    sandbox,
+)
 from engine.rejection import Rejection
 from pipeline import recipes
 from tests.unit import films
@@ -235,6 +247,23 @@ def test_each_frame_is_made_as_a_still_would_be(tmp_path: Path) -> None:
             assert moving.convert("RGBA").tobytes() == image.convert("RGBA").tobytes(), (name, number)
             if number == 0:
                 assert images[name].tobytes() == image.tobytes()
+
+
+def test_a_crop_stays_where_the_first_frame_puts_it() -> None:
+    """What draws attention goes from left to right; the window does not go with it."""
+
+    def frame(left: int) -> Image.Image:
+        picture = Image.new("RGB", (300, 100), (200, 200, 200))
+        picture.paste(quarters(60, 60), (left, 20))
+        return picture
+
+    sizes: Any = {"square": {"width": 100, "height": 100, "fit": "cover", "gravity": "auto"}}
+    facts: Any = {"width": 300, "height": 100}
+    moving = [(frame(left), 50) for left in (10, 120, 230)]
+    alone = [gravity.positions(image, sizes, facts)["square"] for image, _ in moving]
+    assert alone[0] < alone[2]
+    found = [positions["square"] for _, _, positions in gravity.placed(moving, sizes, facts)]
+    assert found == [alone[0]] * 3
 
 
 def test_stills_of_an_animation_are_its_first_frame_as_shown(tmp_path: Path) -> None:
