@@ -170,8 +170,7 @@ def _reading_cost() -> Iterator[tuple[str, float]]:
 
 def _metadata(content: bytes, format_: SourceFormat, keep: list[str]) -> metadata.Kept:
     image = decoding.open_image(content, format_)
-    packet = xmp.packet(image, content, format_)
-    return metadata.read(image, content, format_, keep, xmp.parse(packet) if packet else None)
+    return metadata.read(image, content, format_, keep, xmp.read(image, content, format_))
 
 
 def _milliseconds(call: Callable[[], object], times: int = 15) -> float:

@@ -59,14 +59,18 @@ def _drawing(size: Size, rng: random.Random) -> Image.Image:
         else:
             side = max(2, round(reach * 1.5))
             shade = Image.linear_gradient("L").resize((side, side)).rotate(rng.choice((0, 90, 180, 270)))
-            tint = Image.composite(Image.new("RGB", shade.size, fill), Image.new("RGB", shade.size, _colour(rng)), shade)
+            tint = Image.composite(
+                Image.new("RGB", shade.size, fill), Image.new("RGB", shade.size, _colour(rng)), shade
+            )
             image.paste(tint, (x, y))
     return image.resize(size, Image.Resampling.LANCZOS)
 
 
 def _lettering(size: Size, rng: random.Random) -> Image.Image:
     """Lines of text in several sizes, black on white or coloured, as on a screen, a page or a poster."""
-    paper, ink = rng.choice((((255, 255, 255), (20, 20, 20)), ((28, 30, 38), (230, 230, 220)), (_colour(rng), _colour(rng))))
+    paper, ink = rng.choice(
+        (((255, 255, 255), (20, 20, 20)), ((28, 30, 38), (230, 230, 220)), (_colour(rng), _colour(rng)))
+    )
     image = Image.new("RGB", size, paper)
     draw = ImageDraw.Draw(image)
     y = 4.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from engine import resizing
@@ -60,6 +60,16 @@ def positions(image: Image.Image, sizes: Mapping[str, Size], facts: ImageFacts) 
             continue
         found[name] = start / (1 - length)
     return found
+
+
+def placed(
+    frames: Iterable[tuple[Image.Image, int]], sizes: Mapping[str, Size], facts: ImageFacts
+) -> Iterator[tuple[Image.Image, int, dict[str, float]]]:
+    """Frames (images, milliseconds) with the positions of their windows: the first one's, for the window stays put."""
+    first: dict[str, float] | None = None
+    for image, time in frames:
+        first = positions(image, sizes, facts) if first is None else first
+        yield image, time, first
 
 
 def needs_attention(sizes: Mapping[str, Size], facts: ImageFacts) -> bool:

@@ -412,9 +412,9 @@ def test_the_filtered_crop_is_decoded_as_the_sized_one_is(monkeypatch: pytest.Mo
     asked: list[set[str]] = []
     decode = decoding.decode
 
-    def noted(content: bytes, sizes: Any) -> Any:
+    def noted(content: bytes, sizes: Any, wanted: Any) -> Any:
         asked.append(set(sizes))
-        return decode(content, sizes)
+        return decode(content, sizes, wanted)
 
     monkeypatch.setattr(decoding, "decode", noted)
     run(source())
