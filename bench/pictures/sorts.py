@@ -15,10 +15,11 @@ from darkroom import samples
 
 Size = tuple[int, int]  # width, height in pixels
 Colour = tuple[int, int, int]
-_WORDS = (
-    "light lens shutter aperture contrast negative enlarger paper tray stop bath fixer rinse hang dry print tone silver "
-    "grain focus field depth frame the of and in by with a to from under over Open 1984 £12.50 50 % NEW Sale! B&W"
-).split()
+_WORDS = [
+    *("light", "lens", "shutter", "aperture", "contrast", "negative", "enlarger", "paper", "tray", "stop", "bath"),
+    *("rinse", "hang", "dry", "print", "tone", "silver", "grain", "focus", "field", "depth", "frame", "the", "of"),
+    *("and", "in", "by", "with", "a", "to", "from", "under", "over", "Open", "1984", "£12.50", "50 %", "NEW", "Sale!"),
+]
 
 
 def picture(sort: str, size: Size, seed: int) -> Image.Image:

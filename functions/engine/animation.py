@@ -209,7 +209,7 @@ def _png(data: bytes) -> Film | None:
                 raise ValueError(f"part {number} of an APNG in the place of {sequence}")
             sequence += 1
             if kind == b"fcTL":
-                piece, time = _apng_piece(data[body : body + 26], first=not pieces)
+                piece, time = _apng_piece(data[body : body + 26])
                 if piece.left + piece.width > width or piece.top + piece.height > height:
                     raise ValueError("a frame outside of the canvas")
                 if not in_picture and (piece.left, piece.top, piece.width, piece.height) != (0, 0, width, height):
@@ -233,12 +233,10 @@ def _png(data: bytes) -> Film | None:
     return Film(width, height, min(plays, _MOST_PLAYS), _shown(times), pieces)
 
 
-def _apng_piece(control: bytes, first: bool) -> tuple[Piece, float]:
+def _apng_piece(control: bytes) -> tuple[Piece, float]:
     _, width, height, left, top, numerator, denominator, disposal, blend = struct.unpack(">IIIIIHHBB", control)
     if min(width, height) < 1 or disposal > RESTORE or blend > 1:
         raise ValueError("a frame of an APNG that makes no sense")
-    if first and disposal == RESTORE:  # there is nothing before the first
-        disposal = CLEAR
     return Piece(left, top, width, height, disposal, blend == 1, []), 1000 * numerator / (denominator or 100)
 
 

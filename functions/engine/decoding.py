@@ -62,6 +62,7 @@ def inspect(data: bytes, limits: Limits, sizes: Mapping[str, Size] | None = None
             raise reject(
                 "UNSUPPORTED_FORMAT", content="an image of 32 bits per channel", accepted="one of 8 or 16 bits"
             )
+        _colours(image, name, data)  # here for the first time, where a parser may take no more than it is given
         needed = int(decoder_bytes * width * height)
         if name == "jpeg":
             image.draft("L", (1, 1))  # reads all of the entropy code, as a full decode does, at half the cost

@@ -98,9 +98,8 @@ def around_regions(spans: Sequence[Span], length: float) -> float:
         mean = sum(low + high for low, high in inside) / (2 * len(inside)) if inside else 0.5
         return round(sum(_weight(span) for span in inside), 6), -abs(mean - start - length / 2)
 
-    starts = [around_point(0.5, length)]
-    for low, high in fitting:
-        starts += [min(low, 1 - length), max(0.0, high - length)]
+    # What any window keeps, one keeps that starts where the first of it does.
+    starts = [around_point(0.5, length), *(min(low, 1 - length) for low, _ in fitting)]
     chosen = kept(max(starts, key=worth))
     if not chosen:
         return starts[0]

@@ -102,10 +102,10 @@ _FAST = {"avif": {"speed": 9}, "webp": {"method": 1}, "jpeg": {"progressive": Fa
 # By how much an AVIF of a speed loses less than a fast one (natural logarithm); slower ones as that of speed 6.
 _GAINS = {6: 0.065, 7: 0.031, 8: 0.016, 9: 0.0, 10: 0.0}
 # A second look is worth its time where the first one was further from the target (natural logarithm).
-_FAR = 0.4
+_FAR = 0.25
 # Points from the target that are near enough.
-_NEAR_POINTS = 1.5
-_THIRD_FROM_POINTS = 2.0
+_NEAR_POINTS = 1.0
+_NEAR_POINTS_OF_AVIF = 2.0  # for its second encode: a third one takes more time than all other formats
 # From this number on, 4:4:4 costs a JPEG of a drawn picture less than 4:2:0, if that gets there at all.
 _FULL_COLOUR_FROM = 86
 # How far below the bytes that are allowed an encode aims (natural logarithm).
@@ -125,7 +125,10 @@ def _rounded(step: int) -> Callable[[Image.Image], Image.Image]:
     return lambda image: image.point(table * 3)
 
 
-_FEWER_COLOURS = [*map(_palette, (20, 24, 28, 34, 42, 52, 64, 100, 256)), *map(_rounded, (20, 15, 12, 9, 7, 5))]
+_FEWER_COLOURS = [
+    *map(_palette, (6, 9, 13, 20, 28, 40, 56, 80, 128, 256)),
+    *map(_rounded, (24, 20, 17, 14, 12, 10, 8, 6)),
+]
 
 
 class Made(NamedTuple):
@@ -191,11 +194,14 @@ class _Aim:
             made.append((self._miss(loss), Made(number, content)))
             looks.append((number, loss))
             number = self._next(looks)
-            enough = _NEAR_POINTS if len(made) == 1 else _THIRD_FROM_POINTS
-            if made[-1][0] <= enough or number in (look[0] for look in looks):
+            if made[-1][0] <= (
+                _NEAR_POINTS if self.format != "avif" or len(made) == 1 else _NEAR_POINTS_OF_AVIF
+            ) or number in (look[0] for look in looks):
                 break
             if self.format == "jpeg" and not options and number >= _FULL_COLOUR_FROM:
-                options, looks, number = {"subsampling": "4:4:4"}, [], typical("jpeg", self.target, "drawn")
+                # With all its colour it loses like a natural picture.
+                options, looks, self.kind = {"subsampling": "4:4:4"}, [], "natural"
+                number = typical("jpeg", self.target)
             if self.format == "webp" and number == HIGHEST["webp"]:
                 return self._of_few_colours(min(made)[1])
         return min(made)[1]

@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bench.bars import Bar, at_least, at_most, report
-from tests.hostile import engine, given, mutants
+from tests.hostile import engine, given, mutants, quality
 from tests.hostile.files import giants
 
 KEPT = engine.ROOT / ".darkroom/fuzz"
@@ -37,7 +37,7 @@ def main() -> int:
     args = parser.parse_args()
     if args.file:
         return alone(args.file)
-    bars = [*fuzz(args.seed, args.mutants), *given.bars(args.seed), *largest()]
+    bars = [*fuzz(args.seed, args.mutants), *given.bars(args.seed), *quality.bars(args.seed), *largest()]
     return report(bars)
 
 

@@ -253,7 +253,7 @@ def test_names_that_are_the_same_share_their_frames_and_those_that_part_later_do
     def made() -> Iterator[tuple[Mapping[str, Image.Image], int]]:
         for number in range(4):
             image = quarters().rotate(90 * number)
-            yield {"a": image, "b": image.copy(), "c": image.copy() if number < 2 else quarters()}, 50
+            yield {"a": image, "b": image.copy(), "c": quarters() if number == 2 else image.copy()}, 50
 
     with reel.packed(made(), 0) as (body, sizes):
         assert not isinstance(body, bytes)
@@ -261,9 +261,9 @@ def test_names_that_are_the_same_share_their_frames_and_those_that_part_later_do
     images = encoding.Unpacked(tmp_path / "file")
     assert sizes == images.sizes
     assert images.pictures["a"] == images.pictures["b"] != images.pictures["c"]
-    for number, image in enumerate(seen(images.reels["c"])):
+    for number, image in enumerate(seen(images.reels["c"])):  # from the third frame on, it is not that of the others
         assert (
-            image.tobytes() == (quarters().rotate(90 * number) if number < 2 else quarters()).convert("RGBA").tobytes()
+            image.tobytes() == (quarters() if number == 2 else quarters().rotate(90 * number)).convert("RGBA").tobytes()
         )
     names = {
         (name, format_)
@@ -349,9 +349,11 @@ def test_a_bomb_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     content = b"GIF89a" + struct.pack("<HHBBB", 16000, 12000, 0x80, 0, 0) + bytes(6) + frame * 1000 + b";"
     large = b"," + struct.pack("<HHHHB", 0, 0, 60000, 60000, 0) + b"\2\2\x44\1\0"
     outside = b"GIF89a" + struct.pack("<HHBBB", 8, 8, 0x80, 0, 0) + bytes(6) + frame + large + b";"
+    piece = b"," + struct.pack("<HHHHB", 0, 0, 4000, 4000, 0) + b"\2\2\x44\1\0"
+    pieces = b"GIF89a" + struct.pack("<HHBBB", 8, 8, 0x80, 0, 0) + bytes(6) + frame + piece * 9 + b";"
     monkeypatch.setattr(decoding, "inspect", lambda *_: pytest.fail("it was decoded"))
     limits = {"memory": 2**20}
-    for each in (content, outside):
+    for each in (content, outside, pieces):
         assert refused(each, limits=limits).code == "TOO_MANY_PIXELS"
 
 
@@ -366,6 +368,17 @@ def test_a_broken_later_frame(broken: int) -> None:
     content = whole[:start] + b"\x08\x01\xff\0" + whole[end:]
     assert refused(content).code == "CORRUPT"
     assert inspected(content, animation="first")["frames"] == 7
+
+
+def test_a_control_is_for_one_frame() -> None:
+    """What is said of the first frame is not said of the second, which has no control: it stays, and is not clear."""
+    dot = b"," + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\2\2\x44\1\0"
+    head = b"GIF89a" + struct.pack("<HHBBB", 2, 2, 0x80, 0, 0) + b"\x09\x08\x07\xff\xff\xff"
+    film = animation.read("gif", head + b"!\xf9\4\x09\x1e\0\0\0" + dot * 3 + b";")
+    assert film is not None
+    assert film.times == [300, 100, 100]
+    assert [piece.disposal for piece in film.pieces] == [CLEAR, KEEP, KEEP]
+    assert [piece.transparent for piece in film.pieces] == [0, None, None]
 
 
 def test_what_an_avif_claims_is_bounded_before_it_is_opened() -> None:
