@@ -18,6 +18,7 @@ from PIL import Image
 from tests.unit import described
 from tests.unit.colour_patches import coded_png
 from tests.unit.invoking import CONTEXT, call
+from tests.unit.stated import stated
 
 ROOT = Path(__file__).parents[2]
 KEY = "raw/samples/photo.jpg"
@@ -153,6 +154,29 @@ def test_the_alternative_text(cloud: Any, monkeypatch: pytest.MonkeyPatch, keep:
     assert f' alt="{html.escape(shown or "")}" ' in manifest["picture"]
     for made in manifest["renditions"]:
         assert (html.escape(shown or "In the file").encode() in cloud.output(made["key"])) is bool(keep)
+
+
+def test_an_animation_carries_it_too(cloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    packet = described.xmp(described.alt_text(x_default="A blinking light") + described.LEAKS, described.LEAK)
+    body = io.BytesIO()
+    Image.new("L", (40, 30)).save(
+        body, "GIF", save_all=True, append_images=[Image.new("L", (40, 30), 255)], duration=100, comment=b"SECRET"
+    )
+    block = b"!\xff\x0bXMP DataXMP" + packet.encode() + b"\1" + bytes(range(255, -1, -1)) + b"\0"
+    at = body.getvalue().index(b"!\xf9")
+    content = body.getvalue()[:at] + block + body.getvalue()[at:]
+    recipe = importlib.import_module("validate.app").RECIPES["recipes"]["default"]
+    monkeypatch.setitem(recipe, "keep", ["alt"])
+    monkeypatch.setitem(recipe, "animation", "keep")
+    manifest = json.loads(cloud.output(process(begun(job(cloud, content)))["manifest_key"]))
+    for made in manifest["renditions"]:
+        output = cloud.output(made["key"])
+        assert stated(output) == {"alt": "A blinking light"}
+        assert b"SECRET" not in output
+    moving = Image.open(
+        io.BytesIO(cloud.output(next(m["key"] for m in manifest["renditions"] if m["format"] == "avif")))
+    )
+    assert getattr(moving, "n_frames", 1) == 2
 
 
 def test_the_memory_of_the_function_bounds_a_source(cloud: Any) -> None:
