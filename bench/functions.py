@@ -101,11 +101,7 @@ def _peak(folder: Path, extension: str, width: int, height: int, options: dict[s
     source.parent.mkdir(parents=True, exist_ok=True)
     run(TOOLS_PYTHON, "-c", _MAKE, source, str(width), str(height), json.dumps(options))
     job = {**JOB, "source": {"key": f"raw/x.{extension}"}}
-    task = {
-        "function": "resize",
-        "store": str(folder / "store"),
-        "events": [{"job": job, "image": {}, "recipe": DEFAULT}],
-    }
+    task = {"function": "resize", "store": str(folder / "store"), "events": [{"job": job, "recipe": DEFAULT}]}
     (folder / "task.json").write_text(json.dumps(task))
     return run_function(folder / "task.json", folder / "answer.json").peak
 
