@@ -1,6 +1,7 @@
 """What `sam build` left in .aws-sam/build, and whether it may be deployed.
 
-    python -m deploy.built mark                  after `sam build`: let nobody deploy it as another Architecture
+    python -m deploy.built mark                  after `sam build`: let nobody deploy it as another Architecture, and
+                                                 put bytecode beside its sources
     python -m deploy.built check [argument ...]  before `sam deploy` with the same arguments: complain, or stay silent
 
 CloudFormation would accept each mistake that is looked for here, and every function of the stack would be broken.
@@ -22,6 +23,7 @@ import yaml
 
 from darkroom.local.template import load_template
 from darkroom.project import ROOT, CommandError, is_loopback
+from deploy import bytecode
 
 # e_machine of an ELF file → the parameter's value.
 MACHINES = {0x3E: "x86_64", 0xB7: "arm64"}
@@ -34,6 +36,8 @@ def main(arguments: Sequence[str] = tuple(sys.argv[1:])) -> int:
     try:
         if what == "mark":
             mark(ROOT)
+            for function in functions(ROOT / ".aws-sam/build"):
+                bytecode.add(function)
         else:
             check(ROOT, others, os.environ)
     except CommandError as error:
@@ -83,17 +87,18 @@ def architecture(folder: Path) -> str:
 
     Raises CommandError if they were made for several, or if a function was not built.
     """
-    functions = [
-        name
-        for name, resource in load_template(folder / "template.yaml")["Resources"].items()
-        if resource["Type"] == "AWS::Serverless::Function"
-    ]
-    unbuilt = [name for name in functions if not (folder / name / "requirements.txt").exists()]
-    found = {_machine(path) for name in functions for path in (folder / name).rglob("*.so")}
+    unbuilt = [each.name for each in functions(folder) if not (each / "requirements.txt").exists()]
+    found = {_machine(path) for each in functions(folder) for path in each.rglob("*.so")}
     if unbuilt or len(found) != 1:
         what = f"{unbuilt[0]} was not built" if unbuilt else "the functions were not all built for one processor"
         raise CommandError(f"{what}: run make build, without the name of a function")
     return found.pop()
+
+
+def functions(folder: Path) -> list[Path]:
+    """Where the code of each function of a build lies."""
+    resources = load_template(folder / "template.yaml")["Resources"].items()
+    return [folder / name for name, each in resources if each["Type"] == "AWS::Serverless::Function"]
 
 
 def _machine(library: Path) -> str:

@@ -186,10 +186,12 @@ class Trigger:
         from bench.functions import ENVIRONMENT
 
         os.environ |= ENVIRONMENT | {"AWS_EC2_METADATA_DISABLED": "true", "HEARTBEAT_SECONDS": "30"}
+        from engine import gravity, metadata
         from pipeline import jobs, manifest, messages, outputs, storage
         from trigger import app, executions, heartbeat
 
         self.app, self.manifest, self.messages = app, manifest, messages
+        self.gravity, self.metadata = gravity, metadata
         self.raw = b""
         self.jobs: list[Any] = []
         self.sent: list[bytes] = []
@@ -256,6 +258,8 @@ class Trigger:
         body = json.dumps(document, ensure_ascii=False, indent=2).encode()
         if self.manifest.read(body, "raw/a.jpg") != document:
             return "the manifest cannot be read back"
+        self.metadata.with_alt({}, given.get("alt"))  # type: ignore[typeddict-item]  # as ValidateImage reads them
+        self.gravity.focus_of(given.get("focus", ""))
         self.messages.rejected(job, {"code": "CORRUPT", "reason": "cut short"})
         (message,) = parse_qs(self.sent[-1].decode())["Message"]
         return "" if message.isascii() and len(message) <= MESSAGE else "the message is too large"

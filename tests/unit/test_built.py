@@ -149,6 +149,23 @@ def test_a_marked_build_accepts_no_other_architecture(root: Path) -> None:
     assert after["Resources"] == before["Resources"]
 
 
+def test_a_build_gets_bytecode_that_needs_no_times_of_files(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The archive that is uploaded has others, and Lambda could not compile the sources once and for all."""
+    function = root / ".aws-sam/build/ResizeFunction"
+    for name in ("resize/app.py", "PIL/TgaImagePlugin.py", "PIL/PngImagePlugin.py"):
+        (function / name).parent.mkdir(exist_ok=True)
+        (function / name).write_text("def handler(): raise ValueError\n")
+    (function / "broken.py").write_text("this is no Python\n")
+    monkeypatch.setattr(built, "ROOT", root)
+    assert built.main(["mark"]) == 0
+    made = {path.name.partition(".")[0]: path.read_bytes() for path in function.rglob("*.pyc")}
+    assert made.keys() == {"app", "PngImagePlugin"}
+    for content in made.values():
+        assert int.from_bytes(content[4:8], "little") == 0b01  # by hash, which nobody checks
+    assert b"/var/task/resize/app.py" in made["app"]
+    assert str(root).encode() not in made["app"]
+
+
 @pytest.mark.parametrize(("target", "asked"), [("deploy", "check --guided"), ("build", "mark")])
 def test_make_asks_before_it_deploys_and_marks_what_it_built(target: str, asked: str) -> None:
     dry = ["make", "--dry-run", target, "ARGS=--guided"]
