@@ -126,7 +126,7 @@ def _rounded(step: int) -> Callable[[Image.Image], Image.Image]:
 
 
 _FEWER_COLOURS = [
-    *map(_palette, (6, 9, 13, 20, 28, 40, 56, 80, 128, 256)),
+    *map(_palette, (20, 24, 28, 34, 42, 52, 64, 100, 256)),
     *map(_rounded, (24, 20, 17, 14, 12, 10, 8, 6)),
 ]
 
