@@ -110,6 +110,9 @@ _NEAR_POINTS_OF_AVIF = 2.0  # for its second encode: a third one takes more time
 _FULL_COLOUR_FROM = 86
 # How far below the bytes that are allowed an encode aims (natural logarithm).
 _MARGIN, _LAST_MARGIN = 0.04, 0.15
+# From this number on, a lossless WebP of few colours is smaller than a lossy one, of drawn pictures. It is also what is
+# left for the last encode if the score is still this far off (below the target, points count twice).
+_LOSSLESS_FROM, _FAR_POINTS = 95, 6.0
 # The last resort: number, and how many pixels of a side become one.
 _SOFT_NUMBER = 5
 _SOFTER = (2, 3, 4, 6, 8, 12, 16, 32, 64, 128, 256, 1024, 65_536)
@@ -202,7 +205,8 @@ class _Aim:
                 # With all its colour it loses like a natural picture.
                 options, looks, self.kind = {"subsampling": "4:4:4"}, [], "natural"
                 number = typical("jpeg", self.target)
-            if self.format == "webp" and number == HIGHEST["webp"]:
+            hopeless = number >= _LOSSLESS_FROM or (len(made) == ENCODES - 1 and min(made)[0] > _FAR_POINTS)
+            if self.format == "webp" and hopeless and len(made) < ENCODES:
                 return self._of_few_colours(min(made)[1])
         return min(made)[1]
 
