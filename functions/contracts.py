@@ -329,8 +329,14 @@ class Record(TypedDict, total=False):
     expires_at: int  # epoch seconds: the table's TTL
 
 
+# An animation among the files of a set.
+class Playing(TypedDict, total=False):
+    frames: int
+    duration_ms: int  # once through
+
+
 # One file of a set: a rendition in one format.
-class Rendition(TypedDict):
+class Rendition(Playing):
     name: str
     key: str  # processed/<path>/<name>.<extension>
     format: Format

@@ -31,7 +31,7 @@ from darkroom import samples
 sys.path.insert(0, str(ROOT / "functions"))
 
 from contracts import Format, SourceFormat
-from engine import containers, decoding, encoding, metadata, placeholder, sandbox, thumbhash
+from engine import containers, decoding, encoding, metadata, placeholder, reuse, sandbox, thumbhash, xmp
 from engine.rejection import FORMATS
 from pipeline import recipes
 from tests.unit.described import SECRET, fixtures
@@ -93,6 +93,10 @@ def _make(folder: Path) -> dict[str, dict[str, Any]]:
             made = encoding.encode(decoding.decode(content, recipe["sizes"]), format_, recipe, packet)
             (folder / name).write_bytes(made)
             expected[name] = kept
+            own = reuse.Original(facts, recipe, ["small"], len(content), partial(bytes, content)).own(format_, packet)
+            if own is not None:  # the source's own bytes can be a rendition too
+                (folder / f"own-{name}").write_bytes(own)
+                expected[f"own-{name}"] = kept
     return expected
 
 
@@ -165,7 +169,8 @@ def _reading_cost() -> Iterator[tuple[str, float]]:
 
 
 def _metadata(content: bytes, format_: SourceFormat, keep: list[str]) -> metadata.Kept:
-    return metadata.read(decoding.open_image(content, format_), content, format_, keep)
+    image = decoding.open_image(content, format_)
+    return metadata.read(image, content, format_, keep, xmp.read(image, content, format_))
 
 
 def _milliseconds(call: Callable[[], object], times: int = 15) -> float:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # Pixels on the longer side: of the picture in which detail is measured, and of that in which attention is.
 _FINE, _COARSE = 256, 48
+# And of a picture with transparency, before its pixels are averaged.
+_MOST_BLENDED = 1024
 # How many colours stand for those of the border, and how wide it is, in pixels of the coarse picture.
 _BORDER_COLOURS, _BORDER = 6, 2
 # What the strongest difference in a picture is at least taken for: a flat one has nothing but noise.
@@ -41,8 +43,7 @@ Profile = list[float]
 def profiles(image: Image.Image) -> tuple[Profile, Profile]:
     """The attention in each part of a decoded image, from left to right and from top to bottom, 48 parts on the longer
     side. The sum is 1, or less where little draws attention."""
-    box = resizing.extent(image)
-    fine = _flat(_reduced(image, _FINE, box))
+    fine = _flat(_reduced(image, _FINE, resizing.extent(image)))
     coarse = _reduced(fine, _COARSE)
     values = _attention(coarse, _detail(fine, coarse.size))
     width, height = coarse.size
@@ -148,10 +149,19 @@ _BOX = Image.Resampling.BOX
 
 def _reduced(image: Image.Image, side: int, box: Box | None = None) -> Image.Image:
     """At most `side` pixels on the longer side, by averages."""
-    left, top, right, bottom = box or (0, 0, *image.size)
-    scale = min(1.0, side / max(right - left, bottom - top))
-    size = max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))
-    return image.resize(size, _BOX, (left, top, right, bottom), reducing_gap=1.5)
+    if image.mode == "RGBA" and box and max(image.size) > _MOST_BLENDED:
+        # Pillow multiplies every pixel by its alpha first: that of many takes longer than all the rest.
+        image = image.resize(_sides(box, _MOST_BLENDED), Image.Resampling.NEAREST, box)
+        box = None
+    box = box or (0, 0, *image.size)
+    return image.resize(_sides(box, side), _BOX, box, reducing_gap=1.5)
+
+
+def _sides(box: Box, longest: int) -> tuple[int, int]:
+    """The width and height of a box, scaled down to at most `longest` pixels on the longer side."""
+    left, top, right, bottom = box
+    scale = min(1.0, longest / max(right - left, bottom - top))
+    return max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))
 
 
 def _flat(image: Image.Image) -> Image.Image:

@@ -63,18 +63,17 @@ def profile(primaries: int, transfer: int) -> bytes | None:
 
 
 @functools.lru_cache(maxsize=4)
-def tone_mapping(primaries: int, transfer: int, peak: float | None, cut: bool) -> tuple[bytes, bytes | None]:
+def tone_mapping(primaries: int, transfer: int, peak: float | None) -> tuple[bytes, bytes | None]:
     """For PQ and HLG: the profile of the coded picture, and one of the same primaries under sRGB's curve.
 
     From one to the other, colours are tone-mapped; None if nothing is to be done. `peak`: of PQ, in cd/m2, if known.
-    `cut`: see `signalling.Signal`.
     """
     from engine import tonemap  # lazily: few pictures need it
 
     colours, hlg = PRIMARIES[primaries if primaries in PRIMARIES else _SRGB], transfer == HLG
     if not tonemap.is_needed(hlg, peak):
-        return icc.profile("coded", colours, tonemap.dim(cut)), None
-    table = tonemap.table(colours, hlg, peak, cut)
+        return icc.profile("coded", colours, tonemap.dim()), None
+    table = tonemap.table(colours, hlg, peak)
     return icc.profile("coded", colours, tonemap.CURVE, table), icc.profile("tone-mapped", colours, SRGB_CURVE)
 
 

@@ -26,7 +26,7 @@ def convert(image: Image.Image, colours: Colours, wanted: Gamut = "srgb") -> Ima
     """The image (L, RGB, RGBA, CMYK or LAB) in sRGB (L, RGB or RGBA); unchanged if what is said is of no use.
 
     If "p3" is wanted and the image has colours that sRGB has not, it comes in Display P3 (see `engine.gamut`). Colours
-    outside of the gamut that the image comes in are clipped channel by channel, in linear light.
+    outside of the gamut that the image comes in are clipped channel by channel, in linear light. May change the image.
     """
     with suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
         if image.mode == "LAB":
@@ -45,13 +45,14 @@ def _of_signal(image: Image.Image, signal: Signal, wanted: Gamut) -> Image.Image
     if signal.transfer not in (cicp.PQ, cicp.HLG):
         profile = cicp.profile(signal.primaries, signal.transfer)
         return _colored(image, profile, wanted) if profile else image
-    coded, mapped = cicp.tone_mapping(*signal[:4])
+    coded, mapped = cicp.tone_mapping(*signal[:3])
     if not mapped:
         return _colored(image, coded, wanted)
-    colored = image if image.mode == "RGBA" else image.convert("RGB")
+    colored = image.convert("RGB") if image.mode == "L" else image
     transform = _transform(_opened(coded), _opened(mapped), colored.mode)
     # Two steps, as one table for both would blur the edge where sRGB ends.
-    made = _in_gamut(_applied(transform, colored), _opened(mapped), wanted)
+    transform.apply_in_place(colored)  # a copy less: three at a time would not fit the limit of memory
+    made = _in_gamut(colored, _opened(mapped), wanted)
     return made.convert("L") if image.mode == "L" else made
 
 
@@ -74,6 +75,7 @@ def _in_gamut(image: Image.Image, source: ImageCms.ImageCmsProfile, wanted: Gamu
         if _exceeds_srgb(wide):
             wide.info = image.info | gamut.P3
             return wide
+        del wide  # before there is another copy
     converted = _applied(transform, image)
     return converted.convert("L") if image.mode == "L" else converted
 

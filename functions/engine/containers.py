@@ -62,8 +62,8 @@ def format_of(data: bytes, accepted: Collection[str]) -> SourceFormat:
 def walk(name: SourceFormat, data: bytes, limits: Limits) -> tuple[int, float]:
     """Read a file's structure without decoding it: the number of frames, and the decoder's bytes per pixel.
 
-    Raises Rejection; or ValueError, IndexError or struct.error if the structure is broken. AVIF and HEIC have no walk:
-    their size is known only when they are opened, which allocates no pixels.
+    Raises Rejection; or ValueError, IndexError or struct.error if the structure is broken. HEIC has no walk, and AVIF
+    one of its frames only: their size is known only when they are opened, which allocates no pixels.
     """
     return _WALKS[name](data, limits) if name in _WALKS else (1, DECODER_BYTES_PER_PIXEL[name])
 
@@ -228,6 +228,15 @@ def _walk_tiff(data: bytes, limits: Limits) -> tuple[int, float]:
     return pages, DECODER_BYTES_PER_PIXEL["tiff"]
 
 
+def _walk_avif(data: bytes, limits: Limits) -> tuple[int, float]:
+    """Count the frames that an AVIF claims to have: libavif makes an entry for each when it opens the file."""
+    if data[8:12] == b"avis":
+        from engine import animation  # lazily: stills do not pay for it
+
+        check_frames("avif", animation.most_samples(data), limits)
+    return 1, DECODER_BYTES_PER_PIXEL["avif"]
+
+
 _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
 _FLOATING_POINT = 3
 
@@ -266,4 +275,11 @@ _TIFF_RARE = {9: "ICCLAB", 10: "ITULAB", 32803: "raw", 32844: "LogL", 32845: "Lo
 _TIFF_BYTES = frozenset((1, 2, 6, 7))
 
 _WALKS: dict[str, Callable[[bytes, Limits], tuple[int, float]]]
-_WALKS = {"jpeg": _walk_jpeg, "png": _walk_png, "webp": _walk_webp, "gif": _walk_gif, "tiff": _walk_tiff}
+_WALKS = {
+    "jpeg": _walk_jpeg,
+    "png": _walk_png,
+    "webp": _walk_webp,
+    "gif": _walk_gif,
+    "tiff": _walk_tiff,
+    "avif": _walk_avif,
+}

@@ -38,7 +38,7 @@ def inspect(data: bytes, limits: Limits, sizes: Mapping[str, Size] | None = None
     """
     check_bytes(len(data), limits)
     name = containers.format_of(data, limits["formats"])
-    with _rejecting(name):
+    with rejecting(name):
         frames, decoder_bytes = containers.walk(name, data, limits)
         image = open_image(data, name)
         if name == "jpeg" and sizes:
@@ -62,6 +62,7 @@ def inspect(data: bytes, limits: Limits, sizes: Mapping[str, Size] | None = None
             raise reject(
                 "UNSUPPORTED_FORMAT", content="an image of 32 bits per channel", accepted="one of 8 or 16 bits"
             )
+        _colours(image, name, data)  # here for the first time, where a parser may take no more than it is given
         needed = int(decoder_bytes * width * height)
         if name == "jpeg":
             image.draft("L", (1, 1))  # reads all of the entropy code, as a full decode does, at half the cost
@@ -82,7 +83,7 @@ def _load(image: Image.Image, needed: int) -> None:
 
 
 @contextmanager
-def _rejecting(name: SourceFormat) -> Iterator[None]:
+def rejecting(name: SourceFormat) -> Iterator[None]:
     """Turn any exception into a Rejection: decoders raise nearly every kind about bad bytes."""
     try:
         with _silence():
@@ -144,23 +145,27 @@ def _orientation(image: Image.Image) -> int:
     return orientation if orientation in range(1, 9) else 1
 
 
-def decode(data: bytes, sizes: Mapping[str, Size], wanted: Gamut = "srgb") -> Image.Image:
+def decode(
+    data: bytes, sizes: Mapping[str, Size], wanted: Gamut = "srgb", frame: Image.Image | None = None
+) -> Image.Image:
     """The first image in `data`, which has passed `inspect`: upright, mode L, RGB or RGBA.
 
     It is in sRGB; or in Display P3, if "p3" is wanted and it has colours that sRGB has not: `engine.gamut` tells.
+
+    `frame`: this frame of the animation in `data` instead, as the decoder gives it.
 
     It may be smaller than its source, but never below _OVERSAMPLING_OF_HALF times what the largest of `sizes` needs on
     either axis. The source may then end within the last row or column: info["extent"] says where. Raises Rejection.
     """
     name = containers.format_of(data, FORMATS)
-    with _rejecting(name):
-        image = open_image(data, name)
+    with rejecting(name):
+        image = frame or open_image(data, name)
         enough = _enough(image, name, sizes)
         drafted = image.draft(None, _enough_of_jpeg(image, sizes)) if name == "jpeg" else None
         image.load()
         width, height = drafted[1][2:] if drafted else image.size
         colours, orientation = _colours(image, name, data), _orientation(image)
-        image = _plain_mode(image, data[24] if name == "png" else 8)
+        image = plain_mode(image, data[24] if name == "png" else 8)
         factor = min(image.width // enough[0], image.height // enough[1])
         if factor > 1:  # box averages by whole numbers: fewer pixels then go through the colour conversion
             image = image.reduce(factor)
@@ -198,7 +203,7 @@ def _scaled_down(image: Image.Image, sizes: Mapping[str, Size]) -> tuple[int, in
     return -(-image.width // scale), -(-image.height // scale)
 
 
-def _plain_mode(image: Image.Image, depth: int) -> Image.Image:
+def plain_mode(image: Image.Image, depth: int) -> Image.Image:
     """The image in mode L, RGB, RGBA, CMYK or LAB. `depth`: bits per channel of a PNG."""
     if image.mode.startswith("I;16"):
         return _eight_bits(image)

@@ -14,16 +14,20 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from PIL import PngImagePlugin
 
 from engine import gamut
+from engine.animation import MOVING
 from engine.pillow import Image
 from engine.resizing import flatten
 
 if TYPE_CHECKING:
     from contracts import Format, Gamut, Recipe
+    from engine.reel import Reel
     from engine.reuse import Original
 
 # Rough time per pixel, for the order of work.
 _COST = {"avif": 10, "png": 4, "webp": 4, "jpeg": 1}
 _IMAGE_DESCRIPTION = 270
+# What a hand-off with an animation ends in. See `reel`.
+FILM = b"darkreel"
 
 
 def pack(images: Mapping[str, Image.Image]) -> bytes:
@@ -39,10 +43,12 @@ class Unpacked:
     """The images of one `pack` or several, by name. Each lookup reads a fresh copy, which the caller may modify.
 
     `sizes` (width, height in pixels) and `gamuts` by name; `pictures`: what is equal for two names if their pixels are.
+    Of an animation, the images are its first frames, and `reels` has all of them.
     """
 
     def __init__(self, *files: Path) -> None:
         self.sizes: dict[str, tuple[int, int]] = {}
+        self.reels: dict[str, Reel] = {}
         self.gamuts: dict[str, Gamut] = {}
         self._pages: dict[str, tuple[Path, int]] = {}
         kinds: dict[str, tuple[str, str, tuple[int, int]]] = {}
@@ -55,10 +61,15 @@ class Unpacked:
                     self.sizes[name] = pages.size
                     self._pages[name] = (file, number)
                     kinds[name] = (pages.mode, self.gamuts[name], pages.size)
+            if _ending(file) == FILM:
+                from engine import reel  # lazily: stills do not pay for it
+
+                self.reels |= reel.reels(file, self.sizes)
         common = Counter(kinds.values())
         # Only pictures of one mode and one size can be the same: the others' pixels are not read for this.
         digests = {name: self._digest(name) if common[kind] > 1 else name for name, kind in kinds.items()}
-        self.pictures = {name: (kind, digests[name]) for name, kind in kinds.items()}
+        frames = {name: moving.identity for name, moving in self.reels.items()}
+        self.pictures = {name: (kind, digests[name], frames.get(name)) for name, kind in kinds.items()}
 
     def __getitem__(self, name: str) -> Image.Image:
         file, number = self._pages[name]
@@ -68,8 +79,18 @@ class Unpacked:
             image.info = dict(gamut.P3 if self.gamuts[name] == "p3" else {})
             return image
 
+    def picture(self, name: str, format_: Format) -> Image.Image:
+        """What to encode in a format: an animation (see `reel.Reel`) or an image."""
+        return self.reels[name].fresh() if name in self.reels and format_ in MOVING else self[name]
+
     def _digest(self, name: str) -> str:
         return hashlib.sha256(self[name].tobytes()).hexdigest()
+
+
+def _ending(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        opened.seek(-len(FILM), 2)
+        return opened.read()
 
 
 def encode(
@@ -82,10 +103,11 @@ def encode(
 ) -> bytes:
     """The image (mode L, RGB or RGBA) in a format, with the recipe's quality, effort and background.
 
-    The file has at most the recipe's `max_bytes`; and at most `most` bytes, if a number of at least `lowest` on the
-    encoder's scale makes so few. PNG, without loss, knows neither. The only metadata of the result are the packet
-    `xmp`, and the profile of one in Display P3. Clears `image.info` of all but its gamut. Do not share the image
-    between threads: Pillow stores a save's options in it.
+    An animation (`reel.Reel`) is encoded as `reel` says, and may have any number of bytes. Any other file has at most
+    the recipe's `max_bytes`; and at most `most` bytes, if a number of at least `lowest` on the encoder's scale makes so
+    few. PNG, without loss, knows neither. The only metadata of the result are the packet `xmp`, and the profile of one
+    in Display P3. Clears `image.info` of all but its gamut. Do not share the image between threads: Pillow stores a
+    save's options in it.
     """
     image.info = gamut.kept(image)  # encoders write comments and profiles that they find there, unasked
     if format_ == "jpeg":
@@ -95,6 +117,10 @@ def encode(
         from engine import cicp  # lazily: few renditions need it
 
         carried["icc_profile"] = cicp.display_p3()
+    if _moves(image):
+        from engine import reel  # lazily: stills do not pay for it
+
+        return reel.encode(image, format_, recipe, carried)
     if format_ == "png":
         import oxipng  # lazily: recipes without PNG do not pay for it
 
@@ -121,6 +147,10 @@ def encode(
     if most and len(made.content) > most:
         made = quality.within(image, format_, most, made, save, lowest)
     return made.content
+
+
+def _moves(image: Image.Image) -> bool:
+    return bool(getattr(image, "is_animated", False))
 
 
 def _saved(image: Image.Image, format_: Format, options: dict[str, Any]) -> bytes:
@@ -150,8 +180,10 @@ def encode_all(
         names.setdefault((images.pictures[name], format_), []).append(name)
 
     def encoded(same: list[str], format_: Format) -> tuple[list[str], Format, bytes]:
-        content = encode(images[same[0]], format_, recipe, xmp)
-        if original and len(content) > original.size and format_ != "png" and not original.names.isdisjoint(same):
+        image = images.picture(same[0], format_)
+        content = encode(image, format_, recipe, xmp)
+        bounded = original and format_ != "png" and not _moves(image) and not original.names.isdisjoint(same)
+        if original and bounded and len(content) > original.size:
             content = _not_larger(content, images[same[0]], format_, recipe, xmp, original)
         return same, format_, content
 

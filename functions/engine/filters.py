@@ -18,7 +18,7 @@ from engine.pillow import Image
 if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
 
-    from contracts import FilterStep, Recipe, Size
+    from contracts import FilterStep, Format, Recipe, Size
 
 # The folder of the watermarks' pictures and fonts.
 WATERMARKS = Path(__file__).parent.parent / "watermarks"
@@ -60,6 +60,11 @@ def filtered(
 def filtered_sizes(recipe: Recipe) -> dict[str, Size]:
     """The size of each filtered rendition, by name."""
     return {name: recipe["sizes"][rendition["size"]] for name, rendition in recipe["filtered"].items()}
+
+
+def filtered_formats(recipe: Recipe) -> set[Format]:
+    """All formats of the filtered renditions."""
+    return {format_ for rendition in recipe["filtered"].values() for format_ in rendition["formats"]}
 
 
 def grayscale(image: Image.Image, amount: float = 1) -> Image.Image:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from engine import resizing
@@ -62,6 +62,16 @@ def positions(image: Image.Image, sizes: Mapping[str, Size], facts: ImageFacts) 
     return found
 
 
+def placed(
+    frames: Iterable[tuple[Image.Image, int]], sizes: Mapping[str, Size], facts: ImageFacts
+) -> Iterator[tuple[Image.Image, int, dict[str, float]]]:
+    """Frames (images, milliseconds) with the positions of their windows: the first one's, for the window stays put."""
+    first: dict[str, float] | None = None
+    for image, time in frames:
+        first = positions(image, sizes, facts) if first is None else first
+        yield image, time, first
+
+
 def needs_attention(sizes: Mapping[str, Size], facts: ImageFacts) -> bool:
     """Whether `positions` looks at the pixels."""
     return "focus" not in facts and any(_is_free(size) and size["gravity"] == "auto" for size in sizes.values())
@@ -88,9 +98,8 @@ def around_regions(spans: Sequence[Span], length: float) -> float:
         mean = sum(low + high for low, high in inside) / (2 * len(inside)) if inside else 0.5
         return round(sum(_weight(span) for span in inside), 6), -abs(mean - start - length / 2)
 
-    starts = [around_point(0.5, length)]
-    for low, high in fitting:
-        starts += [min(low, 1 - length), max(0.0, high - length)]
+    # What any window keeps, one keeps that starts where the first of it does.
+    starts = [around_point(0.5, length), *(min(low, 1 - length) for low, _ in fitting)]
     chosen = kept(max(starts, key=worth))
     if not chosen:
         return starts[0]

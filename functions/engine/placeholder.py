@@ -74,7 +74,7 @@ def _fitted(levels: list[int], upright: bool) -> list[float]:
     """One channel of the colours of the ground and the spots."""
     average = sum(levels) / len(levels)
     beyond = [level - average for level in levels]
-    return [average + math.sumprod(shares, beyond) for shares in _shares(upright)]
+    return [average + thumbhash.product(shares, beyond) for shares in _shares(upright)]
 
 
 @functools.cache
@@ -84,7 +84,7 @@ def _shares(upright: bool) -> list[list[float]]:
     points = [((x + 0.5) / columns, (y + 0.5) / rows) for y in range(rows) for x in range(columns)]
     visible = list(zip(*(_visible(y, x) if upright else _visible(x, y) for x, y in points), strict=True))
     matrix = [
-        [math.sumprod(one, other) + _DAMPING * (one is other) for other in visible] + list(one) for one in visible
+        [thumbhash.product(one, other) + _DAMPING * (one is other) for other in visible] + list(one) for one in visible
     ]
     for pivot, row in enumerate(matrix):  # Gauss and Jordan's elimination
         row[:] = [value / row[pivot] for value in row]

@@ -130,10 +130,11 @@ def _placed(found: Iterator[Found], frame: _Frame) -> Iterator[Found]:
     """Regions of the upright picture: clipped to it, without those that say nothing."""
     for kind, place in itertools.islice(found, _MOST_READ):
         left, top, right, bottom = place
-        if not all(map(math.isfinite, place)) or right < left or bottom < top:
+        if right < left or bottom < top:
             continue
         x, y = (left + right) / 2, (top + bottom) / 2
         clipped = tuple(min(1.0, max(0.0, edge)) for edge in place)
+        # Nothing is true of what is not a number.
         if 0 <= x <= 1 and 0 <= y <= 1 and min(clipped[2] - clipped[0], clipped[3] - clipped[1]) < _WHOLE:
             turned = _turned(clipped, frame.orientation)
             yield kind, (round(turned[0], 5), round(turned[1], 5), round(turned[2], 5), round(turned[3], 5))

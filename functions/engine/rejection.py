@@ -11,6 +11,7 @@ SENTENCES = {
     "TOO_MANY_BYTES": "The file has {size} bytes; the limit is {limit}: upload a smaller one.",
     "TOO_MANY_PIXELS": "The {format} image is {width} x {height} pixels; the limit is {limit}: scale it down.",
     "TOO_MANY_FRAMES": "The {format} file has more than {limit} frames: upload fewer, or a still image.",
+    "TOO_LONG": "The {format} animation plays for {seconds} seconds; the limit is {limit}: upload a shorter one.",
     "TOO_COMPLEX": "The {format} file {problem}: save it again in an image editor.",
     "UNSUPPORTED_KEY": "The file name cannot be used, because {problem}: rename the file and upload it again.",
 }

@@ -11,7 +11,7 @@ from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from engine import decoding
+from engine import decoding, signalling
 from engine.pillow import Image
 
 if TYPE_CHECKING:
@@ -68,15 +68,15 @@ def whole(image: ImageFacts, recipe: Recipe, sizes: Mapping[str, tuple[int, int]
 
 
 def _is_srgb(data: bytes, format_: Format) -> bool:
-    """Whether a file has no profile, or one that changes no colour of it."""
+    """Whether a file says nothing of its colours, or what changes none of them."""
     with decoding.open_image(data, "webp" if format_ == "webp" else "jpeg") as image:
-        profile = image.info.get("icc_profile")
-        if not profile:
+        colours = signalling.read(format_, data, image)
+        if not colours:
             return image.mode != "CMYK"
-        from engine import colour  # lazily: sources without a profile do not pay for it
+        from engine import colour  # lazily: sources that say nothing do not pay for it
 
         probe = Image.new("RGB", (1, 1))
-        return image.mode in ("RGB", "RGBA", "RGBX") and colour.convert(probe, profile) is probe
+        return image.mode in ("RGB", "RGBA", "RGBX") and colour.convert(probe, colours) is probe
 
 
 # --------------------------------------------------------------------------- JPEG

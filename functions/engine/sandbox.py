@@ -16,10 +16,14 @@ from engine.limits import check_bytes
 from engine.rejection import Rejection, reject
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from contracts import ImageFacts, Limits, Recipe, SourceFormat
 
 # The limit of wall-clock time: a multiple of that of CPU time, but within the 60 s of the function.
 _PATIENCE, _LONGEST_SECONDS = 8, 45
+# An animation that is kept gets this many times the CPU time of a still image.
+FILM = 3
 
 
 def inspect(data: bytes, recipe: Recipe, limits: Limits, megabytes: int) -> ImageFacts:
@@ -63,10 +67,12 @@ def _answer(write: int, data: bytes, name: SourceFormat, recipe: Recipe, limits:
         _limit(resource.RLIMIT_DATA, megabytes * 2**20)
         answer: dict[str, Any]
         try:
+            film = _film(data, name, recipe, limits)
             facts = decoding.inspect(data, limits, recipe["sizes"])
+            if film:
+                film()
             image = decoding.open_image(data, name)
-            packet = xmp.packet(image, data, name)
-            root = xmp.parse(packet) if packet else None
+            root = xmp.read(image, data, name)
             kept = metadata.read(image, data, name, recipe["keep"], root)
             answer = {"facts": {**facts, **kept, **regions.read(facts, image, root)}}
         except Rejection as rejection:
@@ -81,6 +87,23 @@ def _answer(write: int, data: bytes, name: SourceFormat, recipe: Recipe, limits:
         os._exit(0)
     finally:
         os._exit(1)
+
+
+def _film(data: bytes, name: SourceFormat, recipe: Recipe, limits: Limits) -> Callable[[], None] | None:
+    """If the file is an animation that the recipe keeps, within `limits`: what decodes all of its frames."""
+    if recipe["animation"] == "first":
+        return None
+    from engine import frames  # lazily: recipes that keep no animations do not pay for it
+
+    film = frames.kept(name, data, recipe, limits)
+    if film is None:
+        return None
+
+    def inspect() -> None:
+        _limit(resource.RLIMIT_CPU, FILM * limits["seconds"])
+        frames.inspect(name, data, film, limits)
+
+    return inspect
 
 
 def _limit(what: int, amount: int) -> None:

@@ -5,6 +5,8 @@ Strangers' bytes: every loop is bounded, pixels are never passed over, and what 
 
 from __future__ import annotations
 
+import functools
+import itertools
 import struct
 import zlib
 from collections.abc import Iterator
@@ -20,14 +22,12 @@ class Signal(NamedTuple):
     """Code points of ITU-T H.273 (CICP). 2 is "unspecified".
 
     `peak`: luminance of the brightest thing shown, in cd/m2; None if the file does not say. `narrow`: whether black is
-    coded as 16 and white as 235 (the decoders of AVIF and HEIC undo that, and the matrix). `cut`: whether the decoder
-    has cut 16 bits off to 8, not rounded them: each level then stands for what is half a level brighter.
+    coded as 16 and white as 235 (the decoders of AVIF and HEIC undo that, and the matrix).
     """
 
     primaries: int
     transfer: int
     peak: float | None = None
-    cut: bool = False
     narrow: bool = False
 
 
@@ -67,8 +67,7 @@ def _of_png(data: bytes, profile: bytes | None) -> Colours:
         # After MaxCLL, the luminance of the screen on which the picture was made.
         peak = struct.unpack_from(">I", chunks.get(b"cLLI", bytes(4)))[0] * _UNIT
         peak = peak or struct.unpack_from(">I", chunks.get(b"mDCV", bytes(24)), 16)[0] * _UNIT
-        gray, deep = data[25] == 0, data[24] == 16
-        return Signal(coded[0], coded[1], peak or None, cut=deep and not gray, narrow=not coded[3])
+        return Signal(coded[0], coded[1], peak or None, not coded[3])
     if profile or b"sRGB" in chunks:
         return profile
     gamma, points = None, None
@@ -107,15 +106,17 @@ def _chunks(data: bytes) -> dict[bytes, bytes]:
 
 _MOST_BOXES = 1000
 _MOST_ITEMS = 10_000
-_TO_SAMPLES = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")
+_MOST_REPEATED = 10  # of the boxes in which there are many others
+_TO_SAMPLES = (b"mdia", b"minf", b"stbl", b"stsd")  # from a track
 _Place = tuple[int, int]  # where the body of a box begins and ends
 
 
 def _of_boxes(data: bytes) -> Signal | None:
     """ISO/IEC 23008-12: properties of the primary item; of a film (as libavif reads it), of the first track."""
-    said = {}
+    said: dict[bytes, bytes] = {}
     if data[8:12] == b"avis":
-        said = _of_track(data, (0, len(data)), _TO_SAMPLES)
+        with suppress(StopIteration):
+            said = _of_film(data)
     if b"nclx" not in said:
         said = _of_items(data)
     if b"nclx" not in said:
@@ -160,16 +161,16 @@ def _colours_of(data: bytes, boxes: Iterator[tuple[bytes, _Place]]) -> dict[byte
     return said
 
 
-def _of_track(data: bytes, place: _Place, path: tuple[bytes, ...]) -> dict[bytes, bytes]:
-    """Of the first sample description with an nclx below the boxes of `path`."""
-    if not path:  # in stsd: its version and count, then entries of 78 bytes and boxes
-        for _, (start, end) in _boxes(data, (place[0] + 8, place[1])):
+def _of_film(data: bytes) -> dict[bytes, bytes]:
+    """Of the first track whose first sample description has an nclx."""
+    moov = _first(data, (0, len(data)), b"moov")
+    tracks = (place for kind, place in _boxes(data, moov) if kind == b"trak")
+    for track in itertools.islice(tracks, _MOST_REPEATED):
+        with suppress(StopIteration):
+            start, end = functools.reduce(functools.partial(_first, data), _TO_SAMPLES, track)
+            _, (start, end) = next(_boxes(data, (start + 8, end)))  # behind version and count
             if b"nclx" in (said := _colours_of(data, _boxes(data, (start + 78, end)))):
                 return said
-        return {}
-    for kind, found in _boxes(data, place):
-        if kind == path[0] and (said := _of_track(data, found, path[1:])):
-            return said
     return {}
 
 
@@ -189,7 +190,7 @@ def _of_item(data: bytes, meta: _Place, item: int) -> dict[bytes, bytes]:
     iprp = _first(data, meta, b"iprp")
     properties = list(_boxes(data, _first(data, iprp, b"ipco")))
     ties = (_tied(data, at, item) for kind, at in _boxes(data, iprp) if kind == b"ipma")
-    numbers: list[int] = next(filter(None, ties), [])
+    numbers: list[int] = next(filter(None, itertools.islice(ties, _MOST_REPEATED)), [])
     return _colours_of(data, (properties[number - 1] for number in numbers if 0 < number <= len(properties)))
 
 

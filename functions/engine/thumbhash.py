@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ def _rows(channel: Image.Image) -> Rows:
 def _on_average(channel: Rows, alpha: Rows) -> Rows:
     """The channel on a ground of its average."""
     opaque = sum(map(sum, alpha))
-    average = sum(map(math.sumprod, channel, alpha)) / opaque if opaque else 0.0
+    average = sum(map(product, channel, alpha)) / opaque if opaque else 0.0
     return [
         [average * (1 - part) + part * level for level, part in zip(levels, parts, strict=True)]
         for levels, parts in zip(channel, alpha, strict=True)
@@ -68,9 +70,9 @@ def _on_average(channel: Rows, alpha: Rows) -> Rows:
 
 def _transformed(channel: Rows, across: int, down: int) -> Terms:
     waves_across, waves_down = _waves(len(channel[0]), across), _waves(len(channel), down)
-    columns = [[math.sumprod(row, wave) for row in channel] for wave in waves_across]
+    columns = [[product(row, wave) for row in channel] for wave in waves_across]
     area = len(channel) * len(channel[0])
-    return {(x, y): math.sumprod(columns[x], waves_down[y]) / area for x, y in _triangle(across, down)}
+    return {(x, y): product(columns[x], waves_down[y]) / area for x, y in _triangle(across, down)}
 
 
 @functools.cache
@@ -89,6 +91,12 @@ def _scaled(terms: Terms) -> tuple[float, float, list[float]]:
     if scale < _NOISE:
         return average, 0.0, [0.0] * len(others)
     return average, scale, [0.5 + 0.5 / scale * term for term in others]
+
+
+def product(one: Iterable[float], other: Iterable[float]) -> float:
+    """The sum of the products, pair by pair. (math.sumprod takes half the time, from Python 3.12 on.)"""
+    total: float = sum(map(operator.mul, one, other))
+    return total
 
 
 def _round(number: float) -> int:

@@ -34,15 +34,11 @@ def _curve() -> list[float]:
     curve never falls: near white, where the EETF flattens out for grays alone, they would be too few (errors of 15 in
     CIEDE2000; with the dip, of 2). If the curve falls somewhere, it keeps to the nodes of this table.
     """
-    steps = [step / 4095 for step in range(4096)]
-    light = [level / 12.92 if level <= 0.04045 else ((level + 0.055) / 1.055) ** 2.4 for level in steps]
+    light = [level / 12.92 if level <= 0.04045 else ((level + 0.055) / 1.055) ** 2.4 for level in _steps(4096)]
     dip = len(light) * 3 // 4
     for step in range(8):
         light[dip + step] = light[dip] - 20 / 65535 * step / 8
     return light
-
-
-CURVE = _curve()
 
 
 def pq_to_light(value: float) -> float:
@@ -84,25 +80,23 @@ def is_needed(hlg: bool, peak: float | None) -> bool:
     return hlg or not peak or peak > WHITE
 
 
-def table(colours: icc.Chromaticities, hlg: bool, peak: float | None, cut: bool = False) -> icc.Table:
+def table(colours: icc.Chromaticities, hlg: bool, peak: float | None) -> icc.Table:
     """Coded colours to colours of the same primaries under sRGB's curve, tone-mapped.
 
-    `peak`: of PQ, in cd/m2, if known. `cut`: see `signalling.Signal`.
+    `peak`: of PQ, in cd/m2, if known.
     """
-    values = _values(_SIDE, cut)
+    values = _steps(_SIDE)
     nodes = _hlg(values, colours) if hlg else _pq(values, min(_BRIGHTEST, peak or DEFAULT_PEAK))
     return icc.Table(_SIDE, b"".join(nodes))
 
 
-def dim(cut: bool) -> list[float]:
+def dim() -> list[float]:
     """The curve of a PQ picture for which `is_needed` says no, for each of the 256 coded values there are."""
-    return [min(1.0, pq_to_light(value) / WHITE) for value in _values(256, cut)]
+    return [min(1.0, pq_to_light(value) / WHITE) for value in _steps(256)]
 
 
-def _values(count: int, cut: bool) -> list[float]:
-    """Equal steps of the coded value; those of the middle between it and the next level, if levels were cut."""
-    values = [step / (count - 1) for step in range(count)]
-    return [(256 * 255 * value + 127.5) / 65535 for value in values] if cut else values
+def _steps(count: int) -> list[float]:
+    return [step / (count - 1) for step in range(count)]
 
 
 def _pq(values: Iterable[float], peak: float) -> Iterator[bytes]:
@@ -142,3 +136,6 @@ def _coded(light: float) -> bytes:
     linear = min(1.0, light / WHITE)
     value = 12.92 * linear if linear <= 0.0031308 else 1.055 * linear ** (1 / 2.4) - 0.055
     return struct.pack(">H", round(65535 * value))
+
+
+CURVE = _curve()

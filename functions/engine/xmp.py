@@ -29,6 +29,12 @@ _GIF_TAIL = b"\x01\xff\xfe\xfd"  # bytes that lead readers who know nothing of X
 _TIFF_TAG = 700
 
 
+def read(image: Image.Image, data: bytes, name: SourceFormat) -> Element | None:
+    """The root element of the XMP in `data`, of which `image` is what Pillow opened; None if it has none of use."""
+    found = packet(image, data, name)
+    return parse(found) if found else None
+
+
 def packet(image: Image.Image, data: bytes, name: SourceFormat) -> bytes | None:
     """The XMP packet in `data`, of which `image` is what Pillow opened; None if there is none, or none within bounds.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
-from engine import decoding, encoding, filters, gravity
+from engine import filters, gravity, reel
 from pipeline import keys, metrics, outputs, storage
 
 if TYPE_CHECKING:
@@ -27,8 +27,11 @@ def lambda_handler(event: BranchEvent, _context: object) -> Intermediate:
     sizes = filters.filtered_sizes(recipe)
     # Measured on other pixels than ResizeImage has, attention could choose another crop: then it decodes as that does.
     measured = gravity.needs_attention(sizes, event["image"])
-    image = decoding.decode(source, recipe["sizes"] if measured else sizes, recipe["gamut"])
-    images = filters.filtered(image, recipe, gravity.positions(image, sizes, event["image"]))
+    enough = recipe["sizes"] if measured else sizes
+    plays, frames = reel.decoded(source, recipe, filters.filtered_formats(recipe), enough)
+    placed = gravity.placed(frames, sizes, event["image"])
+    made = ((filters.filtered(image, recipe, positions), time) for image, time, positions in placed)
     key = keys.work(job, "filtered.tiff")
-    outputs.put(job, key, encoding.pack(images))
-    return {"key": key, "renditions": {name: image.size for name, image in images.items()}}
+    with reel.packed(made, plays) as (body, written):
+        outputs.put(job, key, body)
+    return {"key": key, "renditions": written}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 from aws_lambda_powertools import Logger
 
-from engine import encoding, metadata, placeholder, reuse
+from engine import animation, encoding, metadata, placeholder, reuse
 from pipeline import clock, jobs, manifest, metrics, outputs, recipes, storage
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ def _finish(event: OptimizeEvent, images: encoding.Unpacked, threads: int, begin
         for name, format_, data in encoded:
             size, gamut = images.sizes[name], images.gamuts[name]
             entry = manifest.rendition(job["source"]["key"], name, format_, size, data, gamut)
+            entry = {**entry, **animation.playing(format_, data)}
             begin(outputs.put, job, entry["key"], data, entry["content_type"], {"v": manifest.version(entry)})
             entries.append(entry)
     return manifest.build(

@@ -175,6 +175,10 @@ def _picture(
         for format_ in responsive
         if format_ != fallback
     ]
+    if any("frames" in entry for same in responsive.values() for entry in same) and "frames" not in largest:
+        # Of an animation: who has asked for less motion gets the still picture.
+        still = f'type="{CONTENT_TYPES[fallback]}" srcset="{escape(srcset[fallback])}" sizes="{sizes}"'
+        sources.insert(0, f'<source media="(prefers-reduced-motion: reduce)" {still}>')
     image = (
         f'<img src="{escape(_url(largest, public_base_url))}" srcset="{escape(srcset[fallback])}"'
         f' sizes="{sizes}" width="{largest["width"]}" height="{largest["height"]}" alt="{escape(alt)}"'

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
@@ -43,7 +43,7 @@ def check_apart(source_bucket: str) -> None:
 def put(
     job: Job,
     key: str,
-    body: bytes,
+    body: bytes | IO[bytes],
     content_type: str = "application/octet-stream",
     metadata: Mapping[str, str] | None = None,
 ) -> None:

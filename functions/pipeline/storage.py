@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -149,8 +149,8 @@ def get(bucket: str, key: str) -> tuple[bytes, str] | None:
     return answer["Body"].read(), answer["ETag"]
 
 
-def put(bucket: str, key: str, body: bytes, content_type: str, metadata: Mapping[str, str]) -> None:
-    """Write an object. `metadata`: its x-amz-meta- headers."""
+def put(bucket: str, key: str, body: bytes | IO[bytes], content_type: str, metadata: Mapping[str, str]) -> None:
+    """Write an object; `body` may be an open file. `metadata`: its x-amz-meta- headers."""
     s3.put_object(
         Bucket=bucket, Key=key, Body=body, ContentType=content_type, CacheControl=CACHE_CONTROL, Metadata=metadata
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
-from engine import decoding, encoding, filters, gravity, resizing
+from engine import filters, gravity, reel, resizing
 from pipeline import keys, metrics, outputs, storage
 
 if TYPE_CHECKING:
@@ -22,9 +22,13 @@ def lambda_handler(event: BranchEvent, _context: object) -> Intermediate:
     job, recipe = event["job"], event["recipe"]
     logger.append_keys(job_id=job["job_id"])
     source = storage.read_source(job["source"], recipe["limits"]["bytes"])
-    image = decoding.decode(source, recipe["sizes"], recipe["gamut"])
-    positions = gravity.positions(image, recipe["sizes"], event["image"])
-    images = filters.with_watermark(resizing.renditions(image, recipe["sizes"], positions), recipe)
+    sizes = recipe["sizes"]
+    plays, frames = reel.decoded(source, recipe, recipe["formats"], sizes)
+    made = (
+        (filters.with_watermark(resizing.renditions(image, sizes, positions), recipe), time)
+        for image, time, positions in gravity.placed(frames, sizes, event["image"])
+    )
     key = keys.work(job, "resized.tiff")
-    outputs.put(job, key, encoding.pack(images))
-    return {"key": key, "renditions": {name: image.size for name, image in images.items()}}
+    with reel.packed(made, plays) as (body, written):
+        outputs.put(job, key, body)
+    return {"key": key, "renditions": written}

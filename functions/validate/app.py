@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
-from engine import gravity, metadata, sandbox
+from engine import animation, gravity, metadata, sandbox
 from engine.limits import check_bytes, check_renditions
 from engine.rejection import Rejection
 from pipeline import manifest, metrics, recipes, storage
@@ -43,6 +43,7 @@ def lambda_handler(event: JobEvent, context: LambdaContext) -> Accepted | Reject
         image = sandbox.inspect(data, recipe, limits, usable)
         image = metadata.with_alt(image, source.get("given", {}).get("alt"))
         check_renditions(image, recipe)
+        animation.check_renditions(image, recipe)
         _add_focus(image, source)
     except Rejection as rejection:
         refusal: Refusal = {"code": rejection.code, "reason": rejection.reason}

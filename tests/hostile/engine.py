@@ -25,7 +25,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import IO, Any
 
 from engine.rejection import SENTENCES
 
@@ -124,8 +124,8 @@ class Memory:
             raise ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject")
         return {"Body": io.BytesIO(self.objects[Key]), "ETag": "tag"}
 
-    def put_object(self, *, Key: str, Body: bytes, **_: str) -> None:  # noqa: N803
-        self.objects[Key] = Body
+    def put_object(self, *, Key: str, Body: bytes | IO[bytes], **_: str) -> None:  # noqa: N803
+        self.objects[Key] = Body if isinstance(Body, bytes) else Body.read()
 
     def delete_objects(self, **_: Any) -> dict[str, Any]:
         return {}

@@ -25,9 +25,9 @@ ENDINGS = {"JPEG": "jpg", "TIFF": "tif"}
 
 def files() -> dict[str, tuple[Maker, str]]:
     """Name → maker, and how the file must end."""
-    from tests.hostile import colour, gravity, kept  # lazily: they are made of what is here
+    from tests.hostile import colour, film, gravity, kept  # here, as they are built of what this module has
 
-    made = (colour.files, gravity.files, kept.files)
+    made = (colour.files, film.cases, gravity.files, kept.files)
     groups = (bombs, floods, scans, metadata, polyglots, cut, wrong_names, modes, odd, *made)
     return {name: (make, end) for name, make, end in chain.from_iterable(group() for group in groups)}
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from tests.hostile import colour, gravity, kept
+from tests.hostile import colour, film, gravity, kept
 from tests.hostile.files import grid, srgb_profile, tower, valid
 from tests.unit import described
 from tests.unit.pictures import data, disc, quarters
@@ -29,7 +29,7 @@ def mutant(seed: int, number: int) -> tuple[str, bytes]:
         content = chance.choice(MUTATIONS)(chance, content) or b"\0"
     if chance.random() < 0.8:
         content = mended(content)
-    return f"{seed}-{number}-{name}", content
+    return f"{'film/' if name in film.sources() else ''}{seed}-{number}-{name}", content
 
 
 @functools.cache
@@ -43,6 +43,7 @@ def sources() -> dict[str, bytes]:
         return data(quarters(), format_, save_all=True, append_images=more, **options)
 
     made = {
+        **film.sources(),
         "plain.jpg": valid("JPEG"),
         "progressive.jpg": valid("JPEG", progressive=True, **laden),
         "gray.jpg": data(quarters(mode="L"), "JPEG"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -74,6 +75,20 @@ def pack(images: Mapping[str, Picture]) -> bytes:
     return json.dumps({name: [image.source, image.size] for name, image in images.items()}).encode()
 
 
+def decoded(
+    data: bytes, recipe: Mapping[str, Any], formats: Any, sizes: Mapping[str, Any]
+) -> tuple[int, Iterator[tuple[Picture, int]]]:
+    return 1, iter(((decode(data, sizes, recipe["gamut"]), 0),))
+
+
+@contextmanager
+def packed(
+    frames: Iterator[tuple[dict[str, Picture], int]], plays: int
+) -> Iterator[tuple[bytes, dict[str, tuple[int, int]]]]:
+    ((images, _),) = frames
+    yield pack(images), {name: image.size for name, image in images.items()}
+
+
 class Unpacked:
     def __init__(self, *files: Path) -> None:
         self._images: dict[str, Picture] = {}
@@ -88,7 +103,12 @@ class Unpacked:
 
 
 def encode_all(
-    images: Unpacked, outputs: list[tuple[str, str]], recipe: Mapping[str, Any], xmp: Any = None, threads: int = 1
+    images: Unpacked,
+    outputs: list[tuple[str, str]],
+    recipe: Mapping[str, Any],
+    xmp: Any = None,
+    threads: int = 1,
+    original: Any = None,
 ) -> Iterator[tuple[str, str, bytes]]:
     for name, format_ in outputs:
         _work("encode")
@@ -104,15 +124,22 @@ def _work(what: str) -> None:
 # The engine's modules that touch pixels, and all that other modules use of them.
 MODULES: dict[str, dict[str, Any]] = {
     "engine.sandbox": {"inspect": inspect},
-    "engine.decoding": {"decode": decode},
-    "engine.gravity": {"positions": lambda image, sizes, facts: {}, "needs_attention": lambda sizes, facts: False},
+    "engine.animation": {"playing": lambda format_, data: {}, "check_renditions": lambda image, recipe: None},
+    "engine.gravity": {
+        "placed": lambda frames, sizes, facts: ((image, time, {}) for image, time in frames),
+        "needs_attention": lambda sizes, facts: False,
+        "focus_of": lambda text: None,
+    },
+    "engine.reel": {"decoded": decoded, "packed": packed},
+    "engine.reuse": {"whole": lambda image, recipe, sizes: []},
     "engine.resizing": {"renditions": renditions, "dimensions": lambda source, size: (size["width"], size["height"])},
     "engine.filters": {
         "filtered": filtered,
+        "filtered_formats": lambda recipe: {"jpeg"},
         "filtered_sizes": lambda recipe: recipe["sizes"],
         "with_watermark": lambda images, recipe: images,
     },
-    "engine.encoding": {"pack": pack, "Unpacked": Unpacked, "encode_all": encode_all},
+    "engine.encoding": {"Unpacked": Unpacked, "encode_all": encode_all},
     "engine.placeholder": {
         "placeholder": lambda image, background: {
             "blurhash": "",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 
+import contracts
 from darkroom.local.template import load_template
 from darkroom.project import ROOT
 from statemachine import check
@@ -43,6 +44,22 @@ def test_it_has_the_eight_states_and_beyond_them_only_ends() -> None:
     states = all_states(json.loads(DEFINITION))
     assert set(states) >= MISSION
     assert {states[name]["Type"] for name in set(states) - MISSION} == {"Choice", "Succeed", "Fail"}
+
+
+@pytest.mark.parametrize(
+    ("state", "event"),
+    [
+        ("ValidateImage", contracts.JobEvent),
+        ("ResizeImage", contracts.BranchEvent),
+        ("ApplyFilters", contracts.BranchEvent),
+        ("OptimizeImage", contracts.OptimizeEvent),
+        ("NotifySuccess", contracts.NotifyEvent),
+        ("NotifyError", contracts.NotifyEvent),
+    ],
+)
+def test_each_function_is_handed_what_its_contract_says(state: str, event: Any) -> None:
+    payload = all_states(json.loads(DEFINITION))[state]["Arguments"]["Payload"]
+    assert set(payload) == set(get_type_hints(event))
 
 
 def test_success_takes_seven_transitions() -> None:

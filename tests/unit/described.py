@@ -326,6 +326,7 @@ def _iim() -> dict[str, Fixture]:
         "iim-unnamed-latin1": ("jpeg", with_iim(iim(*latin, charset=None))),
         "iim-extended": ("jpeg", with_iim(iim(*utf8, extended=True))),
         "iim-two-segments": ("jpeg", with_segments(*parts)),
+        "iim-cut": ("jpeg", with_iim(records + b"\x1c\2\x50\0\xffcut short")),
         "iim-tiff": ("tiff", tiff({33723: (7, len(records), records)})),
         "iim-tiff-longs": ("tiff", tiff({33723: (4, len(padded) // 4, padded)})),
         "iim-tiff-photoshop": ("tiff", tiff({34377: (1, len(blocks), blocks)})),
@@ -379,6 +380,7 @@ def _structures() -> dict[str, Fixture]:
         "comment": (xmp(f"<{alt}>Ca<!-- {SECRET} -->t</{alt}>"), {"alt": "Cat"}),
         "qualified": (xmp(qualified + "</dc:creator>"), zoe),
         "nested": (xmp(nested + creators("Zoe")), zoe),
+        "markup": (xmp(creators('"O\'Hara" & <Sons>')), {"rights": {"creator": ['"O\'Hara" & <Sons>']}}),
         "many": (xmp(creators(*(f"Zoe {number}" for number in range(20)), "Zoe 1")), _creators(10)),
         "bare": (f'<rdf:RDF {space}><rdf:Description i:AltTextAccessibility="Cat"/></rdf:RDF>', {"alt": "Cat"}),
         "two": (

@@ -37,6 +37,7 @@ def stated(content: bytes) -> dict[str, Any]:
         return {}
     document = minidom.parseString(packets[0])
     (description,) = document.getElementsByTagName("rdf:Description")
+    assert list(description.attributes.keys()) == ["rdf:about"]
     found = {node.nodeName: list(_texts(node)) for node in description.childNodes}
     assert set(found) <= set(NAMES)
     rights = {

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from contracts import Recipe
-from engine import cicp, colour, decoding, encoding, filters, gamut, icc, placeholder, resizing, tonemap
+from engine import cicp, colour, decoding, encoding, filters, gamut, icc, placeholder, resizing, reuse, tonemap
 from engine.rejection import FORMATS, Rejection
 from pipeline import manifest, recipes
 from tests.hostile.files import tiff
@@ -220,13 +220,13 @@ def test_how_bright_by_mastering_display_and_by_default() -> None:
         assert near(pixel(content), reference.coded_in(reference.pq_shown([level / 255] * 3, peak)), 2), peak
 
 
-@pytest.mark.parametrize("nits", [20, 40, 60, 80])
-def test_sixteen_bits_are_cut_to_eight_and_that_is_made_good(nits: float) -> None:
-    """In the middle between two levels, which are 2 of sRGB's apart."""
-    level = int(255 * reference.pq_coded(nits)) * 256 + 128
-    content = png(1, 1, 16, 2, b"\0" + struct.pack(">3H", *[level] * 3), chunk(b"cICP", bytes((9, 16, 0, 1))))
+def test_sixteen_bits_of_a_png() -> None:
+    """The decoder cuts them to eight."""
+    levels = [round(65535 * reference.pq_coded(each)) for each in (150, 60, 30)]
+    content = png(1, 1, 16, 2, b"\0" + struct.pack(">3H", *levels), chunk(b"cICP", bytes((9, 16, 0, 1))))
+    wanted = reference.coded_in(reference.pq_shown([level / 65535 for level in levels]))
     found = decoding.decode(content, BOX).getpixel((0, 0))
-    assert near(found, reference.coded_in(reference.pq_shown([level / 65535] * 3)), 0.8)
+    assert reference.delta_e(reference.lab_of(found), reference.lab_of(wanted)) < 2  # type: ignore[arg-type]
 
 
 def test_narrow_range_is_widened() -> None:
@@ -272,6 +272,14 @@ def test_adobe_rgb_of_a_camera_without_a_profile() -> None:
     exif.get_ifd(0x8769)[0xA005] = {1: "R98"}
     assert near(pixel(data(flat(), "JPEG", quality=100, subsampling=0, exif=exif)), ORANGE, 2)
     assert near(pixel(data(flat(), "JPEG", quality=100, subsampling=0, exif=b"Exif\0\0R03")), ORANGE, 2)
+
+
+def test_a_source_in_adobe_rgb_is_not_handed_out_as_it_is() -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0xA005] = {1: "R03"}
+    assert reuse._is_srgb(data(flat(), "JPEG"), "jpeg")
+    assert not reuse._is_srgb(data(flat(), "JPEG", exif=exif), "jpeg")
+    assert not reuse._is_srgb(data(flat(), "JPEG", icc_profile=p3_profile()), "jpeg")
 
 
 # --------------------------------------------------------------------------- TIFF

@@ -8,7 +8,7 @@ import random
 from typing import Any
 
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
 from bench.pictures import marks, scenes
 from engine import attention, decoding, gravity, resizing
@@ -217,7 +217,21 @@ def test_attention_finds_what_is_sharp_before_what_is_not() -> None:
     fine = Image.frombytes("L", (24, 40), bytes(90 + 80 * ((n + n // 24) % 2) for n in range(960)))
     ground.paste(fine.resize((120, 200), Image.Resampling.NEAREST), (460, 100))
     profile = attention.profiles(ground.convert("RGB"))[0]
-    assert attention.window(profile, 0.4) > 0.4
+    assert attention.window(profile, 0.4) > 0.55
+
+
+def test_attention_finds_a_colour_that_stands_alone_even_if_it_is_not_sharp() -> None:
+    for colour, ground in (((40, 70, 200), (120, 150, 110)), ((230, 200, 60), (150, 190, 160))):
+        image = Image.new("RGB", (600, 400), ground)
+        ImageDraw.Draw(image).ellipse((440, 140, 560, 260), fill=colour)
+        profile = attention.profiles(image.filter(ImageFilter.GaussianBlur(25)))[0]
+        assert attention.window(profile, 0.4) > 0.55
+
+
+def test_attention_finds_what_stands_alone_in_large_pictures_with_transparency() -> None:
+    image = lone((0.8, 0.5)).resize((3600, 2400))
+    image.putalpha(image.convert("HSV").getchannel("S").point(lambda level: 255 if level > 60 else 0))
+    assert attention.window(attention.profiles(image)[0], 0.4) == pytest.approx(0.6, abs=0.03)
 
 
 @pytest.mark.parametrize("shape", [0.4, 2 / 3, 0.9])
@@ -412,9 +426,9 @@ def test_the_filtered_crop_is_decoded_as_the_sized_one_is(monkeypatch: pytest.Mo
     asked: list[set[str]] = []
     decode = decoding.decode
 
-    def noted(content: bytes, sizes: Any) -> Any:
+    def noted(content: bytes, sizes: Any, wanted: Any) -> Any:
         asked.append(set(sizes))
-        return decode(content, sizes)
+        return decode(content, sizes, wanted)
 
     monkeypatch.setattr(decoding, "decode", noted)
     run(source())

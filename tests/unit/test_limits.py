@@ -38,7 +38,7 @@ def test_the_defaults() -> None:
         "memory": None,
         "seconds": 4,
         "frames": 1000,
-        "film_pixels": 250_000_000,
+        "film_pixels": 100_000_000,
         "film_seconds": 60,
         "scans": 100,
         "chunks": 100_000,

@@ -151,6 +151,26 @@ def test_the_picture_element(recipe: Recipe) -> None:
     assert (image["loading"], image["decoding"]) == ("lazy", "async")
 
 
+def test_who_wants_less_motion_gets_the_still_picture(recipe: Recipe) -> None:
+    made: Any = build(recipe)
+    for entry in made["renditions"]:
+        if entry["format"] in ("avif", "webp"):
+            entry |= {"frames": 12, "duration_ms": 900}
+    fastjsonschema.validate(SCHEMA, manifest.addressed(made, recipe, ""))
+    found = Elements(manifest.addressed(made, recipe, "")["picture"]).found
+    assert [attributes["type"] for tag, attributes in found if tag == "source"] == [
+        "image/jpeg",
+        "image/avif",
+        "image/webp",
+    ]
+    assert found[1][1]["media"] == "(prefers-reduced-motion: reduce)"
+    assert found[1][1]["srcset"] == found[-1][1]["srcset"] == made["srcset"]["jpeg"]
+    # Where nothing is still, there is nothing else to show.
+    made["renditions"] = [entry for entry in made["renditions"] if "frames" in entry]
+    found = Elements(manifest.addressed(made, {**recipe, "formats": ["avif", "webp"]}, "")["picture"]).found
+    assert [attributes["type"] for tag, attributes in found if tag == "source"] == ["image/avif"]
+
+
 @pytest.mark.parametrize("sizes", ["(min-width: 45rem) 45rem, 100vw", "calc(50vw - 2rem)"])
 def test_the_page_says_how_wide_it_shows_the_picture(recipe: Recipe, sizes: str) -> None:
     found = Elements(build({**recipe, "picture_sizes": sizes})["picture"]).found

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import struct
+from functools import partial
 from typing import Any
 
 import pytest
 
-from engine import decoding, encoding, metadata, xmp
+from engine import decoding, encoding, metadata, reuse, xmp
 from pipeline import recipes
 from tests.unit import described
 from tests.unit.pictures import chunk, data, quarters
@@ -63,6 +64,20 @@ def test_every_output_says_it_and_nothing_else(format_: str) -> None:
         assert stated(made) == kept, fixture
         assert b"SECRET" not in made, fixture
         assert not decoding.open_image(made, format_).getexif(), fixture
+
+
+@pytest.mark.parametrize("format_", ["jpeg", "webp"])
+def test_a_sources_own_bytes_say_it_and_nothing_else(format_: str) -> None:
+    alike = {fixture: content for fixture, (name, content, _) in FIXTURES.items() if name == format_}
+    assert len(alike) >= 15
+    for fixture, content in alike.items():
+        packet = metadata.packet(facts(**read(content, format_, ALL)), ALL)
+        image = decoding.inspect(content, RECIPE["limits"])
+        own = reuse.Original(image, RECIPE, ["small"], len(content), partial(bytes, content)).own(format_, packet)
+        assert own is not None, fixture
+        assert stated(own) == FIXTURES[fixture][2], fixture
+        assert b"SECRET" not in own, fixture
+        assert decoding.open_image(own, format_).tobytes() == decoding.open_image(content, format_).tobytes(), fixture
 
 
 @pytest.mark.parametrize("format_", OUTPUTS)

@@ -56,6 +56,7 @@ VECTORS = {
     "HwgCDYJwlui0urJ6hSY6KQhKlmBW": noise(32, 21, "RGB"),
     "H/iBAwIIOZBGNVcfyjbI+S+3P5pb6XM=": noise(20, 32, "RGBA"),
     "3vcFCYYmNZ+qhnuImR+4m48=": noise(32, 2, "RGB"),
+    "HwgCEwK+R2N3ieJv9XU1A7w=": noise(10, 28, "RGB"),  # 2.5 waves: rounded up
     "13ovv14I9wiIh4hwj3CI+AiIgIAICIgA": Image.new("RGB", (1, 1), RED),
     "HTi6CQ6ICIiHeHhIj4eQ2Aj3iIeHeIg=": noise(1, 32, "RGBA"),
     "3/eBBQAIU3p8Vwl2FKZIfz/DSa/VTYRbpQ==": noise(100, 100, "RGBA"),

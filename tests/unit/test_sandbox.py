@@ -19,7 +19,7 @@ from tests.hostile.files import in_jpeg, tower
 from tests.unit.pictures import copyright_exif, data, quarters
 
 LIMITS: dict[str, Any] = {**recipes.route(recipes.load(), "raw/x")["limits"], "formats": list(FORMATS)}
-RECIPE = {"sizes": {"small": {"width": 100, "height": 100}}, "keep": ["rights"]}
+RECIPE = {"sizes": {"small": {"width": 100, "height": 100}}, "keep": ["rights"], "animation": "first"}
 PLENTY = 4000  # megabytes
 
 

@@ -14,7 +14,7 @@ from engine.signalling import Measured, Signal
 from tests.hostile.colour import described, film, items, track
 from tests.hostile.files import box, srgb_profile
 from tests.unit.colour_patches import coded_avif, coded_png, with_chunk, with_nclx
-from tests.unit.pictures import HEIC, chunk, data, opened, quarters
+from tests.unit.pictures import HEIC, chunk, data, quarters
 
 P3 = Signal(12, 13)
 PROFILE = srgb_profile()
@@ -92,14 +92,6 @@ def test_no_picture_is_lost_for_what_is_wrong_with_its_colours(content: bytes, n
     assert decoding.decode(content, {"only": {"width": 100}}).size == size  # type: ignore[dict-item]
     assert signalling.mended(name, content[:40]) is None
     assert read(content, name) in (None, Signal(12, 255), Signal(1, 13))
-
-
-def test_sixteen_bits_of_colour_are_cut() -> None:
-    content = png(CICP)
-    deep = content[:24] + b"\x10\x02" + content[26:]
-    assert signalling.read("png", deep, opened(content)) == Signal(12, 13, cut=True)
-    gray = content[:24] + b"\x10\0" + content[26:]
-    assert signalling.read("png", gray, opened(content)) == P3
 
 
 # --------------------------------------------------------------------------- AVIF and HEIC

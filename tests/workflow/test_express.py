@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from darkroom.costs import local
+from engine import animation
+from tests.unit.pictures import data, quarters
 from tests.workflow.pipeline import Pipeline, notification, picture, tidied
 
 
@@ -23,6 +25,34 @@ def test_success_and_refusal(pipeline: Pipeline) -> None:
     assert [record["status"] for record in records] == ["SUCCEEDED", "REJECTED"]
     pipeline.drained()
     assert [len(pipeline.messages_about(key)) for key in versions] == [1, 1]
+
+
+def test_an_animation_moves_on(pipeline: Pipeline) -> None:
+    """From a GIF through every function to films in S3, and to what the manifest says of them."""
+    key = "raw/films/turning.gif"
+    pictures = [quarters(200, 150).rotate(30 * number) for number in range(6)]
+    gif = data(pictures[0], "GIF", save_all=True, append_images=pictures[1:], duration=[40, 50, 60] * 2, loop=2)
+    record = pipeline.finished(key, pipeline.upload(key, gif))
+    assert (record["status"], record["result"]["renditions"]) == ("SUCCEEDED", 7)
+    entries = pipeline.manifest(key)["renditions"]
+    bodies = {
+        (entry["name"], entry["format"]): pipeline.s3.get_object(
+            Bucket=pipeline.outputs["OutputBucketName"], Key=entry["key"]
+        )["Body"].read()
+        for entry in entries
+    }
+    for entry in entries:
+        content = bodies[entry["name"], entry["format"]]
+        if entry["format"] == "jpeg":
+            assert "frames" not in entry
+            continue
+        film = animation.read(entry["format"], content)
+        assert film is not None
+        assert (film.times, film.plays) == ([40, 50, 60] * 2, 3)
+        assert (entry["frames"], entry["duration_ms"]) == (6, 300)
+    assert 'media="(prefers-reduced-motion: reduce)"' in pipeline.manifest(key)["picture"]
+    pipeline.drained()
+    assert "Contents" not in pipeline.s3.list_objects_v2(Bucket=pipeline.outputs["OutputBucketName"], Prefix="work/")
 
 
 def test_duplicates_make_one_run_and_one_message(pipeline: Pipeline) -> None:
