@@ -203,8 +203,7 @@ def _not_larger(
 ) -> bytes:
     """In place of an encode that has more bytes than its source: the source's own, or an encode at a lower number."""
     own = original.own(format_, xmp)
-    bound = recipe["max_bytes"][format_] if format_ != "png" else None
-    if own is not None and len(own) <= min(original.size, bound or original.size):
+    if own is not None and len(own) <= original.size:  # which is less than `content` has, and so than max_bytes
         return own
     return min(content, encode(image, format_, recipe, xmp, original.size, original.lowest), key=len)
 

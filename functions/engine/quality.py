@@ -110,6 +110,9 @@ _NEAR_POINTS_OF_AVIF = 2.0  # for its second encode: a third one takes more time
 _FULL_COLOUR_FROM = 86
 # How far below the bytes that are allowed an encode aims (natural logarithm).
 _MARGIN, _LAST_MARGIN = 0.04, 0.15
+# A drawn picture that a lossy WebP would need this number for becomes a lossless one of few colours. It is also what is
+# left for the last encode if the score is still more than this below the target.
+_LOSSLESS_FROM, _FAR_POINTS = 100, 3.0
 # The last resort: number, and how many pixels of a side become one.
 _SOFT_NUMBER = 5
 _SOFTER = (2, 3, 4, 6, 8, 12, 16, 32, 64, 128, 256, 1024, 65_536)
@@ -126,7 +129,7 @@ def _rounded(step: int) -> Callable[[Image.Image], Image.Image]:
 
 
 _FEWER_COLOURS = [
-    *map(_palette, (6, 9, 13, 20, 28, 40, 56, 80, 128, 256)),
+    *map(_palette, (40, 52, 64, 80, 100, 140, 190, 256)),
     *map(_rounded, (24, 20, 17, 14, 12, 10, 8, 6)),
 ]
 
@@ -188,6 +191,7 @@ class _Aim:
         number, looks = typical(self.format, self.target, self.kind), list[tuple[float, float]]()
         made: list[tuple[float, Made]] = []
         options: dict[str, Any] = {}
+        too_low = _loss(self.target["target"] - _FAR_POINTS)
         for _ in range(ENCODES):
             content = self._save(self.image, number, options)
             loss = self._loss_of(content)
@@ -202,7 +206,8 @@ class _Aim:
                 # With all its colour it loses like a natural picture.
                 options, looks, self.kind = {"subsampling": "4:4:4"}, [], "natural"
                 number = typical("jpeg", self.target)
-            if self.format == "webp" and number == HIGHEST["webp"]:
+            hopeless = number >= _LOSSLESS_FROM or (len(made) == ENCODES - 1 and loss > too_low)
+            if self.format == "webp" and hopeless and len(made) < ENCODES:
                 return self._of_few_colours(min(made)[1])
         return min(made)[1]
 

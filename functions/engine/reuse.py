@@ -93,7 +93,7 @@ def _jpeg(data: bytes, xmp: bytes | None) -> bytes | None:
     """Tables, frame and scans, with the two segments that say how colours are coded (JFIF, Adobe), up to the end of the
     first image. None if there is anything else that a decoder may need."""
     parts: list[bytes] = []
-    position = 2
+    position, scanned = 2, False
     heading = b""
     while marker := _MARKER.search(data, position):
         code, start = marker[1][0], marker.end()
@@ -101,6 +101,8 @@ def _jpeg(data: bytes, xmp: bytes | None) -> bytes | None:
             packet = _jpeg_segment(0xE1, _XMP_IN_JPEG + xmp) if xmp else b""
             return b"".join((b"\xff\xd8", heading, packet, *parts, b"\xff\xd9"))
         if code in _JPEG_BARE:
+            if scanned:  # a damaged scan: decoders differ in what they make of the rest
+                return None
             position = start
             continue
         end = start + int.from_bytes(data[start : start + 2], "big")
@@ -110,7 +112,7 @@ def _jpeg(data: bytes, xmp: bytes | None) -> bytes | None:
             following = _MARKER_AFTER_SCAN.search(data, end)
             if not following:
                 return None
-            position = following.start()
+            position, scanned = following.start(), True
             parts.append(data[start - 2 : position])
         elif code in _JPEG_TABLES or (code in _JPEG_FRAMES and body[0] == 8):
             parts.append(data[start - 2 : end])

@@ -22,6 +22,10 @@ FUNCTIONS = Path(__file__).parent.parent
 SCHEMA = FUNCTIONS / "recipes.schema.json"
 
 
+# What a JPEG takes, whatever is in it: its tables, and some bits for each square of 8 x 8 pixels.
+_JPEG_BYTES, _JPEG_PIXELS_PER_BYTE = 600, 160
+
+
 class RecipeError(Exception):
     """A recipe file that cannot be used. The message names the file and the field."""
 
@@ -119,6 +123,9 @@ def _check_recipe(where: str, recipe: dict[str, Any]) -> None:
             raise RecipeError(f"{where}.sizes.{name}.{missing[0]} is missing (fit is {size['fit']})")
         if "background" in size and size["fit"] != "contain":
             raise RecipeError(f"{where}.sizes.{name}.background needs fit to be contain")
+        least = _JPEG_BYTES + size.get("width", 0) * size.get("height", 0) // _JPEG_PIXELS_PER_BYTE
+        if "jpeg" in recipe["formats"] and (recipe["max_bytes"]["jpeg"] or least) < least:
+            raise RecipeError(f"{where}.max_bytes.jpeg must be at least {least}, which a JPEG of sizes.{name} may take")
     for name, rendition in recipe["filtered"].items():
         if name in recipe["sizes"]:
             raise RecipeError(f"{where}.filtered.{name} has the name of a size: rendition names are unique")

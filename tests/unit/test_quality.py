@@ -213,3 +213,11 @@ def test_a_bound_that_holds_changes_nothing(recipe: Recipe) -> None:
     for format_ in LOSSY:
         plain = encoding.encode(made("scene"), format_, recipe)
         assert encoding.encode(made("scene"), format_, with_(recipe, format_, max_bytes=len(plain))) == plain
+
+
+@pytest.mark.parametrize("size", [(800, 600), (240, 240), (1500, 9), (1, 1)])
+def test_a_jpeg_is_never_larger_than_what_a_recipe_may_ask_for(recipe: Recipe, size: tuple[int, int]) -> None:
+    """pipeline.recipes refuses a lower bound."""
+    noise = Image.frombytes("RGB", size, random.Random(2).randbytes(3 * size[0] * size[1]))
+    most = max(1024, recipes._JPEG_BYTES + size[0] * size[1] // recipes._JPEG_PIXELS_PER_BYTE)
+    assert len(encoding.encode(noise, "jpeg", with_(recipe, "jpeg", max_bytes=most))) <= most

@@ -196,3 +196,18 @@ def test_the_schema_knows_every_filter_and_describes_every_field() -> None:
     for branch in definitions["filter"]["allOf"]:
         for field, rules in branch["then"]["properties"].items():
             assert field == "filter" or rules.get("description"), branch
+
+
+def test_a_bound_that_no_jpeg_can_keep_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "recipes.json"
+    sizes = {"large": {"width": 1600, "height": 1600}}
+    for bound, formats in ((16_600, ["jpeg"]), (2000, ["webp"])):
+        path.write_text(
+            json.dumps({"recipes": {"default": {"sizes": sizes, "formats": formats, "max_bytes": {"jpeg": bound}}}})
+        )
+        recipes.load(path)
+    path.write_text(json.dumps({"recipes": {"default": {"sizes": sizes, "max_bytes": {"jpeg": 16_599}}}}))
+    with pytest.raises(
+        recipes.RecipeError, match=r"max_bytes\.jpeg must be at least 16600, which a JPEG of sizes\.large"
+    ):
+        recipes.load(path)

@@ -86,6 +86,7 @@ def p3() -> bytes:
         (lambda: written("JPEG"), {"orientation": 6}),
         (lambda: written("JPEG")[:-2], {}),
         (lambda: written("JPEG")[:400], {}),
+        (lambda: written("JPEG")[:-100] + b"\xff\x01" + written("JPEG")[-100:], {}),
         (lambda: written("WEBP"), {}),
         (lambda: written("WEBP", save_all=True, append_images=[Image.new("RGB", (SIDE, SIDE))]), {"format": "webp"}),
         (lambda: written("WEBP"), {"format": "webp", "frames": 2}),
