@@ -16,7 +16,7 @@ VERSION = (3, 13)
 TASK = "/var/task"  # where Lambda unpacks the code: tracebacks name it
 # What no function imports, or next to nothing of it: megabytes of a package are cold start too.
 LEFT_OUT = re.compile(
-    r"/(aws_lambda_powertools/(utilities|event_handler|metrics/provider/datadog)|fastjsonschema|urllib3/(contrib|http2))/"
+    r"/(aws_lambda_powertools/(utilities|event_handler|metrics/provider/datadog)|pi_heif|urllib3/(contrib|http2))/"
     r"|/botocore/(crt/auth|stub)|/boto3/(crt|dynamodb/(conditions|table|transform))|/dateutil/(rrule|tz/win|zoneinfo)"
     r"|/s3transfer/(crt|processpool)|/PIL/(Image(Draw2|Grab|Math|Morph|Qt|Show|Tk|Win)|PcfFontFile|PdfParser|PSDraw)"
     r"|/PIL/(?!(Avif|Gif|Jpeg|Mpo|Png|Tiff|WebP)Image)\w+ImagePlugin"

@@ -1,7 +1,7 @@
 """What draws attention in a picture: how much of it lies where, along each axis. A cheap measure, and no model.
 
 Attention goes to colours that the picture's border does not have or that differ from those around them, to detail,
-and to colours of skin. The weights were chosen on half of the scenes and photos of bench.pictures.gravity.
+and to colours of skin. The weights were searched for on half of the scenes and photos of bench.pictures.gravity.
 """
 
 from __future__ import annotations

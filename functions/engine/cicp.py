@@ -56,7 +56,7 @@ CURVES: dict[int, icc.Curve] = {
 def profile(primaries: int, transfer: int) -> bytes | None:
     """The ICC profile of these code points (not of PQ and HLG); None for sRGB, which stands for what is unspecified."""
     primaries = primaries if primaries in PRIMARIES else _SRGB
-    # "BT.709 throughout" is what video tools write of pictures that are sRGB's, and what browsers show as sRGB.
+    # "BT.709 throughout" is what video tools write of pictures that are sRGB's: it is taken for sRGB.
     if primaries == _SRGB and (transfer in (13, *_TELEVISION) or transfer not in CURVES):
         return None
     return icc.profile("coded", PRIMARIES[primaries], CURVES.get(transfer, SRGB_CURVE))

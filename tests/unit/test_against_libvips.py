@@ -51,6 +51,9 @@ def test_a_rendition_looks_like_that_of_libvips(picture: str, tmp_path: Path) ->
     source = SHARED / picture
     if not source.exists():
         pytest.skip(f"no {source.name}")
+    content = _without_gamma(source.read_bytes())
+    source = tmp_path / source.name
+    source.write_bytes(content)
     expected = tmp_path / "expected.png"
     subprocess.run([VIPS, "-c", PROGRAM, source, expected], check=True, capture_output=True)
     with Image.open(expected) as opened:
@@ -59,6 +62,12 @@ def test_a_rendition_looks_like_that_of_libvips(picture: str, tmp_path: Path) ->
     assert made.size == expected_image.size
     difference = ImageChops.difference(flattened(made), flattened(expected_image))
     assert max(ImageStat.Stat(difference).rms) < RMS_OF.get(source.name, RMS)
+
+
+def _without_gamma(content: bytes) -> bytes:
+    """A PNG without its gAMA chunk, which libvips does not follow."""
+    at = content.find(b"gAMA") if content.startswith(b"\x89PNG") else -1
+    return content if at < 0 else content[: at - 4] + content[at + 12 :]
 
 
 def flattened(image: Image.Image) -> Image.Image:

@@ -15,7 +15,7 @@ from darkroom import intake, records
 from darkroom.commands import invoke, watch
 from darkroom.project import CommandError
 from darkroom.stack import Stack
-from pipeline.manifest import SCHEMA_VERSION
+from pipeline.jobs import SCHEMA_VERSION
 from tests.unit.fake_pipeline import FakePipeline, playing
 
 
