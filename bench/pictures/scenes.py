@@ -1,7 +1,7 @@
 """Made scenes with a marked subject, each kind drawn by rules of its own: what crops are measured on.
 
-The weights of `engine.attention` were searched for on TUNED. HELD_OUT had no part in the search, but its figures were in
-view when one of several sets of features and constants was chosen: it is not blind.
+The weights of `engine.attention` were searched for on TUNED. HELD_OUT had no part in the search, but its figures were
+in view when one of several sets of features and constants was chosen: it is not blind.
 """
 
 from __future__ import annotations
