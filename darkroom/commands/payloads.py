@@ -67,7 +67,7 @@ def payloads(stack: Stack, function: str, keys: list[str], count: int) -> list[d
         return [{"job": job} for job in jobs]
     accepted = [_accepted(stack, job) for job in jobs]
     if function != "OptimizeFunction":
-        return [{name: each[name] for name in ("job", "recipe")} for each in accepted]
+        return [{name: each[name] for name in ("job", "image", "recipe")} for each in accepted]
     made = [
         {**each, "intermediates": [_call(stack, name, each) for name in ("ResizeFunction", "FilterFunction")]}
         for each in accepted

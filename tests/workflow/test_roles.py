@@ -97,7 +97,7 @@ def actors() -> Iterator[Actors]:
 
 
 Act = Callable[[Actors, Callable[[str], Any]], Any]
-READERS = "Trigger Validate Resize Filter"
+READERS = "Trigger Validate Resize Filter Optimize"
 KEY = {"source_key": {"S": "raw/tom.jpg"}, "item": {"S": "lease"}}
 
 
