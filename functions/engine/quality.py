@@ -113,6 +113,8 @@ _MARGIN, _LAST_MARGIN = 0.04, 0.15
 # A drawn picture that a lossy WebP would need this number for becomes a lossless one of few colours. It is also what is
 # left for the last encode if the score is still more than this below the target.
 _LOSSLESS_FROM, _FAR_POINTS = 100, 3.0
+# So does any with fewer pixels: the score does not see what half the resolution of colour does to small letters.
+_SMALL = 90_000
 # The last resort: number, and how many pixels of a side become one.
 _SOFT_NUMBER = 5
 _SOFTER = (2, 3, 4, 6, 8, 12, 16, 32, 64, 128, 256, 1024, 65_536)
@@ -206,7 +208,8 @@ class _Aim:
                 # With all its colour it loses like a natural picture.
                 options, looks, self.kind = {"subsampling": "4:4:4"}, [], "natural"
                 number = typical("jpeg", self.target)
-            hopeless = number >= _LOSSLESS_FROM or (len(made) == ENCODES - 1 and loss > too_low)
+            small = self.image.width * self.image.height < _SMALL
+            hopeless = small or number >= _LOSSLESS_FROM or (len(made) == ENCODES - 1 and loss > too_low)
             if self.format == "webp" and hopeless and len(made) < ENCODES:
                 return self._of_few_colours(min(made)[1])
         return min(made)[1]
