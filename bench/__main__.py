@@ -5,7 +5,6 @@ Exit status 1 if a bar is short.
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 import os
@@ -23,7 +22,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import functions, photos, race, settings
+from bench import functions, photos, pictures, race, settings
 from bench.bars import Bar, report
 from bench.process import ROOT, TOOLS, TOOLS_PYTHON, FailedError, apart
 
@@ -36,8 +35,6 @@ SCORED = "medium"
 TOLERANCE = 2.0
 FORMATS = race.DEFAULT["formats"]
 OURS = "Darkroom"
-# Modules of bench/pictures.
-PICTURES = ["colour", "gravity", "quality", "film", "kept"]
 
 console = Console(width=110)
 
@@ -56,9 +53,9 @@ def main() -> int:
     _print_race(summary, names)
     _print_functions(cold, peaks)
     bars = [*_race_bars(summary), *_function_bars(cold, peaks, package)]
-    for name in PICTURES:
+    for name in pictures.PARTS:
         console.print(f"Pictures: {name} …")
-        bars += apart(_picture_bars, name)
+        bars += apart(pictures.bars, name)
     status = report(bars, ".2f")
     for sentence in _not_measured(summary):
         print(sentence)
@@ -83,11 +80,6 @@ def _or_none(measure: Callable[[], Any]) -> Any:
     except (FailedError, OSError) as error:
         console.print(f"  not measured: {error}", markup=False)
         return None
-
-
-def _picture_bars(name: str) -> list[Bar]:
-    bars: list[Bar] = importlib.import_module(f"bench.pictures.{name}").bars()
-    return bars
 
 
 # --------------------------------------------------------------------------- the race

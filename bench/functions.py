@@ -102,7 +102,7 @@ def _peak(folder: Path, extension: str, width: int, height: int, options: dict[s
     source = folder / f"store/raw/x.{extension}"
     source.parent.mkdir(parents=True, exist_ok=True)
     run(TOOLS_PYTHON, "-c", _MAKE, source, str(width), str(height), json.dumps(options))
-    job = {**JOB, "source": {"key": f"raw/x.{extension}"}}
+    job = {**JOB, "source": {"bucket": "source", "key": f"raw/x.{extension}"}}
     task = {
         "function": "resize",
         "store": str(folder / "store"),
