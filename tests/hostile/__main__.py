@@ -21,7 +21,7 @@ from pathlib import Path
 
 from bench.bars import Bar, at_least, at_most, report
 from tests.hostile import engine, given, mutants, quality
-from tests.hostile.files import giants
+from tests.hostile.files import files, giants
 
 KEPT = engine.ROOT / ".darkroom/fuzz"
 PROCESSES = 2
@@ -37,7 +37,7 @@ def main() -> int:
     args = parser.parse_args()
     if args.file:
         return alone(args.file)
-    bars = [*fuzz(args.seed, args.mutants), *given.bars(args.seed), *quality.bars(args.seed), *largest()]
+    bars = [*fuzz(args.seed, args.mutants), *given.bars(args.seed), *quality.bars(args.seed), *made(), *largest()]
     return report(bars)
 
 
@@ -60,6 +60,17 @@ def fuzz(seed: int, count: int) -> list[Bar]:
         Bar("fuzz.accepted", accepted, count // 10, at_least),
         *bars("fuzz", found),
     ]
+
+
+def made() -> list[Bar]:
+    """All made files, of which the tests run a part."""
+    wanted = files()
+    with tempfile.TemporaryDirectory() as folder:
+        names = [put(folder, name, make()) for name, (make, _) in wanted.items()]
+        print(f"{len(names)} made files", flush=True)
+        found = list(run(Path(folder), names))
+    unexpected = [each for each in found if wanted[each.name][1] not in ("", each.code or each.status)]
+    return [Bar("made.unexpected", len(unexpected), 0, at_most), *bars("made", found)]
 
 
 def largest() -> list[Bar]:

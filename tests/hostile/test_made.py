@@ -1,4 +1,4 @@
-"""Every file of `files` through the functions: it ends as expected, within bounds, and logs nothing strange."""
+"""Files of `files` through the functions: it ends as expected, within bounds, and logs nothing strange."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.hostile import engine
 from tests.hostile.files import files
 
-FILES = files()
+FILES = files(every=4)  # `make fuzz` runs them all
 
 
 @pytest.fixture(scope="module")
