@@ -177,10 +177,14 @@ class Pipeline:
         return len(found["events"])
 
     def waiting(self, queue: str) -> int:
-        """Messages in a queue, seen or not."""
+        """Messages in a queue, hidden or not."""
+        return sum(self.at_hand(queue))
+
+    def at_hand(self, queue: str) -> tuple[int, int]:
+        """Messages in a queue: those that can be received, and those that are hidden."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         found = self.sqs.get_queue_attributes(QueueUrl=self.outputs[queue], AttributeNames=names)["Attributes"]
-        return sum(int(found[name]) for name in names)
+        return int(found[names[0]]), int(found[names[1]])
 
     def messages_about(self, key: str) -> list[dict[str, Any]]:
         """The messages about a source so far, see `published`."""
