@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from engine import resizing
+from engine import parts, resizing
 from engine.limits import check_frames, check_size, part_counter
 from engine.rejection import reject
 
 if TYPE_CHECKING:
     from contracts import Format, ImageFacts, Limits, Playing, Recipe, SourceFormat
+    from engine.parts import Part
 
 # Formats of renditions that move. The others have the first frame.
 MOVING: frozenset[Format]
@@ -197,10 +198,8 @@ def _png(data: bytes) -> Film | None:
     plays, claimed, sequence = 0, 0, 0
     pieces: list[Piece] = []
     times: list[float] = []
-    position, in_picture = 8, False
-    while position < len(data):
-        length, kind = struct.unpack_from(">I4s", data, position)
-        body, position = position + 8, position + 12 + length
+    in_picture = False
+    for kind, _, body, end in parts.png_chunks(data):
         if kind == b"acTL" and not in_picture:
             claimed, plays = struct.unpack_from(">II", data, body)
         elif kind in (b"fcTL", b"fdAT"):
@@ -219,11 +218,11 @@ def _png(data: bytes) -> Film | None:
             elif not pieces:
                 raise ValueError("a frame's pixels without the frame")
             else:
-                pieces[-1].coded.append((body + 4, body + length))
+                pieces[-1].coded.append((body + 4, end))
         elif kind == b"IDAT":
             in_picture = True
             if pieces:  # the default image is a frame if a frame's header is before it
-                pieces[-1].coded.append((body, body + length))
+                pieces[-1].coded.append((body, end))
         elif kind == b"IEND":
             break
     if not claimed:
@@ -245,15 +244,12 @@ def _apng_piece(control: bytes) -> tuple[Piece, float]:
 
 def _webp(data: bytes) -> Film | None:
     width, height = (int.from_bytes(data[at : at + 3], "little") + 1 for at in (24, 27))
-    end = min(len(data), 8 + int.from_bytes(data[4:8], "little"))
-    position, plays, times = 12, 0, []
-    while position + 8 <= end:
-        length = int.from_bytes(data[position + 4 : position + 8], "little")
-        if data[position : position + 4] == b"ANIM":
-            (plays,) = struct.unpack_from("<H", data, position + 12)
-        elif data[position : position + 4] == b"ANMF":
-            times.append(int.from_bytes(data[position + 20 : position + 23], "little"))
-        position += 8 + length + length % 2
+    plays, times = 0, []
+    for kind, _, start, _ in parts.webp_chunks(data):
+        if kind == b"ANIM":
+            (plays,) = struct.unpack_from("<H", data, start + 4)
+        elif kind == b"ANMF":
+            times.append(int.from_bytes(data[start + 12 : start + 15], "little"))
     return Film(width, height, plays, _shown(times), [])
 
 
@@ -265,35 +261,18 @@ _BOXES = 1000
 _FOR_EVER = (2**32 - 1, 2**64 - 1)
 
 
-class Box(NamedTuple):
-    """A box of an AVIF: where its content is."""
-
-    start: int
-    end: int
-
-
-def boxes(data: bytes, start: int = 0, end: int | None = None, path: str = "") -> Iterator[tuple[str, Box]]:
-    """("moov/trak/tkhd", Box) for every box within a part of an AVIF, those that hold others before these."""
-    end = len(data) if end is None else end
-    while start + 8 <= end:
-        length, kind = struct.unpack_from(">I4s", data, start)
-        head = 8
-        if length == 1:
-            (length,) = struct.unpack_from(">Q", data, start + 8)
-            head = 16
-        stop = end if length == 0 else start + length
-        if (length and length < head) or stop > end:
-            raise ValueError("a box that is longer than the one around it")
-        name = path + kind.decode("latin-1")
-        yield name, Box(start + head, stop)
-        if kind in _NESTED:
-            yield from boxes(data, start + head, stop, name + "/")
-        start = stop
+def boxes(data: bytes, start: int = 0, end: int | None = None, path: str = "") -> Iterator[tuple[str, Part]]:
+    """("moov/trak/tkhd", box) for every box within a part of an AVIF, those that hold others before these."""
+    for box in parts.boxes(data, start, end):
+        name = path + box.kind.decode("latin-1")
+        yield name, box
+        if box.kind in _NESTED:
+            yield from boxes(data, box.start, box.end, name + "/")
 
 
-def tracks(data: bytes) -> list[dict[str, Box]]:
+def tracks(data: bytes) -> list[dict[str, Part]]:
     """The boxes of each track of an AVIF, by their kind."""
-    found: list[dict[str, Box]] = []
+    found: list[dict[str, Part]] = []
     for (name, box), _ in zip(boxes(data), part_counter("avif", "boxes", _BOXES), strict=False):
         if name == "moov/trak":
             found.append({})
@@ -314,9 +293,9 @@ def most_samples(data: bytes) -> int:
     return 1
 
 
-def _time_entries(data: bytes, track: dict[str, Box]) -> Iterator[tuple[int, int]]:
+def _time_entries(data: bytes, track: dict[str, Part]) -> Iterator[tuple[int, int]]:
     """(samples, ticks for each) of a track."""
-    start, end = track["stts"]
+    _, _, start, end = track["stts"]
     (entries,) = struct.unpack_from(">I", data, start + 4)
     if start + 8 + 8 * entries > end:
         raise ValueError("more times than there is room for")
@@ -338,14 +317,14 @@ def _avif(data: bytes) -> Film | None:
     return None
 
 
-def _full_box(data: bytes, box: Box, short: str, long: str, at: tuple[int, int]) -> int:
+def _full_box(data: bytes, box: Part, short: str, long: str, at: tuple[int, int]) -> int:
     """A number of a box of version 0 or 1, which have it at another place and of another length."""
     wide = data[box.start] == 1
     number: int = struct.unpack_from(long if wide else short, data, box.start + at[wide])[0]
     return number
 
 
-def _avif_plays(data: bytes, track: dict[str, Box]) -> int:
+def _avif_plays(data: bytes, track: dict[str, Part]) -> int:
     """How often a track is shown: it repeats the part in its edit list up to its own duration. As libavif reads it."""
     if "elst" not in track:
         return 0  # not said: browsers repeat it for ever

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, cast
 
+from engine import parts
 from engine.limits import (
     COEFFICIENT_BYTES,
     DECODER_BYTES_PER_PIXEL,
@@ -71,20 +72,17 @@ def walk(name: SourceFormat, data: bytes, limits: Limits) -> tuple[int, float]:
 _JUNK_BYTES = 65536
 # Pixels times scans of a JPEG: a scan passes over every pixel, however few bytes it has, at 800 million per second.
 _SCANNED_PIXELS = 2_500_000_000
-_JPEG_MARKER = re.compile(rb"\xff([^\xff\0])", re.DOTALL)
-_JPEG_MARKER_AFTER_SCAN = re.compile(rb"\xff([^\xff\0\xd0-\xd7])", re.DOTALL)
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 # What every decoder reads: baseline, extended and progressive, in Huffman or arithmetic code.
 _JPEG_CODED = frozenset((0xC0, 0xC1, 0xC2, 0xC9, 0xCA))
 _JPEG_PROGRESSIVE = frozenset((0xC2, 0xCA))
-_JPEG_BARE = frozenset(b"\x01\xd0\xd1\xd2\xd3\xd4\xd5\xd6\xd7\xd8")
 
 
 def _walk_jpeg(data: bytes, limits: Limits) -> tuple[int, float]:
     """Count scans and segments up to the end of the first image: what follows (a gain map, a video) is not decoded."""
     scans, most_scans, junk, position = 0, limits["scans"], 0, 2
     coefficients, progressive = 0.0, False
-    pattern = _JPEG_MARKER
+    pattern = parts.MARKER
     steps = part_counter("jpeg", "segments", limits["chunks"])
     for _ in steps:
         marker = pattern.search(data, position)
@@ -96,13 +94,13 @@ def _walk_jpeg(data: bytes, limits: Limits) -> tuple[int, float]:
             break
         position = marker.end()
         code = marker[1][0]
-        if code == 0xD9:
+        if code == parts.END:
             break
-        if code in _JPEG_BARE:
+        if code in parts.BARE:
             continue
-        if code == 0xDA:
+        if code == parts.SCAN:
             scans += 1
-            pattern = _JPEG_MARKER_AFTER_SCAN
+            pattern = parts.MARKER_AFTER_SCAN
             if scans > most_scans:
                 raise reject("TOO_COMPLEX", format="jpeg", problem=f"has more than {most_scans:,} scans")
         elif code == 0xED:  # Photoshop's segment: Pillow reads its blocks one by one
@@ -152,7 +150,6 @@ def _walk_png(data: bytes, limits: Limits) -> tuple[int, float]:
 
 def _walk_webp(data: bytes, limits: Limits) -> tuple[int, float]:
     """Check the canvas, which the decoder allocates when the file is opened, and count animation frames."""
-    frames, position = 0, 12
     end = 8 + int.from_bytes(data[4:8], "little")
     if end > len(data) + 1:  # encoders sometimes leave out the last padding byte
         raise ValueError("shorter than its RIFF header says")
@@ -165,12 +162,8 @@ def _walk_webp(data: bytes, limits: Limits) -> tuple[int, float]:
     else:
         size = (int.from_bytes(body[6:8], "little") & 0x3FFF, int.from_bytes(body[8:10], "little") & 0x3FFF)
     check_size("webp", size, limits)
-    for _ in part_counter("webp", "chunks", limits["chunks"]):
-        if position + 8 > end:
-            break
-        frames += data[position : position + 4] == b"ANMF"
-        length = int.from_bytes(data[position + 4 : position + 8], "little")
-        position += 8 + length + length % 2
+    steps = part_counter("webp", "chunks", limits["chunks"])
+    frames = sum(chunk.kind == b"ANMF" for _, chunk in zip(steps, parts.webp_chunks(data), strict=False))
     check_frames("webp", frames, limits)
     return max(1, frames), DECODER_BYTES_PER_PIXEL["webp"]
 

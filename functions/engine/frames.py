@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from engine import animation, containers, decoding
+from engine import animation, containers, decoding, parts
 from engine.pillow import Image
 
 if TYPE_CHECKING:
@@ -135,11 +135,8 @@ def _png(data: bytes, piece: Piece) -> bytes:
 
 def _colors(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """The chunks before a PNG's pixels that say what its numbers mean."""
-    position = 8
-    while position + 8 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, position)
+    for kind, _, start, end in parts.png_chunks(data):
         if kind in (b"IDAT", b"fdAT", b"IEND"):
             return
         if kind in (b"PLTE", b"tRNS"):
-            yield kind, data[position + 8 : position + 8 + length]
-        position += 12 + length
+            yield kind, data[start:end]

@@ -5,13 +5,13 @@ For a JPEG or a WebP that is upright, still and in sRGB. What is copied is what 
 
 from __future__ import annotations
 
-import re
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from engine import decoding, signalling
+from engine import decoding, parts, signalling
 from engine.pillow import Image
 
 if TYPE_CHECKING:
@@ -81,48 +81,37 @@ def _is_srgb(data: bytes, format_: Format) -> bool:
 
 # --------------------------------------------------------------------------- JPEG
 
-_MARKER = re.compile(rb"\xff([^\xff\0])", re.DOTALL)
-_MARKER_AFTER_SCAN = re.compile(rb"\xff([^\xff\0\xd0-\xd7])", re.DOTALL)
 _JPEG_TABLES = (0xC4, 0xDB, 0xDD)  # Huffman, quantization, restart interval
 _JPEG_FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive: what every browser decodes
-_JPEG_BARE = frozenset(b"\x01\xd0\xd1\xd2\xd3\xd4\xd5\xd6\xd7\xd8")
 _XMP_IN_JPEG = b"http://ns.adobe.com/xap/1.0/\0"
 
 
 def _jpeg(data: bytes, xmp: bytes | None) -> bytes | None:
     """Tables, frame and scans, with the two segments that say how colours are coded (JFIF, Adobe), up to the end of the
     first image. None if there is anything else that a decoder may need."""
-    parts: list[bytes] = []
-    position, scanned = 2, False
-    heading = b""
-    while marker := _MARKER.search(data, position):
-        code, start = marker[1][0], marker.end()
-        if code == 0xD9:
-            packet = _jpeg_segment(0xE1, _XMP_IN_JPEG + xmp) if xmp else b""
-            return b"".join((b"\xff\xd8", heading, packet, *parts, b"\xff\xd9"))
-        if code in _JPEG_BARE:
+    pieces: list[bytes] = []
+    heading, scanned = b"", False
+    segments = list(parts.segments(data))
+    for segment, following in itertools.pairwise(segments):
+        code, body = segment.kind[0], data[segment.start : segment.end]
+        if code in parts.BARE:
             if scanned:  # a damaged scan: decoders differ in what they make of the rest
                 return None
-            position = start
-            continue
-        end = start + int.from_bytes(data[start : start + 2], "big")
-        body = data[start + 2 : end]
-        position = end
-        if code == 0xDA:
-            following = _MARKER_AFTER_SCAN.search(data, end)
-            if not following:
-                return None
-            position, scanned = following.start(), True
-            parts.append(data[start - 2 : position])
+        elif code == parts.SCAN:
+            scanned = True
+            pieces.append(data[segment.head : following.head])
         elif code in _JPEG_TABLES or (code in _JPEG_FRAMES and body[0] == 8):
-            parts.append(data[start - 2 : end])
+            pieces.append(data[segment.head : segment.end])
         elif code == 0xE0 and body.startswith(b"JFIF\0"):
             heading = _jpeg_segment(0xE0, body[:12] + b"\0\0")  # without its thumbnail
         elif code == 0xEE and body.startswith(b"Adobe"):
-            parts.append(_jpeg_segment(0xEE, body[:12]))
+            pieces.append(_jpeg_segment(0xEE, body[:12]))
         elif not (0xE0 <= code <= 0xEF or code == 0xFE):
             return None
-    return None
+    if segments[-1].kind[0] != parts.END:
+        return None
+    packet = _jpeg_segment(0xE1, _XMP_IN_JPEG + xmp) if xmp else b""
+    return b"".join((b"\xff\xd8", heading, packet, *pieces, b"\xff\xd9"))
 
 
 def _jpeg_segment(code: int, body: bytes) -> bytes:
@@ -138,11 +127,8 @@ _WEBP_ALPHA, _WEBP_XMP = 0x10, 0x04  # flags of VP8X
 def _webp(data: bytes, xmp: bytes | None) -> bytes | None:
     """The picture and its alpha channel, in a file that is extended only if it needs to be. None for an animation."""
     found: dict[bytes, bytes] = {}
-    position, end = 12, min(len(data), 8 + int.from_bytes(data[4:8], "little"))
-    while position + 8 <= end:
-        kind, length = data[position : position + 4], int.from_bytes(data[position + 4 : position + 8], "little")
-        found.setdefault(kind, data[position + 8 : position + 8 + length])
-        position += 8 + length + length % 2
+    for kind, _, start, end in parts.webp_chunks(data):
+        found.setdefault(kind, data[start:end])
     if found.keys() & {b"ANIM", b"ANMF"} or len(found.keys() & {b"VP8 ", b"VP8L"}) != 1:
         return None
     chunks: list[tuple[bytes, bytes]] = [(kind, found[kind]) for kind in (b"ALPH", b"VP8 ", b"VP8L") if kind in found]

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from engine import parts
+
 if TYPE_CHECKING:
     from contracts import SourceFormat
     from engine.pillow import Image
@@ -89,22 +91,18 @@ _ABOUT_COLOUR = frozenset((b"cICP", b"cLLI", b"mDCV", b"sRGB", b"gAMA", b"cHRM")
 def _chunks(data: bytes) -> dict[bytes, bytes]:
     """The sound chunks about colour in their place, before the palette and the pixels. The first of a kind counts."""
     found: dict[bytes, bytes] = {}
-    position = 8
-    for _ in range(_MOST_CHUNKS):
-        length, kind = struct.unpack_from(">I4s", data, position)
+    for kind, _, start, end in itertools.islice(parts.png_chunks(data), _MOST_CHUNKS):
         if kind in (b"PLTE", b"IDAT", b"IEND"):
             break
-        if kind in _ABOUT_COLOUR and kind not in found and length <= 32:
-            body = data[position + 8 : position + 8 + length]
-            if zlib.crc32(body, zlib.crc32(kind)) == int.from_bytes(data[position + 8 + length :][:4], "big"):
+        if kind in _ABOUT_COLOUR and kind not in found and end - start <= 32:
+            body = data[start:end]
+            if zlib.crc32(body, zlib.crc32(kind)) == int.from_bytes(data[end : end + 4], "big"):
                 found[kind] = body
-        position += 12 + length
     return found
 
 
 # --------------------------------------------------------------------------- AVIF and HEIC
 
-_MOST_BOXES = 1000
 _MOST_ITEMS = 10_000
 _MOST_REPEATED = 10  # of the boxes in which there are many others
 _TO_SAMPLES = (b"mdia", b"minf", b"stbl", b"stsd")  # from a track
@@ -128,21 +126,8 @@ def _of_boxes(data: bytes) -> Signal | None:
 
 
 def _boxes(data: bytes, place: _Place) -> Iterator[tuple[bytes, _Place]]:
-    """The boxes in a place, by their headers. Ends at the first one that does not fit."""
-    position, end = place
-    for _ in range(_MOST_BOXES):
-        if position + 8 > end:
-            return
-        size, kind = struct.unpack_from(">I4s", data, position)
-        head = 8
-        if size == 1:
-            (size,) = struct.unpack_from(">Q", data, position + 8)
-            head = 16
-        stop = end if size == 0 else position + size
-        if stop < position + head or stop > end:
-            return
-        yield kind, (position + head, stop)
-        position = stop
+    """The boxes in a place. Raises ValueError at one that does not fit."""
+    return ((box.kind, (box.start, box.end)) for box in itertools.islice(parts.boxes(data, *place), parts.MOST_BOXES))
 
 
 def _first(data: bytes, place: _Place, wanted: bytes) -> _Place:
@@ -240,17 +225,14 @@ def mended(name: SourceFormat, data: bytes) -> bytes | None:
 
 
 def _without_chunks(data: bytes) -> bytes | None:
-    kept, position = [data[:8]], 8
-    for _ in range(_MOST_CHUNKS):
-        length, kind = struct.unpack_from(">I4s", data, position)
+    kept, position = [], 0
+    for kind, head, _, end in itertools.islice(parts.png_chunks(data), _MOST_CHUNKS):
         if kind in (b"IDAT", b"IEND"):
             break
-        if kind not in _OF_PNG:
-            kept.append(data[position : position + 12 + length])
-        position += 12 + length
-    kept.append(data[position:])
-    made = b"".join(kept)
-    return made if len(made) < len(data) else None
+        if kind in _OF_PNG:
+            kept.append(data[position:head])
+            position = end + 4
+    return b"".join((*kept, data[position:])) if kept else None
 
 
 def _with_common_codes(data: bytes) -> bytes | None:
