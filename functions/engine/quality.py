@@ -200,9 +200,8 @@ class _Aim:
             made.append((self._miss(loss), Made(number, content)))
             looks.append((number, loss))
             number = self._next(looks)
-            if made[-1][0] <= (
-                _NEAR_POINTS if self.format != "avif" or len(made) == 1 else _NEAR_POINTS_OF_AVIF
-            ) or number in (look[0] for look in looks):
+            near = _NEAR_POINTS_OF_AVIF if self.format == "avif" and len(made) > 1 else _NEAR_POINTS
+            if made[-1][0] <= near or number in (look[0] for look in looks):
                 break
             if self.format == "jpeg" and not options and number >= _FULL_COLOUR_FROM:
                 # With all its colour it loses like a natural picture.

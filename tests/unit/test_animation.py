@@ -26,6 +26,7 @@ from engine import (
     placeholder,
     reel,
     resizing,
+    reuse,
     sandbox,
 )
 from engine.rejection import Rejection
@@ -322,6 +323,18 @@ def test_nothing_changes_for_stills_and_for_formats_that_do_not_move(tmp_path: P
         assert not images.reels
         plain = encoding.pack(resizing.renditions(decoding.decode(content, KEPT["sizes"]), KEPT["sizes"]))
         assert (tmp_path / "resized.tiff").read_bytes() == plain
+
+
+def test_a_film_that_has_more_bytes_than_its_source_stays_a_film(tmp_path: Path) -> None:
+    """`never_larger` bounds stills: of a film it would leave the first frame."""
+    content = films.gif(films.story(2, [0], times=(50,), frames=4))
+    images = handed_on(content, tmp_path)
+    facts = inspected(content)
+    source = reuse.Original(facts, KEPT, ["whole"], 1, lambda: content)
+    for _, format_, encoded in encoding.encode_all(
+        images, [("whole", "webp"), ("whole", "avif")], KEPT, original=source
+    ):
+        assert animation.playing(format_, encoded)["frames"] == 4
 
 
 def test_the_manifest_says_what_moves(tmp_path: Path) -> None:

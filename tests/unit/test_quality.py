@@ -133,6 +133,12 @@ def test_coloured_lettering_gets_its_full_colour(recipe: Recipe) -> None:
         assert score(image, encoding.encode(image.copy(), format_, plain)) < 60, format_
 
 
+def test_small_drawn_pictures_are_webps_without_loss(recipe: Recipe) -> None:
+    """Half the resolution of colour spoils small letters, and the score does not see it."""
+    wanted = with_(recipe, "webp", quality={"target": 74, "floor": 40})
+    assert encoding.encode(made("lettering", seed=100), "webp", wanted)[12:16] == b"VP8L"
+
+
 @pytest.mark.parametrize("format_", LOSSY)
 @pytest.mark.parametrize("size", [(1, 1), (1, 50), (3, 2), (50, 1), (17, 33)])
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
