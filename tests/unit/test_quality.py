@@ -139,6 +139,20 @@ def test_small_drawn_pictures_are_webps_without_loss(recipe: Recipe) -> None:
     assert encoding.encode(made("lettering", seed=100), "webp", wanted)[12:16] == b"VP8L"
 
 
+@pytest.mark.parametrize(("size", "seed"), [((240, 240), 100), ((640, 480), 102)])
+def test_flat_webps_stay_lossy_where_that_takes_fewer_bytes(recipe: Recipe, size: tuple[int, int], seed: int) -> None:
+    wanted = with_(recipe, "webp", quality={"target": 74, "floor": 5})
+    assert encoding.encode(sorts.picture("flat", size, seed), "webp", wanted)[12:16] == b"VP8 "
+
+
+@pytest.mark.parametrize("target", [60, 74, 85])
+def test_webps_without_loss_have_no_more_colours_than_the_target_takes(recipe: Recipe, target: int) -> None:
+    image = sorts.picture("drawing", (512, 384), 101)
+    content = encoding.encode(image.copy(), "webp", with_(recipe, "webp", quality={"target": target, "floor": 5}))
+    assert content[12:16] == b"VP8L"
+    assert abs(score(image, content) - target) < 5
+
+
 @pytest.mark.parametrize("format_", LOSSY)
 @pytest.mark.parametrize("size", [(1, 1), (1, 50), (3, 2), (50, 1), (17, 33)])
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
