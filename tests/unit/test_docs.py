@@ -7,6 +7,7 @@ import io
 import re
 import shlex
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,13 @@ def test_files_and_tests_that_a_document_names_exist(name: str) -> None:
     sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
     tests = set(re.findall(r"`(test_\w+)`", text))
     assert sorted(test for test in tests if f"def {test}(" not in sources) == []
+
+
+def test_pytest_passes_over_no_folder_of_tests(pytestconfig: pytest.Config) -> None:
+    """Its own settings leave out "build", and nobody notices tests that never run."""
+    left_out = pytestconfig.getini("norecursedirs")
+    folders = {path.parent.name for path in (ROOT / "tests").rglob("test_*.py")}
+    assert {name for name in folders for pattern in left_out if fnmatch(name, pattern)} == set()
 
 
 def code_of_markdown(text: str) -> Iterator[str]:
