@@ -12,7 +12,8 @@ demo: $(PROJECT) $(EMULATOR) ## Photos through the whole pipeline to a contact s
 	@$(DARKROOM) demo $${PHOTOS:+--photos "$$PHOTOS"} $${OUT:+--out "$$OUT"}
 
 test: $(PROJECT) $(EMULATOR) $(SAM_CLI) $(CHECKOV) $(NODE) ## All tests; ARGS="-k name" for some
-	@$(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	@processors=$$(getconf _NPROCESSORS_ONLN); \
+	$(PYTHON) -m pytest -n $$((processors + 1)) --maxprocesses 4 --dist loadfile $(ARGS)  # tests of the local stack mostly wait
 
 check: $(PROJECT) $(SAM_CLI) $(CHECKOV) $(ZIZMOR) ## Style, types, recipes, templates, house rules, state machine, workflows
 	.venv/bin/ruff check
