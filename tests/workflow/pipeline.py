@@ -17,6 +17,7 @@ from urllib.parse import quote_plus
 
 from PIL import Image
 
+from darkroom import intake
 from darkroom.commands import attach
 from darkroom.local import deploy, state
 from darkroom.records import FINAL, fetch, source_prefix
@@ -102,7 +103,7 @@ class Pipeline:
             self.sns.subscribe(TopicArn=self.outputs[topic], Protocol="sqs", Endpoint=arn)
         self.messages: list[dict[str, Any]] = []
 
-    update: Callable[..., Stack]  # deploys the stack again, with other parameters
+    deploy: Callable[..., Stack]  # with other parameters
     s3: Any
     sqs: Any
     sns: Any
@@ -124,6 +125,17 @@ class Pipeline:
         self.s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})
         yield
         self.s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=told)
+
+    def update(self, **parameters: str) -> None:
+        """Deploy the stack again, with other parameters, while the intake is paused and nothing is in flight.
+
+        The emulator ends a function's invocations when the function is updated: what the trigger has just received
+        would hide for the queue's own 30 minutes.
+        """
+        intake.switch(self.stack, on=False)
+        self.until(lambda: intake.waiting(intake.queue(self.stack))[1] == 0, 120)
+        self.deploy(**parameters)
+        intake.switch(self.stack, on=True)
 
     def delete(self, key: str, version: str | None = None) -> str:
         more = {"VersionId": version} if version else {}
@@ -178,13 +190,7 @@ class Pipeline:
 
     def waiting(self, queue: str) -> int:
         """Messages in a queue, hidden or not."""
-        return sum(self.at_hand(queue))
-
-    def at_hand(self, queue: str) -> tuple[int, int]:
-        """Messages in a queue: those that can be received, and those that are hidden."""
-        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        found = self.sqs.get_queue_attributes(QueueUrl=self.outputs[queue], AttributeNames=names)["Attributes"]
-        return int(found[names[0]]), int(found[names[1]])
+        return sum(intake.waiting(intake.queue(self.stack, queue)))
 
     def messages_about(self, key: str) -> list[dict[str, Any]]:
         """The messages about a source so far, see `published`."""
@@ -305,7 +311,7 @@ def deployed(
     try:
         with deploy.running(name, parameters=parameters, edit=under_test) as stack:
             pipeline = Pipeline(stack, Faults(folder))
-            pipeline.update = lambda **changed: deploy.up(name, parameters=changed, edit=under_test)
+            pipeline.deploy = lambda **changed: deploy.up(name, parameters=changed, edit=under_test)
             yield pipeline
     finally:
         shutil.rmtree(state.folder(name), ignore_errors=True)
